@@ -1,0 +1,286 @@
+/* The graph IR: one form for every model, whatever file it came from.
+ *
+ * SSA. Values and nodes are uint32_t ids into dense arrays; id 0 is "none" in both. A node's inputs are a range of
+ * the edge pool (an optional input that is absent is value 0), its outputs are consecutive values. Attributes are
+ * one typed record a node (attrs.def), zero-filled and compared as bytes. Nodes stand in topological order, because
+ * the builder can only refer to values that exist. The graph never holds weights: a constant refers to a blob.
+ *
+ * Dimensions are constants or expressions over named symbols, so that one graph serves every length.
+ *
+ * Ownership: a graph owns everything in it through one arena and a few growing arrays; qn_graph_destroy releases it.
+ * Threads: building is single-threaded; a finished graph is read-only and may be shared.
+ */
+#ifndef QN_IR_IR_H
+#define QN_IR_IR_H
+
+#include "base/array.h"
+#include "base/status.h"
+#include "base/str.h"
+#include "quern/dtype.h"
+
+typedef uint32_t qn_value; /* 0 is "none" */
+typedef uint32_t qn_node;  /* 0 is "none" */
+
+enum { QN_MAX_RANK = 8 };
+
+/* ---- dimensions ------------------------------------------------------------------------------------------- */
+
+/* >= 0: that many elements. < 0: expression number ~dim of the graph. */
+typedef int64_t qn_dim;
+
+enum qn_expr_op {
+    QN_EXPR_SYMBOL = 0, /* a = index into symbols */
+    QN_EXPR_ADD,
+    QN_EXPR_SUB, /* must not fall below 0 */
+    QN_EXPR_MUL,
+    QN_EXPR_DIV, /* floor; divisor > 0 */
+    QN_EXPR_MOD,
+    QN_EXPR_MIN,
+    QN_EXPR_MAX,
+};
+
+struct qn_expr {
+    enum qn_expr_op op;
+    int64_t a, b; /* operands as qn_dim; SYMBOL: a is the symbol's index, b is 0 */
+};
+
+struct qn_symbol {
+    struct qn_str name;
+    int64_t min, max; /* bounds, both inclusive; the planner sizes its workspace by max */
+};
+
+/* ---- types ------------------------------------------------------------------------------------------------ */
+
+/* Affine encoding (Q/DQ, TFLite, MatMulNBits): real = (stored - zero_point) * scale along `axis` in blocks. Block
+ * types as in GGUF are dtypes of their own and need no record. */
+struct qn_encoding {
+    int32_t axis;         /* -1: one scale for the tensor */
+    uint32_t block_size;  /* elements a scale covers along axis; 0: one slice */
+    uint32_t scales;      /* constant blob */
+    uint32_t zero_points; /* constant blob; 0: all zero */
+};
+
+struct qn_type {
+    qn_dtype dtype;
+    uint32_t encoding; /* 0: none, otherwise index into encodings */
+    uint32_t rank;
+    qn_dim dims[QN_MAX_RANK];
+};
+
+/* ---- constants -------------------------------------------------------------------------------------------- */
+
+enum qn_blob_place {
+    QN_BLOB_FILE = 0,   /* a range of source file number `file` */
+    QN_BLOB_MEMORY = 1, /* bytes owned by the graph's arena (small tables that an importer computes) */
+};
+
+struct qn_blob {
+    enum qn_blob_place place;
+    uint32_t file;
+    uint64_t offset; /* bytes from the file's start */
+    uint64_t bytes;
+    const void *data; /* place MEMORY */
+};
+
+/* ---- values, nodes, graph --------------------------------------------------------------------------------- */
+
+enum qn_value_kind {
+    QN_VALUE_NODE = 0, /* output of a node */
+    QN_VALUE_INPUT,
+    QN_VALUE_CONSTANT,
+    QN_VALUE_STATE, /* content of a state when the run starts */
+};
+
+struct qn_value_info {
+    struct qn_type type;
+    enum qn_value_kind kind;
+    qn_node producer; /* kind NODE */
+    uint32_t index;   /* NODE: which output; INPUT, CONSTANT, STATE: index into inputs, blobs, states */
+    struct qn_str name; /* may be empty */
+};
+
+struct qn_node_info {
+    uint16_t op; /* enum qn_op */
+    uint16_t input_count, output_count;
+    uint32_t first_input; /* into edges */
+    qn_value first_output;
+    uint32_t attr; /* offset into attr bytes; the op says which record */
+    struct qn_str name; /* may be empty; for messages and profiles */
+};
+
+/* A tensor that outlives a run (a KV cache). The run starts with value `in` and leaves value `out`; the planner gives
+ * both, and every value on the way, the same storage. */
+struct qn_state {
+    struct qn_str name;
+    qn_value in, out;
+};
+
+struct qn_graph_slot {
+    struct qn_str name;
+    qn_value value;
+};
+
+struct qn_graph {
+    const struct qn_allocator *allocator;
+    struct qn_arena arena; /* names and in-memory blobs */
+    struct qn_str name;
+    QN_ARRAY(struct qn_symbol) symbols;
+    QN_ARRAY(struct qn_expr) exprs;
+    QN_ARRAY(struct qn_encoding) encodings; /* [0] unused */
+    QN_ARRAY(struct qn_blob) blobs;
+    QN_ARRAY(struct qn_value_info) values; /* [0] unused */
+    QN_ARRAY(struct qn_node_info) nodes;   /* [0] unused */
+    QN_ARRAY(qn_value) edges;
+    QN_ARRAY(uint8_t) attrs;
+    QN_ARRAY(struct qn_graph_slot) inputs;
+    QN_ARRAY(struct qn_graph_slot) outputs;
+    QN_ARRAY(struct qn_state) states;
+    QN_ARRAY(struct qn_str) files; /* paths of the source files that blobs refer to */
+    QN_ARRAY(uint32_t) share;      /* hash index of nodes and expressions for sharing on emit */
+};
+
+/* allocator NULL means the default. */
+qn_status qn_graph_create(const struct qn_allocator *allocator, struct qn_str name, struct qn_graph **out) QN_MUST_USE;
+void qn_graph_destroy(struct qn_graph *graph);
+
+static inline const struct qn_value_info *qn_graph_value(const struct qn_graph *g, qn_value v)
+{
+    return &g->values.items[v];
+}
+static inline const struct qn_node_info *qn_graph_node(const struct qn_graph *g, qn_node n)
+{
+    return &g->nodes.items[n];
+}
+static inline qn_value qn_graph_input_of(const struct qn_graph *g, qn_node n, uint32_t i)
+{
+    const struct qn_node_info *node = &g->nodes.items[n];
+    return i < node->input_count ? g->edges.items[node->first_input + i] : 0;
+}
+/* The node's attribute record: cast to the op's struct qn_attr_<record>. */
+static inline const void *qn_graph_attr(const struct qn_graph *g, qn_node n)
+{
+    return g->attrs.items + g->nodes.items[n].attr;
+}
+
+/* ---- building: all calls share what already exists (the same expression, the same pure node on the same inputs) -- */
+
+/* Symbols are found by name; the first call sets the bounds. */
+qn_status qn_graph_symbol(struct qn_graph *g, struct qn_str name, int64_t min, int64_t max, qn_dim *out) QN_MUST_USE;
+/* Folds constants and identities (x+0, x*1, x/1), orders commutative operands, so equal sums get equal ids.
+ * Constants are >= 0. */
+qn_status qn_graph_expr(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim b, qn_dim *out) QN_MUST_USE;
+/* Evaluates a dim with symbol values[i] for symbol i; false on overflow or division by zero. */
+bool qn_graph_eval(const struct qn_graph *g, qn_dim dim, const int64_t *symbol_values, int64_t *out);
+
+qn_status qn_graph_file(struct qn_graph *g, struct qn_str path, uint32_t *file) QN_MUST_USE;
+qn_status qn_graph_add_input(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *out)
+    QN_MUST_USE;
+/* A state: *in is its content at the start. Set the end with qn_graph_set_state once its last writer exists. */
+qn_status qn_graph_add_state(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *in)
+    QN_MUST_USE;
+void qn_graph_set_state(struct qn_graph *g, qn_value in, qn_value out);
+qn_status qn_graph_add_output(struct qn_graph *g, struct qn_str name, qn_value value) QN_MUST_USE;
+/* The blob must hold exactly the bytes of the type (constant dims). */
+qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const struct qn_type *type,
+                                const struct qn_blob *blob, qn_value *out) QN_MUST_USE;
+/* A constant whose bytes are copied into the graph. */
+qn_status qn_graph_add_data(struct qn_graph *g, struct qn_str name, const struct qn_type *type, const void *data,
+                            qn_value *out) QN_MUST_USE;
+/* Adds a node: checks arity, infers the output types by the op's shape rule, shares. attr may be NULL where the op has
+ * none or zero is meant. outs receives output_count values. Errors name the op, the node and the shapes. */
+qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
+                            const void *attr, struct qn_str name, qn_value *outs) QN_MUST_USE;
+
+/* ---- ops and attributes: tables ---------------------------------------------------------------------------- */
+
+enum qn_op {
+    QN_OP_NONE = 0,
+#define QN_OP_ROW(serial, name, ...) QN_OP_##name = serial,
+#include "ir/ops.def"
+#undef QN_OP_ROW
+    QN_OP_LIMIT = 512,
+};
+
+/* A short list of integers inside an attribute record. */
+struct qn_ints {
+    uint32_t count;
+    int64_t items[QN_MAX_RANK];
+};
+
+/* Field kinds of attribute records: bool_ (uint8_t), i64, f32, dtype (uint32_t), ints (struct qn_ints), dim (qn_dim)
+ * and dims (struct qn_ints of qn_dim). */
+#define QN_ATTR_CTYPE_bool_ uint8_t
+#define QN_ATTR_CTYPE_i64 int64_t
+#define QN_ATTR_CTYPE_f32 float
+#define QN_ATTR_CTYPE_dtype uint32_t
+#define QN_ATTR_CTYPE_ints struct qn_ints
+#define QN_ATTR_CTYPE_dim qn_dim
+#define QN_ATTR_CTYPE_dims struct qn_ints
+
+#define QN_ATTR_BEGIN(record) struct qn_attr_##record {
+#define QN_ATTR_FIELD(record, kind, field) QN_ATTR_CTYPE_##kind field;
+#define QN_ATTR_END(record) \
+    }                       \
+    ;
+#include "ir/attrs.def"
+#undef QN_ATTR_BEGIN
+#undef QN_ATTR_FIELD
+#undef QN_ATTR_END
+
+enum qn_attr_kind { QN_ATTR_bool_, QN_ATTR_i64, QN_ATTR_f32, QN_ATTR_dtype, QN_ATTR_ints, QN_ATTR_dim, QN_ATTR_dims };
+
+struct qn_attr_field {
+    const char *name;
+    enum qn_attr_kind kind;
+    uint32_t offset, size;
+};
+
+enum qn_op_trait {
+    QN_OP_PURE = 1,            /* same inputs, same outputs: may be shared, folded, dropped */
+    QN_OP_ELEMENTWISE = 2,     /* output element i depends on input elements i alone, inputs broadcast */
+    QN_OP_COMMUTATIVE = 4,     /* the first two inputs may be swapped */
+    QN_OP_VIEW = 8,            /* the output is the first input's bytes under another shape */
+    QN_OP_INPLACE = 16,        /* the output takes over the first input's storage (state writes) */
+    QN_OP_FUSED = 32,          /* has a decomposition into core ops */
+};
+
+struct qn_shape_context {
+    struct qn_graph *graph;
+    const struct qn_type *inputs[16]; /* NULL where an optional input is absent */
+    uint32_t input_count;
+    const void *attr;
+    struct qn_type *outputs;
+};
+typedef qn_status (*qn_shape_fn)(const struct qn_shape_context *context);
+
+/* Emits core ops that compute what the fused node does, into `to`; outs receives the node's outputs. `inputs` are
+ * values of `to`. */
+typedef qn_status (*qn_decompose_fn)(struct qn_graph *to, const qn_value *inputs, uint32_t input_count,
+                                     const void *attr, qn_value *outs);
+
+struct qn_op_info {
+    const char *name; /* NULL: no such op */
+    uint8_t min_inputs, max_inputs, outputs;
+    uint32_t traits;
+    const struct qn_attr_field *fields;
+    uint32_t field_count, attr_size;
+    qn_shape_fn shape;
+    qn_decompose_fn decompose; /* NULL for core ops */
+};
+
+enum qn_glu_kind { QN_GLU_SILU = 0, QN_GLU_GELU_TANH = 1, QN_GLU_GELU_ERF = 2, QN_GLU_SIGMOID = 3, QN_GLU_RELU = 4 };
+
+const struct qn_op_info *qn_op_info(uint16_t op); /* a row without name for an unknown number */
+uint16_t qn_op_from_name(struct qn_str name);     /* QN_OP_NONE when unknown */
+
+/* ---- checking and text -------------------------------------------------------------------------------------- */
+
+/* Every invariant above: ids in range, order, arity, types as the shape rules give them, states, names. The message
+ * names the node. */
+qn_status qn_graph_verify(const struct qn_graph *g) QN_MUST_USE;
+
+/* The text form; parse(print(g)) prints the same text again. */
+qn_status qn_graph_print(const struct qn_graph *g, struct qn_strbuf *out) QN_MUST_USE;
+qn_status qn_graph_parse(struct qn_str text, const struct qn_allocator *allocator, struct qn_graph **out) QN_MUST_USE;
+
+#endif

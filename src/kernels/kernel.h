@@ -1,0 +1,78 @@
+/* Kernels: the pure functions that compute, and the one table they stand in.
+ *
+ * A kernel reads one parameter struct of its family (kernels/<family>/<family>.h) and works on tiles [begin, end) of
+ * an index space that its family defines. No libc calls, no globals, no allocation, no locks. The bits that a tile
+ * writes depend on the parameters alone: not on which other tiles run beside it, nor on how many rows there are.
+ *
+ * One line of kernels.def is the declaration, the dispatch, the test against the reference and the benchmark.
+ */
+#ifndef QN_KERNELS_KERNEL_H
+#define QN_KERNELS_KERNEL_H
+
+#include <stdint.h>
+
+#include "quern/dtype.h"
+
+/* Strided tensor operand; strides in elements (in storage units of the innermost axis for block types, which are
+ * always contiguous along it). */
+struct qn_view {
+    void *data;
+    qn_dtype dtype;
+    uint32_t rank;
+    int64_t dims[8];
+    int64_t strides[8];
+};
+
+/* Families. The number is stable. */
+enum qn_family {
+    QN_FAMILY_NONE = 0,
+    QN_FAMILY_MATMUL = 1,      /* y = x w^T, w [n][k] in any dtype: matmul/matmul.h */
+    QN_FAMILY_BATCH_MATMUL = 2,
+    QN_FAMILY_ATTENTION = 3,   /* dense and paged */
+    QN_FAMILY_NORM = 4,        /* rms_norm, layer_norm */
+    QN_FAMILY_ROPE = 5,
+    QN_FAMILY_SOFTMAX = 6,
+    QN_FAMILY_UNARY = 7,
+    QN_FAMILY_BINARY = 8,      /* also comparisons and glu */
+    QN_FAMILY_WHERE = 9,
+    QN_FAMILY_REDUCE = 10,
+    QN_FAMILY_COPY = 11,       /* strided copy and cast: transpose, slice, concat, expand, cast */
+    QN_FAMILY_GATHER = 12,
+    QN_FAMILY_SCATTER_ROWS = 13,
+    QN_FAMILY_IOTA = 14,
+    QN_FAMILY_TOPK = 15,
+    QN_FAMILY_ACTIVATION = 16, /* f32 rows to the form that a matmul kernel reads */
+    QN_FAMILY_LIMIT = 32,
+};
+
+/* The form in which a matmul kernel reads its left operand. Rows are row_bytes(k) apart, 64-byte aligned. */
+enum qn_act {
+    QN_ACT_F32 = 0,
+    QN_ACT_BF16 = 1,
+    QN_ACT_Q8_32 = 2,  /* int8 with an f32 scale for 32 elements */
+    QN_ACT_Q8_256 = 3, /* int8 with an f32 scale for 256 elements and sums of 16 */
+    QN_ACT_LIMIT = 8,
+};
+
+struct qn_kernel {
+    uint32_t serial; /* stable, never reused */
+    const char *name;
+    enum qn_family family;
+    uint32_t needs;  /* bits of enum qn_cpu_feature */
+    qn_dtype dtype;  /* of the operand that selects it (w, kv cache, ...); QN_DTYPE_NONE: any, generic */
+    enum qn_act act; /* MATMUL: how it reads x; ACTIVATION: what it writes */
+    int32_t rank;    /* among the kernels that fit, the highest wins */
+    int64_t (*tiles)(const void *params);    /* size of the index space */
+    int64_t (*scratch)(const void *params);  /* bytes of scratch a thread needs, 64-byte aligned; NULL: none */
+    void (*run)(const void *params, int64_t begin, int64_t end, void *scratch);
+};
+
+/* All kernels built into this binary, the reference ones included. */
+extern const struct qn_kernel *const qn_kernels[];
+extern const uint32_t qn_kernel_count;
+
+/* The best kernel of a family for a dtype among those whose needs are met by `features`: an exact dtype before the
+ * generic one, then rank. act < 0: any form. NULL when none fits. */
+const struct qn_kernel *qn_kernel_select(enum qn_family family, qn_dtype dtype, int act, uint32_t features);
+
+#endif

@@ -1,0 +1,1 @@
+"""Our own grammar and plot planner for short, simple stories."""
