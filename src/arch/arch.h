@@ -1,0 +1,90 @@
+/* Language-model architectures: a configuration and named weights in, an IR graph of core ops out.
+ *
+ * Every graph has one calling convention, for one sequence or many, prefill or decode:
+ *   inputs   tokens i32[N]; pos i32[N] position of each token in its sequence; slot i32[N] cache row that the token's
+ *            key and value go to; seq i32[N] sequence of each token; rows i32[S,L] cache row of position j of sequence
+ *            s; out_rows i32[R] the tokens whose logits are wanted
+ *   states   blk.<i>.k and blk.<i>.v [cache_rows, kv_heads, head_dim] in the KV dtype
+ *   outputs  logits f32[R, vocabulary]
+ * Symbols: N tokens in a step, S sequences, L positions visible, R rows of logits.
+ */
+#ifndef QN_ARCH_ARCH_H
+#define QN_ARCH_ARCH_H
+
+#include "ir/build.h"
+#include "ir/ir.h"
+
+enum qn_rope_scaling {
+    QN_ROPE_SCALING_NONE = 0,
+    QN_ROPE_SCALING_LINEAR,
+    QN_ROPE_SCALING_YARN,
+    QN_ROPE_SCALING_LLAMA3,
+};
+
+/* Rotary position embedding: angle(pos, i) = pos * frequency(i), cos and sin scaled by a magnitude. */
+struct qn_rope_config {
+    uint32_t dims; /* rotated elements of a head, even */
+    double base;   /* frequency(i) = base^(-2i/dims) before scaling */
+    enum qn_rope_scaling scaling;
+    double factor;            /* context extension, >= 1 */
+    double original_context;  /* YARN, LLAMA3: positions the model was trained on */
+    double attention_factor;  /* YARN: multiplies the magnitude; 0 means 1 */
+    double beta_fast, beta_slow;          /* YARN: rotations that bound the ramp */
+    double low_freq_factor, high_freq_factor; /* LLAMA3 */
+};
+
+struct qn_lm_config {
+    struct qn_str arch;
+    uint32_t vocabulary, context, layers, dim, ffn_dim;
+    uint32_t heads, kv_heads, head_dim;
+    uint32_t experts, experts_used; /* 0: dense */
+    uint32_t window;                /* attention window in positions, 0: all */
+    double norm_epsilon;
+    struct qn_rope_config rope;
+};
+
+/* A weight as the source file has it. */
+struct qn_lm_tensor {
+    struct qn_type type;  /* constant dims, outermost first */
+    struct qn_blob blob;
+    const void *data;     /* the mapped bytes, for the few small tensors that an importer computes with */
+};
+
+/* Where weights come from: names as in GGUF ("blk.0.attn_q.weight"), which other formats map to. */
+struct qn_lm_source {
+    void *context;
+    struct qn_str file; /* for messages */
+    bool (*find)(void *context, struct qn_str name, struct qn_lm_tensor *out);
+};
+
+struct qn_lm_options {
+    uint32_t chunk;      /* largest N */
+    uint32_t sequences;  /* largest S */
+    uint32_t positions;  /* largest L */
+    uint32_t cache_rows; /* rows of each state */
+    qn_dtype kv_dtype;   /* f32, f16 or q8_0 */
+};
+
+struct qn_lm; /* arch/lm_blocks.h */
+
+struct qn_arch {
+    const char *name;
+    /* Builds embedding, layers and head with the blocks of arch/lm_blocks.h; errors stick to the builder. */
+    void (*build)(struct qn_lm *lm);
+};
+
+/* NULL when unknown. */
+const struct qn_arch *qn_arch_find(struct qn_str name);
+/* "gpt2, llama, ..." for messages. Static storage. */
+const char *qn_arch_names(void);
+
+/* Builds the whole graph of a model. Errors name the file and the tensor or the key. */
+qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_source *source,
+                      const struct qn_lm_options *options, struct qn_graph *graph) QN_MUST_USE;
+
+/* Inverse frequencies (dims / 2 of them) and the magnitude of cos and sin. `factors` divides each frequency
+ * (rope_freqs.weight), NULL: none. */
+void qn_rope_frequencies(const struct qn_rope_config *rope, const float *factors, float *inverse_frequencies,
+                         float *magnitude);
+
+#endif

@@ -1,0 +1,416 @@
+#include "arch/lm_blocks.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/checked.h"
+
+/* "blk.3.attn_q" + ".weight" inside a layer, the plain name outside. */
+static struct qn_str full_name(const struct qn_lm *lm, const char *name, const char *suffix, char buffer[192])
+{
+    int size = lm->b.scope.size
+                   ? snprintf(buffer, 192, "%.*s.%s%s", QN_STR_ARG(lm->b.scope), name, suffix)
+                   : snprintf(buffer, 192, "%s%s", name, suffix);
+    return (struct qn_str){buffer, size < 192 ? (size_t)size : 191};
+}
+
+static void fail_shape(struct qn_lm *lm, struct qn_str name, const struct qn_type *type, uint32_t rank,
+                       const uint32_t *dims)
+{
+    char found[128] = "", wanted[128] = "";
+    for (uint32_t i = 0, at = 0; i < type->rank && at < 100; i++)
+        at += (uint32_t)snprintf(found + at, sizeof found - at, "%s%lld", i ? ", " : "", (long long)type->dims[i]);
+    for (uint32_t i = 0, at = 0; i < rank; i++)
+        at += (uint32_t)snprintf(wanted + at, sizeof wanted - at, "%s%u", i ? ", " : "", dims[i]);
+    lm->b.status = QN_ERROR(QN_INVALID_FILE, "tensor '%.*s' has shape [%s], the configuration asks for [%s]",
+                            QN_STR_ARG(name), found, wanted);
+}
+
+/* The constant of a tensor with the given shape; trailing ones in the file's shape do not matter. 0 when absent and
+ * not required, or on error. */
+static qn_value weight(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t rank,
+                       const uint32_t *dims)
+{
+    if (lm->b.status)
+        return 0;
+    char buffer[192];
+    struct qn_str full = full_name(lm, name, suffix, buffer);
+    struct qn_lm_tensor tensor;
+    if (!lm->source->find(lm->source->context, full, &tensor)) {
+        if (required)
+            lm->b.status = QN_ERROR(QN_INVALID_FILE, "tensor '%.*s' is missing", QN_STR_ARG(full));
+        return 0;
+    }
+    struct qn_type type = tensor.type;
+    uint32_t skip = 0; /* leading ones: a GGUF tensor may be written with more dimensions than it needs */
+    while (type.rank - skip > rank && type.dims[skip] == 1)
+        skip++;
+    bool same = type.rank - skip == rank;
+    for (uint32_t i = 0; same && i < rank; i++)
+        same = type.dims[skip + i] == dims[i];
+    if (!same) {
+        fail_shape(lm, full, &tensor.type, rank, dims);
+        return 0;
+    }
+    for (uint32_t i = 0; i < rank; i++)
+        type.dims[i] = type.dims[skip + i];
+    type.rank = rank;
+    qn_value out = 0;
+    lm->b.status = qn_graph_add_constant(lm->b.graph, full, &type, &tensor.blob, &out);
+    return lm->b.status ? 0 : out;
+}
+
+/* Biases and norm weights take part in elementwise sums: f32 whatever the file stores. */
+static qn_value vector(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t size)
+{
+    qn_value value = weight(lm, name, suffix, required, 1, &size);
+    if (lm->b.status || !value || lm->b.graph->values.items[value].type.dtype == QN_DTYPE_F32)
+        return value;
+    struct qn_attr_cast cast = {.dtype = QN_DTYPE_F32};
+    return qn_build_node(&lm->b, QN_OP_cast, &value, 1, &cast, NULL);
+}
+
+bool qn_lm_has(struct qn_lm *lm, const char *name)
+{
+    char buffer[192];
+    struct qn_lm_tensor tensor;
+    return lm->source->find(lm->source->context, full_name(lm, name, ".weight", buffer), &tensor);
+}
+
+void qn_lm_begin_layer(struct qn_lm *lm, uint32_t layer)
+{
+    lm->layer = layer;
+    if (lm->b.status)
+        return;
+    lm->b.scope = qn_arena_printf(&lm->b.graph->arena, "blk.%u", layer);
+    if (!lm->b.scope.data)
+        lm->b.status = QN_OOM();
+}
+
+void qn_lm_end_layer(struct qn_lm *lm)
+{
+    lm->b.scope = (struct qn_str){0};
+}
+
+qn_value qn_lm_embedding(struct qn_lm *lm, const char *name, uint32_t rows, qn_value indices)
+{
+    qn_value table = weight(lm, name, ".weight", true, 2, (uint32_t[]){rows, lm->config->dim});
+    return qn_build_gather(&lm->b, table, indices, 0, QN_DTYPE_F32);
+}
+
+qn_value qn_lm_linear(struct qn_lm *lm, qn_value x, const char *name, uint32_t in, uint32_t out)
+{
+    qn_value y = qn_build_matmul(&lm->b, x, weight(lm, name, ".weight", true, 2, (uint32_t[]){out, in}), true, name);
+    qn_value bias = vector(lm, name, ".bias", false, out);
+    return bias ? qn_lm_add(lm, y, bias) : y;
+}
+
+qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim)
+{
+    struct qn_build *b = &lm->b;
+    qn_value w = vector(lm, name, ".weight", true, dim);
+    qn_value mean = qn_build_reduce(b, QN_OP_reduce_mean, qn_build_binary(b, QN_OP_mul, x, x), -1, true);
+    qn_value epsilon = qn_build_scalar(b, (float)lm->config->norm_epsilon);
+    qn_value scale = qn_build_unary(b, QN_OP_rsqrt, qn_build_binary(b, QN_OP_add, mean, epsilon));
+    return qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, scale), w);
+}
+
+qn_value qn_lm_layer_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim)
+{
+    struct qn_build *b = &lm->b;
+    qn_value w = vector(lm, name, ".weight", true, dim);
+    qn_value bias = vector(lm, name, ".bias", true, dim);
+    qn_value centred = qn_build_binary(b, QN_OP_sub, x, qn_build_reduce(b, QN_OP_reduce_mean, x, -1, true));
+    qn_value square = qn_build_binary(b, QN_OP_mul, centred, centred);
+    qn_value variance = qn_build_reduce(b, QN_OP_reduce_mean, square, -1, true);
+    qn_value epsilon = qn_build_scalar(b, (float)lm->config->norm_epsilon);
+    qn_value scale = qn_build_unary(b, QN_OP_rsqrt, qn_build_binary(b, QN_OP_add, variance, epsilon));
+    qn_value scaled = qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, centred, scale), w);
+    return qn_lm_add(lm, scaled, bias);
+}
+
+qn_value qn_lm_heads(struct qn_lm *lm, qn_value x, uint32_t heads)
+{
+    return qn_build_reshape(&lm->b, x, 3, (qn_dim[]){lm->n, heads, lm->config->head_dim});
+}
+
+/* cos and sin of pos * frequency, shared by all layers. */
+static void make_angles(struct qn_lm *lm)
+{
+    struct qn_build *b = &lm->b;
+    const struct qn_rope_config *rope = &lm->config->rope;
+    if (b->status || lm->cos)
+        return;
+    uint32_t half = rope->dims / 2;
+    struct qn_lm_tensor factors = {0};
+    if (lm->source->find(lm->source->context, QN_STR("rope_freqs.weight"), &factors) &&
+        (factors.type.dtype != QN_DTYPE_F32 || factors.blob.bytes != half * sizeof(float))) {
+        b->status = QN_ERROR(QN_INVALID_FILE, "tensor 'rope_freqs.weight': expected f32 [%u]", half);
+        return;
+    }
+    float *table = QN_ARENA_ARRAY(&b->graph->arena, float, half);
+    float *copy = factors.data ? QN_ARENA_ARRAY(&b->graph->arena, float, half) : NULL;
+    if (!table || (factors.data && !copy)) {
+        b->status = QN_OOM();
+        return;
+    }
+    if (copy)
+        memcpy(copy, factors.data, half * sizeof(float)); /* the file may hold it unaligned */
+    float magnitude;
+    qn_rope_frequencies(rope, copy, table, &magnitude);
+    struct qn_type type = {.dtype = QN_DTYPE_F32, .rank = 2, .dims = {1, half}};
+    qn_value frequencies = 0;
+    b->status = qn_graph_add_data(b->graph, QN_STR("rope_frequencies"), &type, table, &frequencies);
+    struct qn_attr_cast cast = {.dtype = QN_DTYPE_F32};
+    qn_value pos = qn_build_node(b, QN_OP_cast, &lm->pos, 1, &cast, NULL);
+    qn_value angles = qn_build_binary(b, QN_OP_mul, qn_build_reshape(b, pos, 2, (qn_dim[]){lm->n, 1}), frequencies);
+    lm->cos = qn_build_unary(b, QN_OP_cos, angles);
+    lm->sin = qn_build_unary(b, QN_OP_sin, angles);
+    if (magnitude != 1.0f) {
+        lm->cos = qn_build_binary(b, QN_OP_mul, lm->cos, qn_build_scalar(b, magnitude));
+        lm->sin = qn_build_binary(b, QN_OP_mul, lm->sin, qn_build_scalar(b, magnitude));
+    }
+}
+
+qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind)
+{
+    struct qn_build *b = &lm->b;
+    int64_t r = lm->config->rope.dims, d = lm->config->head_dim;
+    make_angles(lm);
+    if (b->status)
+        return 0;
+    qn_dim heads = qn_build_dim(b, x, 1);
+    qn_value rest = r < d ? qn_build_slice(b, x, 2, r, d) : 0;
+    qn_value part = r < d ? qn_build_slice(b, x, 2, 0, r) : x;
+    qn_value first, second, rotated;
+    if (kind == QN_LM_ROPE_INTERLEAVED) {
+        part = qn_build_reshape(b, part, 4, (qn_dim[]){lm->n, heads, r / 2, 2});
+        first = qn_build_slice(b, part, 3, 0, 1);
+        second = qn_build_slice(b, part, 3, 1, 2);
+    } else {
+        first = qn_build_slice(b, part, 2, 0, r / 2);
+        second = qn_build_slice(b, part, 2, r / 2, r);
+    }
+    uint32_t rank = kind == QN_LM_ROPE_INTERLEAVED ? 4 : 3;
+    qn_dim shape[4] = {lm->n, 1, r / 2, 1};
+    qn_value c = qn_build_reshape(b, lm->cos, rank, shape), s = qn_build_reshape(b, lm->sin, rank, shape);
+    qn_value x0 = qn_build_binary(b, QN_OP_sub, qn_build_binary(b, QN_OP_mul, first, c),
+                                  qn_build_binary(b, QN_OP_mul, second, s));
+    qn_value x1 = qn_build_binary(b, QN_OP_add, qn_build_binary(b, QN_OP_mul, first, s),
+                                  qn_build_binary(b, QN_OP_mul, second, c));
+    rotated = qn_build_concat(b, x0, x1, rank - 1);
+    if (kind == QN_LM_ROPE_INTERLEAVED)
+        rotated = qn_build_reshape(b, rotated, 3, (qn_dim[]){lm->n, heads, r});
+    return rest ? qn_build_concat(b, rotated, rest, 2) : rotated;
+}
+
+/* Writes this step's rows into the layer's cache `which` and reads back all visible ones: [N, kv_heads, L, head_dim]. */
+static qn_value through_cache(struct qn_lm *lm, const char *which, qn_value x)
+{
+    struct qn_build *b = &lm->b;
+    const struct qn_lm_config *c = lm->config;
+    if (b->status)
+        return 0;
+    struct qn_type type = {.dtype = lm->options->kv_dtype,
+                           .rank = 3,
+                           .dims = {lm->options->cache_rows, c->kv_heads, c->head_dim}};
+    char buffer[192];
+    qn_value before = 0;
+    b->status = qn_graph_add_state(b->graph, full_name(lm, which, "", buffer), &type, &before);
+    qn_value after = qn_build_node(b, QN_OP_scatter_rows, (qn_value[]){before, lm->slot, x}, 3, NULL, which);
+    if (b->status)
+        return 0;
+    qn_graph_set_state(b->graph, before, after);
+    qn_value seen = qn_build_gather(b, after, lm->token_rows, 0, QN_DTYPE_F32);
+    return qn_build_transpose(b, seen, 4, (int64_t[]){0, 2, 1, 3});
+}
+
+qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v)
+{
+    struct qn_build *b = &lm->b;
+    const struct qn_lm_config *c = lm->config;
+    int64_t group = c->heads / c->kv_heads, d = c->head_dim;
+    k = through_cache(lm, "k", k);
+    v = through_cache(lm, "v", v);
+    q = qn_build_reshape(b, q, 4, (qn_dim[]){lm->n, c->kv_heads, group, d});
+    qn_value scores = qn_build_matmul(b, q, k, true, "scores");
+    scores = qn_build_binary(b, QN_OP_mul, scores, qn_build_scalar(b, (float)(1.0 / sqrt((double)d))));
+    scores = qn_lm_add(lm, scores, lm->mask);
+    qn_value mixed = qn_build_matmul(b, qn_build_softmax(b, scores, -1), v, false, "mixed");
+    return qn_build_reshape(b, mixed, 2, (qn_dim[]){lm->n, (int64_t)c->heads * d});
+}
+
+static qn_value silu(struct qn_build *b, qn_value x)
+{
+    return qn_build_binary(b, QN_OP_mul, x, qn_build_unary(b, QN_OP_sigmoid, x));
+}
+
+/* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+static qn_value gelu_tanh(struct qn_build *b, qn_value x)
+{
+    qn_value cube = qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, x), x);
+    qn_value inner = qn_build_binary(b, QN_OP_add, x,
+                                     qn_build_binary(b, QN_OP_mul, cube, qn_build_scalar(b, 0.044715f)));
+    inner = qn_build_binary(b, QN_OP_mul, inner, qn_build_scalar(b, 0.797884560802865f));
+    qn_value gate = qn_build_binary(b, QN_OP_add, qn_build_unary(b, QN_OP_tanh, inner), qn_build_scalar(b, 1.0f));
+    return qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, qn_build_scalar(b, 0.5f)), gate);
+}
+
+qn_value qn_lm_gated_ffn(struct qn_lm *lm, qn_value x)
+{
+    const struct qn_lm_config *c = lm->config;
+    qn_value gate = silu(&lm->b, qn_lm_linear(lm, x, "ffn_gate", c->dim, c->ffn_dim));
+    qn_value up = qn_lm_linear(lm, x, "ffn_up", c->dim, c->ffn_dim);
+    return qn_lm_linear(lm, qn_build_binary(&lm->b, QN_OP_mul, gate, up), "ffn_down", c->ffn_dim, c->dim);
+}
+
+qn_value qn_lm_plain_ffn(struct qn_lm *lm, qn_value x, enum qn_lm_activation activation)
+{
+    const struct qn_lm_config *c = lm->config;
+    qn_value up = qn_lm_linear(lm, x, "ffn_up", c->dim, c->ffn_dim);
+    up = activation == QN_LM_SILU ? silu(&lm->b, up) : gelu_tanh(&lm->b, up);
+    return qn_lm_linear(lm, up, "ffn_down", c->ffn_dim, c->dim);
+}
+
+/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in]: [N, K, 1, out] */
+static qn_value expert_linear(struct qn_lm *lm, qn_value x, qn_value ids, const char *name, uint32_t in, uint32_t out)
+{
+    qn_value w = weight(lm, name, ".weight", true, 3, (uint32_t[]){lm->config->experts, out, in});
+    return qn_build_matmul(&lm->b, x, qn_build_gather(&lm->b, w, ids, 0, QN_DTYPE_F32), true, name);
+}
+
+qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x)
+{
+    struct qn_build *b = &lm->b;
+    const struct qn_lm_config *c = lm->config;
+    int64_t used = c->experts_used;
+    qn_value router = qn_lm_linear(lm, x, "ffn_gate_inp", c->dim, c->experts);
+    struct qn_attr_topk attr = {.k = used};
+    qn_value top[2] = {0};
+    if (!b->status) {
+        qn_value shares = qn_build_softmax(b, router, -1);
+        if (!b->status)
+            b->status = qn_graph_add_node(b->graph, QN_OP_topk, &shares, 1, &attr, QN_STR(""), top);
+    }
+    qn_value total = qn_build_reduce(b, QN_OP_reduce_sum, top[0], -1, true);
+    qn_value share = qn_build_binary(b, QN_OP_div, top[0], total);
+    qn_value wide = qn_build_reshape(b, x, 4, (qn_dim[]){lm->n, 1, 1, c->dim});
+    qn_value gate = silu(b, expert_linear(lm, wide, top[1], "ffn_gate_exps", c->dim, c->ffn_dim));
+    qn_value up = expert_linear(lm, wide, top[1], "ffn_up_exps", c->dim, c->ffn_dim);
+    qn_value inner = qn_build_binary(b, QN_OP_mul, gate, up);
+    qn_value down = expert_linear(lm, inner, top[1], "ffn_down_exps", c->ffn_dim, c->dim);
+    down = qn_build_reshape(b, down, 3, (qn_dim[]){lm->n, used, c->dim});
+    qn_value weighted = qn_build_binary(b, QN_OP_mul, down, qn_build_reshape(b, share, 3, (qn_dim[]){lm->n, used, 1}));
+    return qn_build_reduce(b, QN_OP_reduce_sum, weighted, 1, false);
+}
+
+qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x)
+{
+    return qn_build_gather(&lm->b, x, lm->out_rows, 0, QN_DTYPE_NONE);
+}
+
+void qn_lm_head(struct qn_lm *lm, qn_value x)
+{
+    const struct qn_lm_config *c = lm->config;
+    const char *name = qn_lm_has(lm, "output") ? "output" : "token_embd";
+    qn_value logits = qn_lm_linear(lm, x, name, c->dim, c->vocabulary);
+    if (!lm->b.status)
+        lm->b.status = qn_graph_add_output(lm->b.graph, QN_STR("logits"), logits);
+}
+
+/* ---- the frame around an architecture ------------------------------------------------------------------------ */
+
+static qn_value add_input(struct qn_lm *lm, const char *name, uint32_t rank, qn_dim d0, qn_dim d1)
+{
+    struct qn_type type = {.dtype = QN_DTYPE_I32, .rank = rank, .dims = {d0, d1}};
+    qn_value out = 0;
+    if (!lm->b.status)
+        lm->b.status = qn_graph_add_input(lm->b.graph, qn_str_from(name), &type, &out);
+    return out;
+}
+
+static qn_dim symbol(struct qn_lm *lm, const char *name, int64_t max)
+{
+    qn_dim out = 0;
+    if (!lm->b.status)
+        lm->b.status = qn_graph_symbol(lm->b.graph, qn_str_from(name), 1, max, &out);
+    return out;
+}
+
+/* Token i sees position j when j <= pos[i] and, with a window, j > pos[i] - window. */
+static void make_mask(struct qn_lm *lm)
+{
+    struct qn_build *b = &lm->b;
+    struct qn_attr_iota attr = {.count = lm->l, .dtype = QN_DTYPE_I32};
+    qn_value key = qn_build_node(b, QN_OP_iota, NULL, 0, &attr, NULL);
+    key = qn_build_reshape(b, key, 2, (qn_dim[]){1, lm->l});
+    qn_value query = qn_build_reshape(b, lm->pos, 2, (qn_dim[]){lm->n, 1});
+    qn_value visible = qn_build_binary(b, QN_OP_less_equal, key, query);
+    if (lm->config->window) {
+        qn_value oldest = qn_build_binary(b, QN_OP_sub, query, qn_build_scalar_i32(b, (int32_t)lm->config->window));
+        visible = qn_build_binary(b, QN_OP_and, visible, qn_build_binary(b, QN_OP_less, oldest, key));
+    }
+    qn_value choice[3] = {visible, qn_build_scalar(b, 0.0f), qn_build_scalar(b, -INFINITY)};
+    qn_value mask = qn_build_node(b, QN_OP_where, choice, 3, NULL, NULL);
+    lm->mask = qn_build_reshape(b, mask, 4, (qn_dim[]){lm->n, 1, 1, lm->l});
+}
+
+static qn_status check_config(const struct qn_lm_config *c, const struct qn_lm_options *options)
+{
+    const struct {
+        const char *what;
+        uint64_t value, limit;
+    } sizes[] = {
+        {"vocabulary size", c->vocabulary, 1u << 24}, {"context length", c->context, 1u << 28},
+        {"block count", c->layers, 4096},             {"embedding length", c->dim, 1u << 20},
+        {"feed-forward length", c->ffn_dim, 1u << 22}, {"head count", c->heads, 1u << 16},
+        {"key-value head count", c->kv_heads, 1u << 16}, {"head size", c->head_dim, 1u << 16},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].value == 0 || sizes[i].value > sizes[i].limit)
+            return QN_ERROR(QN_INVALID_FILE, "%s is %llu; expected 1 to %llu", sizes[i].what,
+                            (unsigned long long)sizes[i].value, (unsigned long long)sizes[i].limit);
+    if (c->heads % c->kv_heads)
+        return QN_ERROR(QN_INVALID_FILE, "head count %u is no multiple of the key-value head count %u", c->heads,
+                        c->kv_heads);
+    if (c->rope.dims % 2 || c->rope.dims > c->head_dim)
+        return QN_ERROR(QN_INVALID_FILE, "rope dimension count %u: expected an even number up to the head size %u",
+                        c->rope.dims, c->head_dim);
+    if (c->experts > 4096 || c->experts_used > c->experts || (c->experts && !c->experts_used))
+        return QN_ERROR(QN_INVALID_FILE, "%u experts used of %u", c->experts_used, c->experts);
+    uint32_t block = qn_dtype_info(options->kv_dtype)->block_elems;
+    if (block == 0 || c->head_dim % block)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "KV cache type %s needs a head size that is a multiple of %u, this model's is %u",
+                        qn_dtype_name(options->kv_dtype), block, c->head_dim);
+    return NULL;
+}
+
+qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_source *source,
+                      const struct qn_lm_options *options, struct qn_graph *graph)
+{
+    const struct qn_arch *arch = qn_arch_find(config->arch);
+    if (!arch)
+        return qn_status_note(QN_ERROR(QN_UNSUPPORTED, "architecture '%.*s' is not supported; known are:%s",
+                                       QN_STR_ARG(config->arch), qn_arch_names()),
+                              "%.*s", QN_STR_ARG(source->file));
+    qn_status status = check_config(config, options);
+    if (!status) {
+        struct qn_lm lm = {.b.graph = graph, .config = config, .source = source, .options = options};
+        lm.n = symbol(&lm, "N", options->chunk);
+        qn_dim s = symbol(&lm, "S", options->sequences);
+        lm.l = symbol(&lm, "L", options->positions);
+        qn_dim r = symbol(&lm, "R", options->chunk);
+        lm.tokens = add_input(&lm, "tokens", 1, lm.n, 0);
+        lm.pos = add_input(&lm, "pos", 1, lm.n, 0);
+        lm.slot = add_input(&lm, "slot", 1, lm.n, 0);
+        lm.seq = add_input(&lm, "seq", 1, lm.n, 0);
+        lm.rows = add_input(&lm, "rows", 2, s, lm.l);
+        lm.out_rows = add_input(&lm, "out_rows", 1, r, 0);
+        lm.token_rows = qn_build_gather(&lm.b, lm.rows, lm.seq, 0, QN_DTYPE_NONE);
+        make_mask(&lm);
+        if (!lm.b.status)
+            arch->build(&lm);
+        status = lm.b.status;
+    }
+    return qn_status_note(status, "%.*s", QN_STR_ARG(source->file));
+}

@@ -1,0 +1,61 @@
+/* The blocks that language models are made of, written in core ops. An architecture file strings them together.
+ *
+ * Shapes: x is f32[N, dim]. Weight names are relative to the current layer ("attn_q" reads blk.3.attn_q.weight, and
+ * .bias where that exists). Each block checks the shapes of the weights it takes and names the tensor that differs.
+ */
+#ifndef QN_ARCH_LM_BLOCKS_H
+#define QN_ARCH_LM_BLOCKS_H
+
+#include "arch/arch.h"
+
+struct qn_lm {
+    struct qn_build b;
+    const struct qn_lm_config *config;
+    const struct qn_lm_source *source;
+    const struct qn_lm_options *options;
+    uint32_t layer;
+    qn_dim n, l; /* tokens in the step, positions visible */
+    qn_value tokens, pos, slot, seq, rows, out_rows;
+    qn_value token_rows; /* i32[N, L]: cache row of each position each token may see */
+    qn_value mask;       /* f32[N, 1, 1, L]: 0 or -infinity */
+    qn_value cos, sin;   /* f32[N, rope.dims / 2], 0 before the first rotation */
+};
+
+enum qn_lm_rope_kind { QN_LM_ROPE_INTERLEAVED, QN_LM_ROPE_HALVES };
+enum qn_lm_activation { QN_LM_SILU, QN_LM_GELU_TANH };
+
+/* Enters layer i: node names and weight names are prefixed with blk.<i>. */
+void qn_lm_begin_layer(struct qn_lm *lm, uint32_t layer);
+void qn_lm_end_layer(struct qn_lm *lm);
+bool qn_lm_has(struct qn_lm *lm, const char *name);
+
+/* Rows of <name>.weight [rows, dim] by index. */
+qn_value qn_lm_embedding(struct qn_lm *lm, const char *name, uint32_t rows, qn_value indices);
+/* x [..., in] times <name>.weight [out, in], plus <name>.bias [out] where the file has one. */
+qn_value qn_lm_linear(struct qn_lm *lm, qn_value x, const char *name, uint32_t in, uint32_t out);
+qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim);
+qn_value qn_lm_layer_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim);
+/* x [N, heads * head_dim] as [N, heads, head_dim] */
+qn_value qn_lm_heads(struct qn_lm *lm, qn_value x, uint32_t heads);
+/* Rotates the first rope.dims elements of each head of x [N, heads, head_dim]. */
+qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind);
+/* Causal attention over the cache: q [N, heads, head_dim], k and v [N, kv_heads, head_dim] of this step are written to
+ * the layer's cache first. Result [N, heads * head_dim]. */
+qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v);
+/* down(silu(gate(x)) * up(x)) */
+qn_value qn_lm_gated_ffn(struct qn_lm *lm, qn_value x);
+/* down(activation(up(x))) */
+qn_value qn_lm_plain_ffn(struct qn_lm *lm, qn_value x, enum qn_lm_activation activation);
+/* Mixture of gated experts: softmax router, the best experts_used weighted by their share among themselves. */
+qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x);
+/* Keeps the rows whose logits are wanted; call before the last norm. */
+qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x);
+/* logits = x times output.weight, or token_embd.weight where the file has no output (tied embeddings). */
+void qn_lm_head(struct qn_lm *lm, qn_value x);
+
+static inline qn_value qn_lm_add(struct qn_lm *lm, qn_value x, qn_value y)
+{
+    return qn_build_binary(&lm->b, QN_OP_add, x, y);
+}
+
+#endif
