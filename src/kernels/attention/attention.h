@@ -1,0 +1,45 @@
+/* Family ATTENTION: softmax(q k^T * scale + mask) v in one pass over the keys, for a dense call and for a paged cache.
+ * q and y are f32; k and v share a dtype: f32, f16, bf16, or for the paged form q8_0 (head sizes whole blocks; strides
+ * of block views in blocks). Sums run in f32.
+ *
+ * A query's bits depend on its own q, its own visible keys in their order, and nothing else: keys are taken in
+ * partitions of QN_ATTENTION_PART absolute positions, each with its own maximum, merged in rising order, the same
+ * whether partitions run one after the other or on several threads. A key that a query does not see is not read for it.
+ *
+ * DENSE: q [..., m, d], k [..., l, d], v [..., l, e], mask [..., m, l] (data NULL: none; f32 added, or bool: false
+ * hides the key), y [..., m, e]; all views have y's rank, broadcast axes have stride 0. A query without a visible key
+ * gives NaN. A tile is (batch, block of queries).
+ *
+ * PAGED: q [n, kv_heads, group, d], k [r, kv_heads, d], v [r, kv_heads, e], y [n, kv_heads, group, e]. Query i sees
+ * the cache rows rows[seq[i], j] for pos[i] - window < j <= pos[i] (window 0: from 0). A sequence, position or row
+ * outside its table reports a fault; such a query gives 0, such a row counts as hidden. A tile is (block of queries,
+ * kv head), times a partition of the keys where `shared` is given and queries are few.
+ */
+#ifndef QN_KERNELS_ATTENTION_H
+#define QN_KERNELS_ATTENTION_H
+
+#include <stdbool.h>
+
+#include "kernels/fault.h"
+#include "kernels/kernel.h"
+#include "quant/quant.h"
+
+enum { QN_ATTENTION_PART = 256 }; /* positions */
+
+struct qn_attention_params {
+    bool paged;
+    float scale;
+    int64_t window; /* PAGED; 0: all */
+    struct qn_view q, k, v, y;
+    struct qn_view mask;           /* DENSE; data NULL: none */
+    struct qn_view rows, seq, pos; /* PAGED: i32 [s, l], [n], [n] */
+    qn_dequantise_fn dequantise;   /* of k's dtype, where that is a block type */
+    void *shared;                  /* PAGED: qn_attention_shared_bytes, zeroed before the first use and left so; or NULL */
+    int32_t *fault;                /* enum qn_fault, or NULL */
+};
+
+/* Bytes of the memory that the tiles of one call share when its keys are split over threads; an upper bound for every
+ * call with at most n queries and l positions. 0: such calls are never split. */
+int64_t qn_attention_shared_bytes(int64_t n, int64_t kv_heads, int64_t group, int64_t e, int64_t l);
+
+#endif

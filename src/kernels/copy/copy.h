@@ -1,0 +1,25 @@
+/* Family COPY: y = x with the same dims under any strides, converted when the dtypes differ. With the views that the
+ * backend makes it is transpose, slice (strides), one piece of a concat (y is a part of the output), expand (stride 0
+ * in x), materialised reshape, and cast.
+ *
+ * Conversions: float to integer truncates towards zero, saturates, and NaN gives 0; integer to integer wraps; anything
+ * to bool is x != 0. A block type can only be the source or both: x's innermost axis is then contiguous and whole
+ * blocks long (dims count elements on every axis; the strides of a block view count blocks), and `dequantise` is
+ * needed unless y has the same dtype. To a block type from another: `quantise`.
+ *
+ * A tile is QN_ELEMENT_TILE elements of y in row-major order; where a block type takes part, one row along the
+ * innermost axis.
+ */
+#ifndef QN_KERNELS_COPY_H
+#define QN_KERNELS_COPY_H
+
+#include "kernels/kernel.h"
+#include "quant/quant.h"
+
+struct qn_copy_params {
+    struct qn_view x, y;
+    qn_dequantise_fn dequantise; /* of x's dtype, where that is a block type */
+    qn_quantise_fn quantise;     /* of y's dtype, where that is a block type */
+};
+
+#endif
