@@ -19,10 +19,10 @@
     } while (0)
 
 /* Jumps to label when expr fails; `status` must be a qn_status variable in scope. */
-#define QN_TRY_GOTO(expr, label)  \
-    do {                          \
-        if ((status = (expr)))    \
-            goto label;           \
+#define QN_TRY_GOTO(expr, label) \
+    do {                         \
+        if ((status = (expr)))   \
+            goto label;          \
     } while (0)
 
 qn_status qn_status_make(enum qn_code code, const char *file, int line, const char *fmt, ...)
