@@ -14,7 +14,7 @@ set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer -DQN_DEBUG=1")
 # Kernels write fused multiply-add where they want it; the compiler must not, or bits would differ between builds.
 add_library(quern_flags INTERFACE)
 target_compile_options(quern_flags INTERFACE
-  -ffp-contract=off -fno-math-errno
+  -ffp-contract=off -fno-math-errno -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
   $<$<BOOL:${QUERN_WERROR}>:-Werror>)
 if(QUERN_SANITIZE)

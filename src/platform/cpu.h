@@ -8,8 +8,8 @@
 
 /* What a kernel may need, one bit each. */
 enum qn_cpu_feature {
-    QN_CPU_AVX2 = 1 << 0,        /* AVX2, FMA, F16C, BMI2 and the OS saves YMM */
-    QN_CPU_AVX512 = 1 << 1,      /* F, BW, DQ, VL, and the OS saves ZMM and masks */
+    QN_CPU_AVX2 = 1 << 0,   /* AVX2, FMA, F16C, BMI2 and the OS saves YMM */
+    QN_CPU_AVX512 = 1 << 1, /* F, BW, DQ, VL, and the OS saves ZMM and masks */
     QN_CPU_AVX512VNNI = 1 << 2,
     QN_CPU_AVX512BF16 = 1 << 3,
     QN_CPU_AVX512FP16 = 1 << 4,

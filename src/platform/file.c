@@ -1,0 +1,185 @@
+#include "platform/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- maps ------------------------------------------------------------------------------------------------- */
+
+static qn_status map_descriptor(const char *path, int fd, struct qn_file_map *map)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return QN_ERROR(QN_IO, "%s: cannot ask for its size: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: %s, expected a regular file", path,
+                        S_ISDIR(st.st_mode) ? "is a folder" : "is not a regular file");
+    if (st.st_size == 0)
+        return NULL; /* nothing to map: the empty map */
+    if ((uint64_t)st.st_size > SIZE_MAX)
+        return QN_ERROR(QN_OUT_OF_RANGE, "%s: %lld bytes do not fit the address space", path, (long long)st.st_size);
+    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED)
+        return QN_ERROR(QN_IO, "%s: cannot map %lld bytes: %s", path, (long long)st.st_size, strerror(errno));
+    *map = (struct qn_file_map){data, (uint64_t)st.st_size};
+    return NULL;
+}
+
+qn_status qn_file_map(const char *path, struct qn_file_map *map)
+{
+    *map = (struct qn_file_map){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return QN_ERROR(errno == ENOENT ? QN_NOT_FOUND : QN_IO, "%s: cannot open: %s", path, strerror(errno));
+    qn_status status = map_descriptor(path, fd, map);
+    close(fd);
+    return status;
+}
+
+void qn_file_unmap(struct qn_file_map *map)
+{
+    if (map->data)
+        munmap((void *)(uintptr_t)map->data, (size_t)map->size);
+    *map = (struct qn_file_map){0};
+}
+
+/* Advises on the pages of [offset, offset + size) within the map; `inner` leaves out pages shared with neighbours. */
+static void advise(const struct qn_file_map *map, uint64_t offset, uint64_t size, bool inner, int advice)
+{
+    if (!map->data || offset >= map->size)
+        return;
+    if (size > map->size - offset)
+        size = map->size - offset;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), begin = offset, end = offset + size;
+    begin = inner ? (begin + page - 1) / page * page : begin / page * page;
+    if (inner && end < map->size)
+        end = end / page * page;
+    if (begin < end)
+        (void)madvise((void *)(uintptr_t)(map->data + begin), (size_t)(end - begin), advice); /* a hint may fail */
+}
+
+void qn_file_map_will_need(const struct qn_file_map *map, uint64_t offset, uint64_t size)
+{
+    advise(map, offset, size, false, MADV_WILLNEED);
+}
+
+void qn_file_map_drop(const struct qn_file_map *map, uint64_t offset, uint64_t size)
+{
+    advise(map, offset, size, true, MADV_DONTNEED);
+}
+
+bool qn_file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+/* ---- writing aside ---------------------------------------------------------------------------------------- */
+
+enum { WRITER_BUFFER = 1 << 20 };
+
+struct qn_file_writer {
+    int fd;
+    size_t used;
+    char *path, *temporary; /* both in the block of the writer */
+    char buffer[WRITER_BUFFER];
+};
+
+qn_status qn_file_writer_open(const char *path, struct qn_file_writer **out)
+{
+    *out = NULL;
+    size_t path_size = strlen(path) + 1, temporary_size = path_size + 32;
+    struct qn_file_writer *writer = malloc(sizeof *writer + path_size + temporary_size);
+    if (!writer)
+        return QN_OOM();
+    writer->used = 0;
+    writer->path = (char *)(writer + 1);
+    writer->temporary = writer->path + path_size;
+    memcpy(writer->path, path, path_size);
+    snprintf(writer->temporary, temporary_size, "%s.tmp-%ld", path, (long)getpid());
+    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (writer->fd < 0) {
+        qn_status status = QN_ERROR(QN_IO, "%s: cannot create: %s", writer->temporary, strerror(errno));
+        free(writer);
+        return status;
+    }
+    *out = writer;
+    return NULL;
+}
+
+static qn_status write_all(struct qn_file_writer *writer, const char *data, size_t size)
+{
+    while (size) {
+        ssize_t done = write(writer->fd, data, size);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return QN_ERROR(QN_IO, "%s: cannot write: %s", writer->temporary, strerror(errno));
+        data += done;
+        size -= (size_t)done;
+    }
+    return NULL;
+}
+
+static qn_status flush(struct qn_file_writer *writer)
+{
+    size_t used = writer->used;
+    writer->used = 0;
+    return write_all(writer, writer->buffer, used);
+}
+
+qn_status qn_file_writer_write(struct qn_file_writer *writer, const void *data, size_t size)
+{
+    if (size > WRITER_BUFFER - writer->used)
+        QN_TRY(flush(writer));
+    if (size > WRITER_BUFFER / 2)
+        return write_all(writer, data, size);
+    if (size)
+        memcpy(writer->buffer + writer->used, data, size);
+    writer->used += size;
+    return NULL;
+}
+
+/* Makes the rename last through a power cut: the folder's entry is data as well. */
+static void sync_folder_of(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash)
+        slash[slash == path] = 0;
+    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* some file systems refuse; the data itself is synced */
+        close(fd);
+    }
+}
+
+qn_status qn_file_writer_commit(struct qn_file_writer *writer)
+{
+    qn_status status = flush(writer);
+    if (!status && fsync(writer->fd) != 0 && errno != EINVAL && errno != EROFS)
+        status = QN_ERROR(QN_IO, "%s: cannot sync: %s", writer->temporary, strerror(errno));
+    if (!status && rename(writer->temporary, writer->path) != 0)
+        status = QN_ERROR(QN_IO, "%s: cannot take the name of the finished file: %s", writer->path, strerror(errno));
+    if (status) {
+        qn_file_writer_discard(writer);
+        return status;
+    }
+    close(writer->fd);
+    sync_folder_of(writer->path);
+    free(writer);
+    return NULL;
+}
+
+void qn_file_writer_discard(struct qn_file_writer *writer)
+{
+    if (!writer)
+        return;
+    close(writer->fd);
+    unlink(writer->temporary);
+    free(writer);
+}
