@@ -1,0 +1,57 @@
+/* Backends: tables that say which nodes a device runs and how.
+ *
+ * A backend's rows are tried in order; the first whose op matches and whose predicate holds takes the node. Support is
+ * presence in the table, there is no second switch. A row names the kernel family that computes the node, and binds
+ * the step's tensors to the family's parameter struct: kernels never see the IR, the executor never sees parameters.
+ */
+#ifndef QN_BACKEND_BACKEND_H
+#define QN_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ir/ir.h"
+#include "kernels/kernel.h"
+
+/* Large enough and aligned for every family's parameter struct. */
+struct qn_params {
+    _Alignas(64) uint8_t bytes[2048];
+};
+
+/* A step with its sizes resolved. While a plan is made, sizes are the largest ones and data pointers are NULL. */
+struct qn_bind {
+    uint16_t op;
+    const void *attr;
+    const struct qn_kernel *kernel;
+    const struct qn_view *in, *out; /* an absent optional input has rank 0 and data NULL, dtype NONE */
+    uint32_t in_count, out_count;
+    void *shared;   /* zero-filled memory that the tiles of a call share; NULL where the row asked for none */
+    int32_t *fault; /* enum qn_fault */
+};
+
+struct qn_backend_row {
+    uint16_t op;
+    enum qn_family family;
+    uint8_t dtype_operand; /* the input whose dtype selects the kernel; 255: none */
+    bool (*accepts)(const struct qn_graph *graph, qn_node node); /* NULL: always */
+    /* Number of kernel calls that make up the step, NULL: one. */
+    int64_t (*calls)(const struct qn_bind *bind);
+    void (*bind)(const struct qn_bind *bind, int64_t call, struct qn_params *params);
+    int64_t (*shared_bytes)(const struct qn_bind *bind); /* NULL: none */
+};
+
+struct qn_backend {
+    const char *name;
+    const struct qn_backend_row *rows;
+    uint32_t row_count;
+};
+
+/* The row that takes a node, NULL when the backend cannot run it. */
+const struct qn_backend_row *qn_backend_row(const struct qn_backend *backend, const struct qn_graph *graph,
+                                            qn_node node);
+
+#define QN_BACKEND_ROW(name) extern const struct qn_backend qn_backend_##name;
+#include "backend/backends.def"
+#undef QN_BACKEND_ROW
+
+#endif

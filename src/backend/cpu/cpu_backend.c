@@ -1,0 +1,411 @@
+/* The CPU backend: which kernel family computes each op, and how a step's tensors become its parameters. */
+#include "backend/backend.h"
+#include "kernels/attention/attention.h"
+#include "kernels/batch_matmul/batch_matmul.h"
+#include "kernels/binary/binary.h"
+#include "kernels/copy/copy.h"
+#include "kernels/gather/gather.h"
+#include "kernels/iota/iota.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/norm/norm.h"
+#include "kernels/reduce/reduce.h"
+#include "kernels/rope/rope.h"
+#include "kernels/scatter_rows/scatter_rows.h"
+#include "kernels/softmax/softmax.h"
+#include "kernels/topk/topk.h"
+#include "kernels/unary/unary.h"
+#include "kernels/where/where.h"
+#include "quant/quant.h"
+
+/* The family's struct inside the parameter buffer, zeroed. */
+#define PARAMS(type, params)                                                                     \
+    (params_fit(sizeof(struct type)), (struct type *)memset((params)->bytes, 0, sizeof(struct type)))
+#define params_fit(size) ((void)sizeof(char[(size) <= sizeof(struct qn_params) ? 1 : -1]))
+
+/* x seen under y's dims: numpy broadcasting by stride 0, missing leading axes added. */
+static struct qn_view broadcast(const struct qn_view *x, const struct qn_view *y)
+{
+    struct qn_view view = {.data = x->data, .dtype = x->dtype, .rank = y->rank};
+    uint32_t lead = y->rank - x->rank;
+    for (uint32_t i = 0; i < y->rank; i++) {
+        view.dims[i] = y->dims[i];
+        view.strides[i] = i < lead || x->dims[i - lead] == 1 ? 0 : x->strides[i - lead];
+    }
+    return view;
+}
+
+static void *advance(const struct qn_view *view, int64_t units)
+{
+    return view->data ? (char *)view->data + units * qn_dtype_info(view->dtype)->block_bytes : NULL;
+}
+
+static uint32_t axis_of(int64_t axis, uint32_t rank)
+{
+    return (uint32_t)(axis < 0 ? axis + rank : axis);
+}
+
+static void bind_unary(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_unary_params *p = PARAMS(qn_unary_params, params);
+    *p = (struct qn_unary_params){.op = b->op, .x = b->in[0], .y = b->out[0]};
+}
+
+static void bind_binary(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_binary_params *p = PARAMS(qn_binary_params, params);
+    p->op = b->op;
+    if (b->op == QN_OP_glu)
+        p->kind = (int32_t)((const struct qn_attr_glu *)b->attr)->kind;
+    p->a = broadcast(&b->in[0], &b->out[0]);
+    p->b = broadcast(&b->in[1], &b->out[0]);
+    p->y = b->out[0];
+}
+
+static void bind_where(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_where_params *p = PARAMS(qn_where_params, params);
+    p->condition = broadcast(&b->in[0], &b->out[0]);
+    p->a = broadcast(&b->in[1], &b->out[0]);
+    p->b = broadcast(&b->in[2], &b->out[0]);
+    p->y = b->out[0];
+}
+
+static void bind_copy(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_copy_params *p = PARAMS(qn_copy_params, params);
+    p->x = broadcast(&b->in[0], &b->out[0]); /* cast: same dims; expand: stride 0 */
+    p->y = b->out[0];
+    p->dequantise = qn_quant(p->x.dtype)->dequantise;
+    p->quantise = qn_quant(p->y.dtype)->quantise;
+}
+
+static void bind_transpose(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_transpose *attr = b->attr;
+    struct qn_copy_params *p = PARAMS(qn_copy_params, params);
+    p->x = p->y = b->out[0];
+    p->x.data = b->in[0].data;
+    for (uint32_t i = 0; i < p->x.rank; i++)
+        p->x.strides[i] = b->in[0].strides[axis_of(attr->perm.items[i], p->x.rank)];
+}
+
+/* start is the only part of the attribute that matters here: the output's dims say how much is taken. The planner has
+ * resolved it to a constant. */
+static void bind_slice(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_slice *attr = b->attr;
+    struct qn_copy_params *p = PARAMS(qn_copy_params, params);
+    uint32_t axis = axis_of(attr->axis, b->in[0].rank);
+    p->y = b->out[0];
+    p->x = b->in[0];
+    for (uint32_t i = 0; i < p->x.rank; i++)
+        p->x.dims[i] = p->y.dims[i];
+    p->x.data = advance(&b->in[0], attr->start * b->in[0].strides[axis]);
+    p->x.strides[axis] *= attr->step ? attr->step : 1;
+}
+
+static int64_t concat_calls(const struct qn_bind *b)
+{
+    return b->in_count;
+}
+
+static void bind_concat(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    const struct qn_attr_axis *attr = b->attr;
+    struct qn_copy_params *p = PARAMS(qn_copy_params, params);
+    uint32_t axis = axis_of(attr->axis, b->out[0].rank);
+    int64_t before = 0;
+    for (int64_t i = 0; i < call; i++)
+        before += b->in[i].dims[axis];
+    p->x = b->in[call];
+    p->y = b->out[0];
+    p->y.dims[axis] = p->x.dims[axis];
+    p->y.data = advance(&b->out[0], before * b->out[0].strides[axis]);
+}
+
+static void bind_gather(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_gather *attr = b->attr;
+    struct qn_gather_params *p = PARAMS(qn_gather_params, params);
+    p->data = b->in[0];
+    p->indices = b->in[1];
+    p->y = b->out[0];
+    p->axis = axis_of(attr->axis, b->in[0].rank);
+    p->dequantise = qn_quant(b->in[0].dtype)->dequantise;
+    p->fault = b->fault;
+}
+
+static void bind_scatter_rows(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_scatter_rows_params *p = PARAMS(qn_scatter_rows_params, params);
+    p->state = b->in[0];
+    p->indices = b->in[1];
+    p->rows = b->in[2];
+    p->quantise = qn_quant(b->in[0].dtype)->quantise;
+    p->fault = b->fault;
+}
+
+static void bind_iota(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    PARAMS(qn_iota_params, params)->y = b->out[0];
+}
+
+static void bind_reduce(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_reduce *attr = b->attr;
+    struct qn_reduce_params *p = PARAMS(qn_reduce_params, params);
+    p->op = b->op;
+    p->x = p->y = b->in[0];
+    p->y.data = b->out[0].data;
+    p->y.dtype = b->out[0].dtype;
+    for (uint32_t i = 0; i < attr->axes.count; i++)
+        p->axes |= 1u << axis_of(attr->axes.items[i], p->x.rank);
+    if (attr->axes.count == 0)
+        p->axes = (1u << p->x.rank) - 1;
+    int64_t stride = 1; /* y is contiguous: its strides follow from the dims that are left */
+    for (uint32_t i = p->x.rank; i-- > 0;) {
+        if (p->axes >> i & 1)
+            p->y.dims[i] = 1;
+        p->y.strides[i] = stride;
+        stride *= p->y.dims[i];
+    }
+}
+
+static void bind_softmax(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_softmax_params *p = PARAMS(qn_softmax_params, params);
+    p->x = b->in[0];
+    p->y = b->out[0];
+    p->axis = axis_of(((const struct qn_attr_axis *)b->attr)->axis, p->x.rank);
+}
+
+static void bind_topk(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_topk_params *p = PARAMS(qn_topk_params, params);
+    p->x = b->in[0];
+    p->values = b->out[0];
+    p->indices = b->out[1];
+    p->k = ((const struct qn_attr_topk *)b->attr)->k;
+}
+
+static void bind_norm(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_norm_params *p = PARAMS(qn_norm_params, params);
+    p->op = b->op;
+    p->x = b->in[0];
+    p->y = b->out[0];
+    p->weight = b->in[1];
+    if (b->in_count > 2)
+        p->bias = b->in[2];
+    p->epsilon = ((const struct qn_attr_norm *)b->attr)->epsilon;
+}
+
+static void bind_rope(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_rope_params *p = PARAMS(qn_rope_params, params);
+    p->x = b->in[0];
+    p->cos = b->in[1];
+    p->sin = b->in[2];
+    p->y = b->out[0];
+    p->interleaved = ((const struct qn_attr_rope *)b->attr)->interleaved;
+}
+
+/* Rows of a tensor seen as a matrix: everything but its last axis. */
+static int64_t matrix_rows(const struct qn_view *view)
+{
+    int64_t rows = 1;
+    for (uint32_t i = 0; i + 1 < view->rank; i++)
+        rows *= view->dims[i];
+    return rows;
+}
+
+/* in[0] is x in the kernel's activation form: f32 [..., k], or bytes [rows, row bytes]. */
+static void bind_matmul(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_matmul_params *p = PARAMS(qn_matmul_params, params);
+    const struct qn_view *w = &b->in[1], *y = &b->out[0];
+    p->n = w->dims[0];
+    p->k = w->dims[1];
+    p->m = matrix_rows(y);
+    p->x = b->in[0].data;
+    p->x_stride = b->kernel->act == QN_ACT_F32 ? p->k * (int64_t)sizeof(float) : qn_act_row_bytes(b->kernel->act, p->k);
+    p->w = w->data;
+    p->w_dtype = w->dtype;
+    p->w_stride = w->strides[0] * qn_dtype_info(w->dtype)->block_bytes;
+    p->c = y->data;
+    p->c_stride = p->n;
+    p->bias = b->in_count > 2 ? b->in[2].data : NULL;
+    p->residual = b->in_count > 3 ? b->in[3].data : NULL;
+}
+
+static bool is_weight_matmul(const struct qn_graph *g, qn_node node)
+{
+    const struct qn_node_info *info = qn_graph_node(g, node);
+    const struct qn_type *x = &qn_graph_value(g, qn_graph_input_of(g, node, 0))->type;
+    const struct qn_type *w = &qn_graph_value(g, qn_graph_input_of(g, node, 1))->type;
+    bool transposed = info->op == QN_OP_linear || ((const struct qn_attr_matmul *)qn_graph_attr(g, node))->trans_b;
+    return transposed && w->rank == 2 && x->rank >= 1 && x->dtype == QN_DTYPE_F32;
+}
+
+static void bind_batch_matmul(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_batch_matmul_params *p = PARAMS(qn_batch_matmul_params, params);
+    bool transposed = ((const struct qn_attr_matmul *)b->attr)->trans_b;
+    const struct qn_view *y = &b->out[0];
+    uint32_t rank = y->rank;
+    p->y = *y;
+    struct qn_view batch = *y; /* leading axes to broadcast to, matrices of any size */
+    batch.dims[rank - 2] = b->in[0].dims[b->in[0].rank - 2];
+    batch.dims[rank - 1] = b->in[0].dims[b->in[0].rank - 1];
+    p->a = broadcast(&b->in[0], &batch);
+    const struct qn_view *w = &b->in[1];
+    batch.dims[rank - 2] = w->dims[w->rank - 2];
+    batch.dims[rank - 1] = w->dims[w->rank - 1];
+    p->b = broadcast(w, &batch);
+    if (transposed) {
+        int64_t dim = p->b.dims[rank - 1], stride = p->b.strides[rank - 1];
+        p->b.dims[rank - 1] = p->b.dims[rank - 2];
+        p->b.strides[rank - 1] = p->b.strides[rank - 2];
+        p->b.dims[rank - 2] = dim;
+        p->b.strides[rank - 2] = stride;
+    }
+}
+
+static bool is_plain_matmul(const struct qn_graph *g, qn_node node)
+{
+    const struct qn_type *a = &qn_graph_value(g, qn_graph_input_of(g, node, 0))->type;
+    const struct qn_type *w = &qn_graph_value(g, qn_graph_input_of(g, node, 1))->type;
+    return a->rank >= 2 && w->rank >= 2 && !qn_dtype_is_block(a->dtype) && !qn_dtype_is_block(w->dtype);
+}
+
+static int64_t expert_calls(const struct qn_bind *b)
+{
+    return b->out[0].dims[0] * b->out[0].dims[1];
+}
+
+/* One row of the result a call: its expert's matrix times its row of x. x has a row for each, or one for all j. */
+static void bind_expert_matmul(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    struct qn_matmul_params *p = PARAMS(qn_matmul_params, params);
+    const struct qn_view *w = &b->in[1], *ids = &b->in[2], *y = &b->out[0];
+    int64_t per_token = y->dims[1];
+    p->n = w->dims[1];
+    p->k = w->dims[2];
+    p->m = 1;
+    p->x_stride = b->kernel->act == QN_ACT_F32 ? p->k * (int64_t)sizeof(float) : qn_act_row_bytes(b->kernel->act, p->k);
+    int64_t x_rows = b->kernel->act == QN_ACT_F32 ? matrix_rows(&b->in[0]) : b->in[0].dims[0];
+    int64_t x_row = x_rows == y->dims[0] ? call / per_token : call;
+    int64_t expert = ids->data ? ((const int32_t *)ids->data)[call] : 0;
+    if (expert < 0 || expert >= w->dims[0]) {
+        *b->fault = QN_FAULT_INDEX;
+        expert = 0;
+    }
+    p->x = b->in[0].data ? (const char *)b->in[0].data + x_row * p->x_stride : NULL;
+    p->w = advance(w, expert * w->strides[0]);
+    p->w_dtype = w->dtype;
+    p->w_stride = w->strides[1] * qn_dtype_info(w->dtype)->block_bytes;
+    p->c = y->data ? (float *)y->data + call * p->n : NULL;
+    p->c_stride = p->n;
+}
+
+static void bind_attention(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_attention_params *p = PARAMS(qn_attention_params, params);
+    const struct qn_attr_attention *attr = b->attr;
+    struct qn_view batch = b->out[0];
+    const struct qn_view *operands[3] = {&b->in[0], &b->in[1], &b->in[2]};
+    struct qn_view *targets[3] = {&p->q, &p->k, &p->v};
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct qn_view *x = operands[i];
+        batch.dims[batch.rank - 2] = x->dims[x->rank - 2];
+        batch.dims[batch.rank - 1] = x->dims[x->rank - 1];
+        *targets[i] = broadcast(x, &batch);
+    }
+    if (b->in_count > 3 && b->in[3].dtype != QN_DTYPE_NONE) {
+        batch.dims[batch.rank - 2] = p->q.dims[batch.rank - 2];
+        batch.dims[batch.rank - 1] = p->k.dims[batch.rank - 2];
+        p->mask = broadcast(&b->in[3], &batch);
+    }
+    p->y = b->out[0];
+    p->scale = attr->scale;
+    p->fault = b->fault;
+}
+
+static void bind_paged_attention(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_attention_params *p = PARAMS(qn_attention_params, params);
+    const struct qn_attr_attention *attr = b->attr;
+    p->paged = true;
+    p->scale = attr->scale;
+    p->window = attr->window;
+    p->q = b->in[0];
+    p->k = b->in[1];
+    p->v = b->in[2];
+    p->rows = b->in[3];
+    p->seq = b->in[4];
+    p->pos = b->in[5];
+    p->y = b->out[0];
+    p->dequantise = qn_quant(p->k.dtype)->dequantise;
+    p->shared = b->shared;
+    p->fault = b->fault;
+}
+
+static int64_t paged_shared_bytes(const struct qn_bind *b)
+{
+    const struct qn_view *q = &b->in[0];
+    return qn_attention_shared_bytes(q->dims[0], q->dims[1], q->dims[2], b->out[0].dims[3], b->in[3].dims[1]);
+}
+
+enum { ANY = 255 };
+#define UNARY(op) {QN_OP_##op, QN_FAMILY_UNARY, 0, NULL, NULL, bind_unary, NULL}
+#define BINARY(op) {QN_OP_##op, QN_FAMILY_BINARY, 0, NULL, NULL, bind_binary, NULL}
+
+static const struct qn_backend_row rows[] = {
+    UNARY(neg), UNARY(abs), UNARY(exp), UNARY(log), UNARY(sqrt), UNARY(rsqrt), UNARY(sin), UNARY(cos), UNARY(tanh),
+    UNARY(sigmoid), UNARY(erf), UNARY(relu), UNARY(not), UNARY(silu), UNARY(gelu_tanh), UNARY(gelu_erf),
+    BINARY(add), BINARY(sub), BINARY(mul), BINARY(div), BINARY(pow), BINARY(max), BINARY(min), BINARY(equal),
+    BINARY(less), BINARY(less_equal), BINARY(and), BINARY(glu),
+    {QN_OP_where, QN_FAMILY_WHERE, 1, NULL, NULL, bind_where, NULL},
+    {QN_OP_cast, QN_FAMILY_COPY, 0, NULL, NULL, bind_copy, NULL},
+    {QN_OP_transpose, QN_FAMILY_COPY, 0, NULL, NULL, bind_transpose, NULL},
+    {QN_OP_slice, QN_FAMILY_COPY, 0, NULL, NULL, bind_slice, NULL},
+    {QN_OP_concat, QN_FAMILY_COPY, 0, NULL, concat_calls, bind_concat, NULL},
+    {QN_OP_expand, QN_FAMILY_COPY, 0, NULL, NULL, bind_copy, NULL},
+    {QN_OP_gather, QN_FAMILY_GATHER, 0, NULL, NULL, bind_gather, NULL},
+    {QN_OP_scatter_rows, QN_FAMILY_SCATTER_ROWS, 0, NULL, NULL, bind_scatter_rows, NULL},
+    {QN_OP_iota, QN_FAMILY_IOTA, ANY, NULL, NULL, bind_iota, NULL},
+    {QN_OP_matmul, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
+    {QN_OP_matmul, QN_FAMILY_BATCH_MATMUL, 1, is_plain_matmul, NULL, bind_batch_matmul, NULL},
+    {QN_OP_linear, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
+    {QN_OP_expert_matmul, QN_FAMILY_MATMUL, 1, NULL, expert_calls, bind_expert_matmul, NULL},
+    {QN_OP_reduce_sum, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
+    {QN_OP_reduce_mean, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
+    {QN_OP_reduce_max, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
+    {QN_OP_softmax, QN_FAMILY_SOFTMAX, 0, NULL, NULL, bind_softmax, NULL},
+    {QN_OP_topk, QN_FAMILY_TOPK, 0, NULL, NULL, bind_topk, NULL},
+    {QN_OP_rms_norm, QN_FAMILY_NORM, 0, NULL, NULL, bind_norm, NULL},
+    {QN_OP_layer_norm, QN_FAMILY_NORM, 0, NULL, NULL, bind_norm, NULL},
+    {QN_OP_rope, QN_FAMILY_ROPE, 0, NULL, NULL, bind_rope, NULL},
+    {QN_OP_attention, QN_FAMILY_ATTENTION, 1, NULL, NULL, bind_attention, NULL},
+    {QN_OP_paged_attention, QN_FAMILY_ATTENTION, 1, NULL, NULL, bind_paged_attention, paged_shared_bytes},
+};
+
+const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};
