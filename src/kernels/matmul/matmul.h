@@ -1,6 +1,9 @@
 /* Family MATMUL: c[m][n] = sum over k of x[m][k] * w[n][k], + bias[n], + residual[m][n]. Weights stay in their file
  * layout. Sums run in one fixed order along K for each kernel, whatever m is: a row's bits never depend on the rows
- * beside it.
+ * beside it. bias and residual are added once to the finished sum.
+ *
+ * The index space is made of panels of weight rows; how many rows a panel has is the kernel's own affair. Scratch holds
+ * an unpacked panel (at most some hundred KB), never a second copy of the weights.
  *
  * Family ACTIVATION: turns f32 rows into the form that a matmul kernel reads (enum qn_act). A row is one tile.
  */
@@ -15,7 +18,7 @@
 struct qn_matmul_params {
     const void *x;        /* m rows in the kernel's activation form */
     int64_t x_stride;     /* bytes between rows; qn_act_row_bytes(act, k) unless act is F32 */
-    const void *w;        /* n rows of k elements of w_dtype */
+    const void *w;        /* n rows of k elements of w_dtype, at any address */
     int64_t w_stride;     /* bytes between rows */
     qn_dtype w_dtype;
     float *c;
@@ -29,10 +32,47 @@ struct qn_activation_params {
     const float *x;
     int64_t x_stride; /* elements */
     void *out;        /* rows qn_act_row_bytes apart */
-    int64_t rows, k;
+    int64_t rows, k;  /* Q8_32: k is a multiple of 32 */
 };
 
 /* Bytes of one row of k elements in a form, rounded up to 64. */
 int64_t qn_act_row_bytes(enum qn_act act, int64_t k);
+
+/* A row of the Q8_32 form: x[i] is close to scale[i / 32] * q[i], q in -127 .. 127. One array after the other, in this
+ * order. The sums save kernels from multiplying by the offset or the minimum of a block type element by element; they
+ * are negative because that is how an offset enters an accumulator. */
+struct qn_q8_row {
+    const int8_t *q;           /* k */
+    const float *scale;        /* k / 32 */
+    const float *scaled_sum;   /* k / 32: scale * (sum of 32 q) */
+    const int32_t *minus_sum;  /* k / 32: -(sum of 32 q) */
+    const int32_t *minus_half; /* k / 16: -(sum of 16 q) */
+};
+
+static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
+{
+    const uint8_t *bytes = row;
+    int64_t array = k / 32 * 4;
+    return (struct qn_q8_row){
+        .q = (const int8_t *)bytes,
+        .scale = (const float *)(const void *)(bytes + k),
+        .scaled_sum = (const float *)(const void *)(bytes + k + array),
+        .minus_sum = (const int32_t *)(const void *)(bytes + k + 2 * array),
+        .minus_half = (const int32_t *)(const void *)(bytes + k + 3 * array),
+    };
+}
+
+/* The end of every matmul: one finished sum becomes an element of c. */
+static inline void qn_matmul_store(const struct qn_matmul_params *p, int64_t m, int64_t n, float sum)
+{
+    if (p->bias)
+        sum += p->bias[n];
+    if (p->residual)
+        sum += p->residual[m * p->c_stride + n];
+    p->c[m * p->c_stride + n] = sum;
+}
+
+/* Rows of the activation family: the index space is the rows, no scratch. */
+int64_t qn_activation_tiles(const void *params);
 
 #endif
