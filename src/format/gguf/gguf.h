@@ -2,6 +2,12 @@
  *
  * Every count, offset and size is checked against the file before it is used, and no allocation is larger than the
  * file's own bytes justify. Errors name the file and the key or tensor.
+ *
+ * Refused by name: versions other than 2 and 3, big-endian files, tensor types without a row in dtypes.def, ranks
+ * outside 1 to 4, dimensions of zero, keys and tensor names that are empty, repeated or not printable.
+ *
+ * Ownership: everything a qn_gguf shows lives until qn_gguf_close. Threads: once open it is read-only and may be
+ * shared; a writer belongs to one thread.
  */
 #ifndef QN_FORMAT_GGUF_H
 #define QN_FORMAT_GGUF_H
@@ -28,6 +34,8 @@ enum qn_gguf_type {
     QN_GGUF_F64 = 12,
 };
 
+enum { QN_GGUF_DEFAULT_ALIGNMENT = 32, QN_GGUF_MAX_RANK = 4, QN_GGUF_MAX_KEY = 65535 };
+
 struct qn_gguf_value {
     enum qn_gguf_type type;
     enum qn_gguf_type elem_type; /* type ARRAY */
@@ -40,8 +48,10 @@ struct qn_gguf_value {
         const uint8_t *items;         /* array of numbers: little-endian, unaligned, in the map */
         const struct qn_str *strings; /* array of strings: views into the map */
     } as; /* an array of arrays is kept raw in items and only shown as a count */
+    uint64_t item_bytes; /* size of items */
 };
 
+/* Keys and tensor names are terminated copies. */
 struct qn_gguf_kv {
     struct qn_str key;
     struct qn_gguf_value value;
@@ -50,7 +60,7 @@ struct qn_gguf_kv {
 struct qn_gguf_tensor {
     struct qn_str name;
     qn_dtype dtype;
-    uint32_t rank;    /* 1 to 8 */
+    uint32_t rank;    /* 1 to 4 in GGUF; the array has the room of the IR */
     uint64_t dims[8]; /* outermost first, the reverse of the file's order: row-major like the IR */
     uint32_t file;    /* index into files */
     uint64_t offset;  /* from that file's start, in range and aligned */
@@ -58,7 +68,7 @@ struct qn_gguf_tensor {
 };
 
 struct qn_gguf_file {
-    struct qn_str path;
+    struct qn_str path; /* terminated */
     struct qn_file_map map;
 };
 
@@ -72,6 +82,7 @@ struct qn_gguf {
     uint32_t tensor_count;
     struct qn_gguf_file *files; /* more than one for a split model */
     uint32_t file_count;
+    bool borrowed; /* opened over the caller's memory: nothing to unmap */
     uint32_t *kv_slots, *tensor_slots; /* hash indexes by name; NULL when empty */
     uint32_t kv_mask, tensor_mask;
 };
@@ -84,6 +95,11 @@ qn_status qn_gguf_open_memory(const void *data, size_t size, const char *name, c
                               struct qn_gguf **out) QN_MUST_USE;
 void qn_gguf_close(struct qn_gguf *gguf); /* NULL is allowed */
 
+/* "u32", "string", "array", ...; "?" for a number that is no type. Static storage. */
+const char *qn_gguf_type_name(enum qn_gguf_type type);
+/* Bytes of one value of a fixed-size type; 0 for strings, arrays and numbers that are no type. */
+uint32_t qn_gguf_type_bytes(enum qn_gguf_type type);
+
 /* NULL when absent. */
 const struct qn_gguf_value *qn_gguf_find(const struct qn_gguf *gguf, const char *key);
 const struct qn_gguf_tensor *qn_gguf_tensor(const struct qn_gguf *gguf, struct qn_str name);
@@ -93,7 +109,8 @@ static inline const void *qn_gguf_tensor_data(const struct qn_gguf *gguf, const 
 }
 
 /* Typed getters. `found` false (status OK, *out untouched) when the key is absent; a wrong type or a value out of
- * range is an error that names file and key. Any integer type is accepted where its value fits; f64 takes F32 too. */
+ * range is an error that names file and key. Any integer type is accepted where its value fits; f64 takes F32 and
+ * integers too. */
 qn_status qn_gguf_get_u64(const struct qn_gguf *gguf, const char *key, uint64_t *out, bool *found) QN_MUST_USE;
 qn_status qn_gguf_get_f64(const struct qn_gguf *gguf, const char *key, double *out, bool *found) QN_MUST_USE;
 qn_status qn_gguf_get_bool(const struct qn_gguf *gguf, const char *key, bool *out, bool *found) QN_MUST_USE;
@@ -102,7 +119,8 @@ qn_status qn_gguf_get_str(const struct qn_gguf *gguf, const char *key, struct qn
 int64_t qn_gguf_item_i64(const struct qn_gguf_value *value, uint64_t i);
 double qn_gguf_item_f64(const struct qn_gguf_value *value, uint64_t i);
 
-/* Writing: metadata and tensor descriptions first, then begin_data, then each tensor's bytes in the order declared. */
+/* Writing: metadata and tensor descriptions first, then begin_data, then each tensor's bytes in the order declared.
+ * The file is version 3; its alignment is the key general.alignment where that is set, 32 otherwise. */
 struct qn_gguf_writer;
 qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *allocator, struct qn_gguf_writer **out)
     QN_MUST_USE;
