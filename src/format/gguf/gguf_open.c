@@ -14,7 +14,7 @@ struct split {
     bool has_tensors;
 };
 
-enum { MAX_NAMED_MISSING = 4 };
+enum { MAX_NAMED_MISSING = 4, SUFFIX_SIZE = 64 };
 
 /* ---- split models ------------------------------------------------------------------------------------------ */
 
@@ -62,15 +62,15 @@ static qn_status read_split(const struct qn_gguf_part *part, struct split *split
 }
 
 /* "-00002-of-00005.gguf" */
-static void format_suffix(char suffix[32], uint64_t number, uint64_t count)
+static void format_suffix(char suffix[SUFFIX_SIZE], uint64_t number, uint64_t count)
 {
-    snprintf(suffix, 32, "-%05" PRIu64 "-of-%05" PRIu64 ".gguf", number + 1, count);
+    snprintf(suffix, SUFFIX_SIZE, "-%05" PRIu64 "-of-%05" PRIu64 ".gguf", number + 1, count);
 }
 
 /* What stands before the suffix in the path of this part. */
 static qn_status split_prefix(struct qn_str path, const struct split *split, struct qn_str *prefix)
 {
-    char suffix[32];
+    char suffix[SUFFIX_SIZE];
     format_suffix(suffix, split->number, split->count);
     if (!qn_str_ends(path, qn_str_from(suffix)))
         return QN_ERROR(QN_INVALID_FILE, "part %" PRIu64 " of a model split into %" PRIu64 " files: expected a file "
@@ -85,7 +85,7 @@ static qn_status check_siblings(struct qn_arena *arena, struct qn_str prefix, co
     struct qn_str missing = {0};
     uint32_t named = 0;
     for (uint64_t i = 1; i < split->count && named < MAX_NAMED_MISSING; i++) {
-        char suffix[32];
+        char suffix[SUFFIX_SIZE];
         format_suffix(suffix, i, split->count);
         struct qn_str path = qn_arena_printf(arena, "%.*s%s", (int)prefix.size, prefix.data, suffix);
         if (!path.data)
@@ -144,7 +144,7 @@ static qn_status open_siblings(struct qn_gguf *gguf, struct qn_str prefix, const
     gguf->files = files;
     gguf->file_count = (uint32_t)split->count;
     for (uint32_t i = 1; i < gguf->file_count; i++) {
-        char suffix[32];
+        char suffix[SUFFIX_SIZE];
         format_suffix(suffix, i, split->count);
         struct qn_str path = qn_arena_printf(&gguf->arena, "%.*s%s", (int)prefix.size, prefix.data, suffix);
         if (!path.data)
@@ -209,7 +209,7 @@ static qn_status prepare_split(struct qn_gguf *gguf, const struct qn_gguf_part *
                         split->count);
     QN_TRY(split_prefix(gguf->files[0].path, split, prefix));
     if (split->number) {
-        char suffix[32];
+        char suffix[SUFFIX_SIZE];
         format_suffix(suffix, 0, split->count);
         return QN_ERROR(QN_INVALID_ARGUMENT, "part %" PRIu64 " of a model split into %" PRIu64
                         " files; open the first, '%.*s%s'", split->number + 1, split->count, QN_STR_ARG(*prefix),
