@@ -1,4 +1,6 @@
 /* The CPU backend: which kernel family computes each op, and how a step's tensors become its parameters. */
+#include <assert.h>
+
 #include "backend/backend.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batch_matmul/batch_matmul.h"
@@ -17,10 +19,14 @@
 #include "kernels/where/where.h"
 #include "quant/quant.h"
 
+static void *zeroed(struct qn_params *params, size_t size)
+{
+    assert(size <= sizeof params->bytes);
+    return memset(params->bytes, 0, size);
+}
+
 /* The family's struct inside the parameter buffer, zeroed. */
-#define PARAMS(type, params)                                                                     \
-    (params_fit(sizeof(struct type)), (struct type *)memset((params)->bytes, 0, sizeof(struct type)))
-#define params_fit(size) ((void)sizeof(char[(size) <= sizeof(struct qn_params) ? 1 : -1]))
+#define PARAMS(type, params) ((struct type *)zeroed((params), sizeof(struct type)))
 
 /* x seen under y's dims: numpy broadcasting by stride 0, missing leading axes added. */
 static struct qn_view broadcast(const struct qn_view *x, const struct qn_view *y)
@@ -94,8 +100,7 @@ static void bind_transpose(const struct qn_bind *b, int64_t call, struct qn_para
         p->x.strides[i] = b->in[0].strides[axis_of(attr->perm.items[i], p->x.rank)];
 }
 
-/* start is the only part of the attribute that matters here: the output's dims say how much is taken. The planner has
- * resolved it to a constant. */
+/* The output's dims say how much is taken; the executor has resolved start to a number. */
 static void bind_slice(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
