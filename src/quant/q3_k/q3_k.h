@@ -1,8 +1,8 @@
 /* Q3_K: 256 elements in 16 groups of 16, each group with a 6-bit scale. x = (d * (sc - 32)) * q, q in -4..3.
  *
- * The low two bits of element i = 128 * h + 32 * p + l (h < 2, p < 4, l < 32) lie in qs[32 * h + l], bits 2p and 2p + 1.
- * Bit i / 32 of hmask[i % 32] is its third bit: q = low two bits - 4 where it is clear, the low two bits where it is
- * set. Its group is i / 16. */
+ * The low two bits of element i = 128 * h + 32 * p + l (h < 2, p < 4, l < 32) lie in qs[32 * h + l], bits 2p and
+ * 2p + 1. Bit i / 32 of hmask[i % 32] is its third bit: q = low two bits - 4 where it is clear, the low two bits where
+ * it is set. Its group is i / 16. */
 #ifndef QN_QUANT_Q3_K_H
 #define QN_QUANT_Q3_K_H
 
