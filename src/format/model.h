@@ -1,0 +1,12 @@
+/* What the layers above may reach behind a public qn_model. */
+#ifndef QN_FORMAT_MODEL_H
+#define QN_FORMAT_MODEL_H
+
+#include "quern/model.h"
+
+struct qn_gguf;
+
+/* The GGUF file behind a model, NULL when it is of another format. It belongs to the model. */
+struct qn_gguf *qn_model_gguf(const struct qn_model *model);
+
+#endif
