@@ -1,10 +1,10 @@
 /* Family ATTENTION: softmax(q k^T * scale + mask) v in one pass over the keys, for a dense call and for a paged cache.
- * q and y are f32; k and v share a dtype: f32, f16, bf16, or for the paged form q8_0 (head sizes whole blocks; strides
- * of block views in blocks). Sums run in f32.
+ * q and y are f32; k and v share a dtype: f32, f16, bf16, or for the paged form a block type (head sizes whole blocks;
+ * strides of block views in blocks). Sums run in f32 or better.
  *
- * A query's bits depend on its own q, its own visible keys in their order, and nothing else: keys are taken in
- * partitions of QN_ATTENTION_PART absolute positions, each with its own maximum, merged in rising order, the same
- * whether partitions run one after the other or on several threads. A key that a query does not see is not read for it.
+ * A query's bits depend on its own q, its own visible keys in their order, and nothing else: fast kernels take keys in
+ * partitions of QN_ATTENTION_PART absolute positions, each with its own maximum, and merge them in rising order, the
+ * same whether partitions run one after the other or on several threads. A hidden key adds nothing, not even a NaN.
  *
  * DENSE: q [..., m, d], k [..., l, d], v [..., l, e], mask [..., m, l] (data NULL: none; f32 added, or bool: false
  * hides the key), y [..., m, e]; all views have y's rank, broadcast axes have stride 0. A query without a visible key
@@ -34,7 +34,7 @@ struct qn_attention_params {
     struct qn_view mask;           /* DENSE; data NULL: none */
     struct qn_view rows, seq, pos; /* PAGED: i32 [s, l], [n], [n] */
     qn_dequantise_fn dequantise;   /* of k's dtype, where that is a block type */
-    void *shared;                  /* PAGED: qn_attention_shared_bytes, zeroed before the first use and left so; or NULL */
+    void *shared;                  /* PAGED: qn_attention_shared_bytes, zeroed before the first use; or NULL */
     int32_t *fault;                /* enum qn_fault, or NULL */
 };
 

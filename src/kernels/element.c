@@ -1,0 +1,273 @@
+#include "kernels/element.h"
+
+#include "quant/half.h"
+
+#define AT(type, base, i) (*(type *)((char *)(base) + (i) * step))
+#define GET(type, base, i) (*(const type *)((const char *)(base) + (i) * step))
+
+void qn_load_f64(double *out, const void *from, int64_t step, qn_dtype dtype, int64_t n)
+{
+#define LOAD(NAME, type, expression)                    \
+    case QN_DTYPE_##NAME:                               \
+        for (int64_t i = 0; i < n; i++) {               \
+            type x = GET(type, from, i);                \
+            out[i] = expression;                        \
+        }                                               \
+        break;
+    switch (dtype) {
+        LOAD(F32, float, (double)x)
+        LOAD(F64, double, x)
+        LOAD(F16, uint16_t, (double)qn_half_load(x))
+        LOAD(BF16, uint16_t, (double)qn_bfloat_load(x))
+        LOAD(I8, int8_t, x)
+        LOAD(I16, int16_t, x)
+        LOAD(I32, int32_t, x)
+        LOAD(I64, int64_t, (double)x)
+        LOAD(U8, uint8_t, x)
+        LOAD(U16, uint16_t, x)
+        LOAD(U32, uint32_t, x)
+        LOAD(U64, uint64_t, (double)x)
+        LOAD(BOOL, uint8_t, x != 0)
+    default:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = 0;
+    }
+}
+
+/* Rounds to odd, so that a second rounding to a shorter format gives what one rounding would have given. */
+static float narrow_odd(double x)
+{
+    float f = (float)x;
+    if ((double)f == x || x != x || (qn_f32_bits(f) & 1))
+        return f;
+    bool up = (double)f < x;
+    uint32_t bits = qn_f32_bits(f);
+    return qn_bits_f32(up == (f > 0 || (f == 0 && x > 0)) ? bits + 1 : bits - 1);
+}
+
+static int64_t to_i64(double x)
+{
+    if (x != x)
+        return 0;
+    if (x >= 0x1p63)
+        return INT64_MAX;
+    return x < -0x1p63 ? INT64_MIN : (int64_t)x;
+}
+
+static uint64_t to_u64(double x)
+{
+    if (!(x > 0))
+        return 0;
+    return x >= 0x1p64 ? UINT64_MAX : (uint64_t)x;
+}
+
+static int64_t clamp_i64(double x, int64_t low, int64_t high)
+{
+    int64_t v = to_i64(x);
+    return v < low ? low : v > high ? high : v;
+}
+
+void qn_store_f64(void *to, int64_t step, qn_dtype dtype, const double *in, int64_t n)
+{
+#define STORE(NAME, type, expression)                   \
+    case QN_DTYPE_##NAME:                               \
+        for (int64_t i = 0; i < n; i++) {               \
+            double x = in[i];                           \
+            AT(type, to, i) = (type)(expression);       \
+        }                                               \
+        break;
+    switch (dtype) {
+        STORE(F32, float, x)
+        STORE(F64, double, x)
+        STORE(F16, uint16_t, qn_half_store(narrow_odd(x)))
+        STORE(BF16, uint16_t, qn_bfloat_store(narrow_odd(x)))
+        STORE(I8, int8_t, clamp_i64(x, INT8_MIN, INT8_MAX))
+        STORE(I16, int16_t, clamp_i64(x, INT16_MIN, INT16_MAX))
+        STORE(I32, int32_t, clamp_i64(x, INT32_MIN, INT32_MAX))
+        STORE(I64, int64_t, to_i64(x))
+        STORE(U8, uint8_t, clamp_i64(x, 0, UINT8_MAX))
+        STORE(U16, uint16_t, clamp_i64(x, 0, UINT16_MAX))
+        STORE(U32, uint32_t, clamp_i64(x, 0, UINT32_MAX))
+        STORE(U64, uint64_t, to_u64(x))
+        STORE(BOOL, uint8_t, x != 0)
+    default:
+        break;
+    }
+}
+
+void qn_load_i64(int64_t *out, const void *from, int64_t step, qn_dtype dtype, int64_t n)
+{
+#define LOAD_INT(NAME, type, expression)                \
+    case QN_DTYPE_##NAME:                               \
+        for (int64_t i = 0; i < n; i++) {               \
+            type x = GET(type, from, i);                \
+            out[i] = (int64_t)(expression);             \
+        }                                               \
+        break;
+    switch (dtype) {
+        LOAD_INT(F32, float, to_i64((double)x))
+        LOAD_INT(F64, double, to_i64(x))
+        LOAD_INT(F16, uint16_t, to_i64((double)qn_half_load(x)))
+        LOAD_INT(BF16, uint16_t, to_i64((double)qn_bfloat_load(x)))
+        LOAD_INT(I8, int8_t, x)
+        LOAD_INT(I16, int16_t, x)
+        LOAD_INT(I32, int32_t, x)
+        LOAD_INT(I64, int64_t, x)
+        LOAD_INT(U8, uint8_t, x)
+        LOAD_INT(U16, uint16_t, x)
+        LOAD_INT(U32, uint32_t, x)
+        LOAD_INT(U64, uint64_t, x)
+        LOAD_INT(BOOL, uint8_t, x != 0)
+    default:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = 0;
+    }
+}
+
+void qn_store_i64(void *to, int64_t step, qn_dtype dtype, const int64_t *in, int64_t n)
+{
+#define STORE_INT(NAME, type)                           \
+    case QN_DTYPE_##NAME:                               \
+        for (int64_t i = 0; i < n; i++)                 \
+            AT(type, to, i) = (type)in[i];              \
+        break;
+    switch (dtype) {
+        STORE_INT(I8, int8_t)
+        STORE_INT(I16, int16_t)
+        STORE_INT(I32, int32_t)
+        STORE_INT(I64, int64_t)
+        STORE_INT(U8, uint8_t)
+        STORE_INT(U16, uint16_t)
+        STORE_INT(U32, uint32_t)
+        STORE_INT(U64, uint64_t)
+    case QN_DTYPE_BOOL:
+        for (int64_t i = 0; i < n; i++)
+            AT(uint8_t, to, i) = in[i] != 0;
+        break;
+    default:
+        break;
+    }
+}
+
+void qn_load_f32(float *out, const void *from, int64_t step, qn_dtype dtype, int64_t n)
+{
+    switch (dtype) {
+    case QN_DTYPE_F32:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = GET(float, from, i);
+        break;
+    case QN_DTYPE_F64:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (float)GET(double, from, i);
+        break;
+    case QN_DTYPE_F16:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = qn_half_load(GET(uint16_t, from, i));
+        break;
+    case QN_DTYPE_BF16:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = qn_bfloat_load(GET(uint16_t, from, i));
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = 0;
+    }
+}
+
+void qn_store_f32(void *to, int64_t step, qn_dtype dtype, const float *in, int64_t n)
+{
+    switch (dtype) {
+    case QN_DTYPE_F32:
+        for (int64_t i = 0; i < n; i++)
+            AT(float, to, i) = in[i];
+        break;
+    case QN_DTYPE_F64:
+        for (int64_t i = 0; i < n; i++)
+            AT(double, to, i) = (double)in[i];
+        break;
+    case QN_DTYPE_F16:
+        for (int64_t i = 0; i < n; i++)
+            AT(uint16_t, to, i) = qn_half_store(in[i]);
+        break;
+    case QN_DTYPE_BF16:
+        for (int64_t i = 0; i < n; i++)
+            AT(uint16_t, to, i) = qn_bfloat_store(in[i]);
+        break;
+    default:
+        break;
+    }
+}
+
+void qn_move_elements(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t n)
+{
+    if (to_step == bytes && from_step == bytes) {
+        __builtin_memmove(to, from, (size_t)(n * bytes));
+        return;
+    }
+    char *y = to;
+    const char *x = from;
+#define MOVE(size, type)                                                  \
+    case size:                                                            \
+        for (int64_t i = 0; i < n; i++, y += to_step, x += from_step)     \
+            *(type *)y = *(const type *)x;                                \
+        break;
+    switch (bytes) {
+        MOVE(1, uint8_t)
+        MOVE(2, uint16_t)
+        MOVE(4, uint32_t)
+        MOVE(8, uint64_t)
+    default:
+        break;
+    }
+}
+
+void qn_zero_elements(void *to, int64_t step, int64_t bytes, int64_t n)
+{
+    static const uint64_t zero = 0;
+    qn_move_elements(to, step, &zero, 0, bytes, n);
+}
+
+void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const void *from, int64_t from_step,
+                         qn_dtype from_dtype, int64_t n)
+{
+    if (to_dtype == from_dtype) {
+        qn_move_elements(to, to_step, from, from_step, qn_element_bytes(to_dtype), n);
+        return;
+    }
+    bool through_integers = !qn_element_is_float(to_dtype) && !qn_element_is_float(from_dtype);
+    for (int64_t i = 0; i < n; i += QN_ELEMENT_RUN) {
+        int64_t run = n - i < QN_ELEMENT_RUN ? n - i : QN_ELEMENT_RUN;
+        union {
+            double f[QN_ELEMENT_RUN];
+            int64_t i[QN_ELEMENT_RUN];
+        } stage;
+        const char *x = (const char *)from + i * from_step;
+        char *y = (char *)to + i * to_step;
+        if (through_integers) {
+            qn_load_i64(stage.i, x, from_step, from_dtype, run);
+            qn_store_i64(y, to_step, to_dtype, stage.i, run);
+        } else {
+            qn_load_f64(stage.f, x, from_step, from_dtype, run);
+            qn_store_f64(y, to_step, to_dtype, stage.f, run);
+        }
+    }
+}
+
+uint64_t qn_element_key(const void *element, qn_dtype dtype)
+{
+    if (qn_element_is_float(dtype)) {
+        union {
+            double f;
+            uint64_t u;
+        } bits;
+        qn_load_f64(&bits.f, element, 0, dtype, 1);
+        if (bits.f != bits.f)
+            return UINT64_MAX;
+        if (bits.f == 0)
+            bits.f = 0;
+        return bits.u >> 63 ? ~bits.u : bits.u | 1ull << 63;
+    }
+    int64_t value;
+    qn_load_i64(&value, element, 0, dtype, 1);
+    return qn_element_is_unsigned(dtype) ? (uint64_t)value : (uint64_t)value ^ 1ull << 63;
+}
