@@ -1,0 +1,319 @@
+/* Matmul on floats, written once over the vocabulary of simd/simd.h and compiled once an instruction set.
+ *
+ * The order of sums. K is cut into blocks of BLOCK units (a unit is a float, or a pair of bfloats where the instruction
+ * set multiplies pairs). In a block, chain j sums the units j, j + VF_LANES, j + 2 VF_LANES ... by fused multiply-add
+ * from zero; then the chains are added to the total in the order of j, and blocks in their order. Both ways of computing
+ * keep to it:
+ *
+ *   few rows of x    vectors along K: lane j of an accumulator is chain j; VF_LANES rows of weights are folded at once
+ *                    by a transposition. Weights stream through registers.
+ *   many rows of x   vectors along N: a panel of COLUMNS weight rows is unpacked for one block, chain after chain, and
+ *                    a register tile of ROWS x COLUMNS accumulators runs down one chain, then adds it to the totals.
+ *
+ * The including file defines COLUMN_VECTORS (vectors of a panel's width: ROWS * COLUMN_VECTORS accumulators must fit
+ * the registers) and may define MULTIPLY_ADD with UNIT_ELEMENTS 2 for pairs.
+ */
+#ifndef QN_MATMUL_FLOAT_H
+#define QN_MATMUL_FLOAT_H
+
+#include "kernels/matmul/matmul.h"
+#include "quant/quant.h"
+
+#ifndef MULTIPLY_ADD
+#define MULTIPLY_ADD vf_fma
+#define UNIT_ELEMENTS 1
+#endif
+
+enum {
+    BLOCK = 512,  /* units; a multiple of every block type's size */
+    ROWS = 6,     /* of x in a register tile */
+    COLUMNS = COLUMN_VECTORS * VF_LANES,
+    MANY = 4,     /* rows of x from which unpacking pays */
+    STREAMS = 4,  /* rows of weights read side by side where there are few rows of x */
+    ROWS_HELD = 512, /* rows of x whose totals a panel keeps in scratch */
+};
+
+/* How weights turn into vectors of units. */
+enum source {
+    SOURCE_F32,
+    SOURCE_F16,
+    SOURCE_BF16,
+    SOURCE_PAIRS,   /* bfloat pairs as they lie */
+    SOURCE_GENERIC, /* any dtype, dequantised to F32 a block at a time */
+};
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+QN_INLINE int64_t unit_count(const struct qn_matmul_params *p)
+{
+    return (p->k + UNIT_ELEMENTS - 1) / UNIT_ELEMENTS;
+}
+
+/* Bytes from unit to unit of a source that is read in place. */
+QN_INLINE int64_t unit_bytes(enum source source)
+{
+    return source == SOURCE_F16 || source == SOURCE_BF16 ? 2 : 4;
+}
+
+/* A vector of units; `elements` are left in the row from here on, and nothing behind them is read. */
+QN_INLINE vf load_units(enum source source, const uint8_t *w, int64_t elements)
+{
+    const uint16_t *half = (const uint16_t *)(const void *)w;
+    const float *full = (const float *)(const void *)w;
+    if (elements >= VF_LANES * UNIT_ELEMENTS)
+        return source == SOURCE_F16 ? vf_load_f16(half) : source == SOURCE_BF16 ? vf_load_bf16(half) : vf_load(full);
+#if UNIT_ELEMENTS == 2
+    return vf_load_pairs_part(half, elements);
+#else
+    return source == SOURCE_F16    ? vf_load_f16_part(half, elements)
+           : source == SOURCE_BF16 ? vf_load_bf16_part(half, elements)
+                                   : vf_load_part(full, elements);
+#endif
+}
+
+/* Row n of the weights from unit `unit` on, as a pointer that load_units reads: the file's own bytes, or `buffer` after
+ * dequantising `units` units into it. */
+QN_INLINE const uint8_t *row_block(enum source source, const struct qn_matmul_params *p, int64_t n, int64_t unit,
+                                   int64_t units, float *buffer)
+{
+    const uint8_t *row = (const uint8_t *)p->w + least(n, p->n - 1) * p->w_stride;
+    if (source != SOURCE_GENERIC)
+        return row + unit * unit_bytes(source);
+    const struct qn_dtype_info *info = qn_dtype_info(p->w_dtype);
+    qn_quant(p->w_dtype)->dequantise(row + unit / info->block_elems * info->block_bytes, buffer, units);
+    return (const uint8_t *)buffer;
+}
+
+QN_INLINE const float *x_row(const struct qn_matmul_params *p, int64_t m)
+{
+    return (const float *)(const void *)((const uint8_t *)p->x + m * p->x_stride);
+}
+
+/* ---- few rows of x ---------------------------------------------------------------------------------------- */
+
+/* One block of STREAMS rows of weights times one row of x; lane j of lanes[s] becomes chain j. */
+QN_INLINE void dot_block(enum source source, const uint8_t *const w[STREAMS], const float *x, int64_t elements,
+                         int64_t ahead, float lanes[STREAMS][VF_LANES])
+{
+    const int64_t step = unit_bytes(source) * VF_LANES;
+    vf sum[STREAMS];
+    QN_UNROLL
+    for (int s = 0; s < STREAMS; s++)
+        sum[s] = vf_zero();
+    int64_t whole = elements / (VF_LANES * UNIT_ELEMENTS);
+    for (int64_t i = 0; i < whole; i++) {
+        vf value = vf_load(x + i * VF_LANES);
+        QN_UNROLL
+        for (int s = 0; s < STREAMS; s++) {
+            if (source != SOURCE_GENERIC && (step == 64 || i % 2 == 0))
+                __builtin_prefetch(w[s] + i * step + ahead, 0, 2);
+            sum[s] = MULTIPLY_ADD(load_units(source, w[s] + i * step, INT64_MAX), value, sum[s]);
+        }
+    }
+    int64_t rest = elements - whole * VF_LANES * UNIT_ELEMENTS;
+    if (rest) {
+        int64_t rest_units = (rest + UNIT_ELEMENTS - 1) / UNIT_ELEMENTS;
+        vf value = vf_load_part(x + whole * VF_LANES, rest_units);
+        for (int s = 0; s < STREAMS; s++) {
+            vf next = MULTIPLY_ADD(load_units(source, w[s] + whole * step, rest), value, sum[s]);
+            sum[s] = vf_keep(next, sum[s], rest_units);
+        }
+    }
+    QN_UNROLL
+    for (int s = 0; s < STREAMS; s++)
+        vf_store(lanes[s], sum[s]);
+}
+
+/* Adds the chains of VF_LANES rows of weights, block after block, and stores the outputs of one row of x. */
+QN_INLINE void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n,
+                        float (*lanes)[VF_LANES][VF_LANES], int64_t blocks)
+{
+    vf total = vf_zero();
+    for (int64_t b = 0; b < blocks; b++) {
+        vf chain[VF_LANES];
+        QN_UNROLL
+        for (int i = 0; i < VF_LANES; i++)
+            chain[i] = vf_load(lanes[b][i]);
+        vf_transpose(chain);
+        QN_UNROLL
+        for (int j = 0; j < VF_LANES; j++)
+            total = vf_add(total, chain[j]);
+    }
+    float sums[VF_LANES];
+    vf_store(sums, total);
+    for (int64_t i = 0; i < least(VF_LANES, p->n - n); i++)
+        qn_matmul_store(p, m, n + i, sums[i]);
+}
+
+/* A tile is VF_LANES rows of weights. */
+QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int64_t begin, int64_t end, float *scratch)
+{
+    int64_t units = unit_count(p), blocks = (units + BLOCK - 1) / BLOCK;
+    float(*buffer)[BLOCK] = (float(*)[BLOCK])scratch;
+    float(*lanes)[VF_LANES][VF_LANES] = (float(*)[VF_LANES][VF_LANES])(buffer + STREAMS);
+    for (int64_t n = begin * VF_LANES; n < least(end * VF_LANES, p->n); n += VF_LANES) {
+        for (int group = 0; group < VF_LANES; group += STREAMS)
+            for (int64_t b = 0; b < blocks; b++) {
+                int64_t unit = b * BLOCK;
+                const uint8_t *w[STREAMS];
+                for (int s = 0; s < STREAMS; s++)
+                    w[s] = row_block(source, p, n + group + s, unit, least(BLOCK, units - unit), buffer[s]);
+                int64_t elements = least(BLOCK * UNIT_ELEMENTS, p->k - unit * UNIT_ELEMENTS);
+                for (int64_t m = 0; m < p->m; m++)
+                    dot_block(source, w, x_row(p, m) + unit, elements, STREAMS * p->w_stride,
+                              &lanes[m * blocks + b][group]);
+            }
+        for (int64_t m = 0; m < p->m; m++)
+            fold_few(p, m, n, lanes + m * blocks, blocks);
+    }
+}
+
+/* ---- many rows of x --------------------------------------------------------------------------------------- */
+
+/* Unpacks one block of a panel: panel[chain][step][column], zero where a chain ends early. */
+QN_INLINE void unpack(enum source source, const struct qn_matmul_params *p, int64_t n, int64_t unit, float *panel,
+                      float (*buffer)[BLOCK])
+{
+    const int64_t step = unit_bytes(source) * VF_LANES;
+    int64_t elements = least(BLOCK * UNIT_ELEMENTS, p->k - unit * UNIT_ELEMENTS);
+    int64_t steps = (elements + VF_LANES * UNIT_ELEMENTS - 1) / (VF_LANES * UNIT_ELEMENTS);
+    for (int column = 0; column < COLUMNS; column += VF_LANES) {
+        const uint8_t *w[VF_LANES];
+        for (int i = 0; i < VF_LANES; i++)
+            w[i] = row_block(source, p, n + column + i, unit, elements, buffer[i]);
+        for (int64_t s = 0; s < steps; s++) {
+            vf v[VF_LANES];
+            QN_UNROLL
+            for (int i = 0; i < VF_LANES; i++)
+                v[i] = load_units(source, w[i] + s * step, elements - s * VF_LANES * UNIT_ELEMENTS);
+            vf_transpose(v);
+            QN_UNROLL
+            for (int j = 0; j < VF_LANES; j++)
+                vf_store(panel + (j * (BLOCK / VF_LANES) + s) * COLUMNS + column, v[j]);
+        }
+    }
+}
+
+/* Runs `rows` rows of x down one chain and adds it to their totals. */
+QN_INLINE void multiply_chain(int rows, const float *panel, int64_t steps, const float *x, int64_t x_stride,
+                              float (*totals)[COLUMNS])
+{
+    vf sum[ROWS][COLUMN_VECTORS];
+    QN_UNROLL
+    for (int r = 0; r < rows; r++) {
+        QN_UNROLL
+        for (int v = 0; v < COLUMN_VECTORS; v++)
+            sum[r][v] = vf_zero();
+    }
+    for (int64_t s = 0; s < steps; s++) {
+        vf w[COLUMN_VECTORS];
+        QN_UNROLL
+        for (int v = 0; v < COLUMN_VECTORS; v++)
+            w[v] = vf_load(panel + s * COLUMNS + v * VF_LANES);
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            vf value = vf_set(x[r * x_stride + s * VF_LANES]);
+            QN_UNROLL
+            for (int v = 0; v < COLUMN_VECTORS; v++)
+                sum[r][v] = MULTIPLY_ADD(w[v], value, sum[r][v]);
+        }
+    }
+    QN_UNROLL
+    for (int r = 0; r < rows; r++) {
+        QN_UNROLL
+        for (int v = 0; v < COLUMN_VECTORS; v++)
+            vf_store(totals[r] + v * VF_LANES, vf_add(vf_load(totals[r] + v * VF_LANES), sum[r][v]));
+    }
+}
+
+/* All chains of one block for `rows` rows of x. */
+QN_INLINE void multiply_block(int rows, const float *panel, int64_t units, const float *x, int64_t x_stride,
+                              float (*totals)[COLUMNS])
+{
+    for (int j = 0; j < least(VF_LANES, units); j++) {
+        int64_t steps = (units - j + VF_LANES - 1) / VF_LANES;
+        multiply_chain(rows, panel + j * (BLOCK / VF_LANES) * COLUMNS, steps, x + j, x_stride, totals);
+    }
+}
+
+QN_INLINE void multiply_rows(const struct qn_matmul_params *p, int64_t first, int64_t rows, int64_t unit,
+                             const float *panel, float (*totals)[COLUMNS])
+{
+    int64_t units = least(BLOCK, unit_count(p) - unit), x_stride = p->x_stride / 4, m = 0;
+    for (; m + ROWS <= rows; m += ROWS)
+        multiply_block(ROWS, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
+    const float *x = x_row(p, first + m) + unit;
+    switch (rows - m) {
+    case 5:
+        multiply_block(5, panel, units, x, x_stride, totals + m);
+        break;
+    case 4:
+        multiply_block(4, panel, units, x, x_stride, totals + m);
+        break;
+    case 3:
+        multiply_block(3, panel, units, x, x_stride, totals + m);
+        break;
+    case 2:
+        multiply_block(2, panel, units, x, x_stride, totals + m);
+        break;
+    case 1:
+        multiply_block(1, panel, units, x, x_stride, totals + m);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A tile is COLUMNS rows of weights. */
+QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, int64_t begin, int64_t end,
+                        float *scratch)
+{
+    float *panel = scratch;
+    float(*totals)[COLUMNS] = (float(*)[COLUMNS])(panel + BLOCK * COLUMNS);
+    float(*buffer)[BLOCK] = (float(*)[BLOCK])(totals + least(p->m, ROWS_HELD));
+    for (int64_t n = begin * COLUMNS; n < least(end * COLUMNS, p->n); n += COLUMNS)
+        for (int64_t first = 0; first < p->m; first += ROWS_HELD) {
+            int64_t rows = least(ROWS_HELD, p->m - first), columns = least(COLUMNS, p->n - n);
+            for (int64_t i = 0; i < rows * COLUMNS; i++)
+                totals[0][i] = 0;
+            for (int64_t unit = 0; unit < unit_count(p); unit += BLOCK) {
+                unpack(source, p, n, unit, panel, buffer);
+                multiply_rows(p, first, rows, unit, panel, totals);
+            }
+            for (int64_t m = 0; m < rows; m++)
+                for (int64_t i = 0; i < columns; i++)
+                    qn_matmul_store(p, first + m, n + i, totals[m][i]);
+        }
+}
+
+/* ---- the kernel's functions ------------------------------------------------------------------------------- */
+
+static int64_t float_tiles(const void *params)
+{
+    const struct qn_matmul_params *p = params;
+    int64_t width = p->m < MANY ? VF_LANES : COLUMNS;
+    return (p->n + width - 1) / width;
+}
+
+static int64_t float_scratch(const void *params)
+{
+    const struct qn_matmul_params *p = params;
+    int64_t blocks = (unit_count(p) + BLOCK - 1) / BLOCK;
+    int64_t few = STREAMS * BLOCK + p->m * blocks * VF_LANES * VF_LANES;
+    int64_t many = BLOCK * COLUMNS + least(p->m, ROWS_HELD) * COLUMNS + VF_LANES * BLOCK;
+    return (p->m < MANY ? few : many) * (int64_t)sizeof(float);
+}
+
+QN_INLINE void float_run(enum source source, const void *params, int64_t begin, int64_t end, void *scratch)
+{
+    const struct qn_matmul_params *p = params;
+    if (p->m < MANY)
+        run_few(source, p, begin, end, scratch);
+    else
+        run_many(source, p, begin, end, scratch);
+}
+
+#endif

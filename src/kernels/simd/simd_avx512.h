@@ -1,0 +1,98 @@
+/* AVX-512 (F, BW, DQ, VL): see simd.h. */
+#ifndef QN_SIMD_AVX512_H
+#define QN_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "kernels/simd/simd.h"
+
+typedef __m512 vf;
+enum { VF_LANES = 16 };
+
+QN_INLINE vf vf_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+QN_INLINE vf vf_set(float value)
+{
+    return _mm512_set1_ps(value);
+}
+QN_INLINE vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+QN_INLINE void vf_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
+QN_INLINE vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+QN_INLINE vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+QN_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+QN_INLINE __mmask16 vf_first(int64_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+QN_INLINE vf vf_load_part(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(vf_first(n), p);
+}
+QN_INLINE vf vf_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+QN_INLINE vf vf_load_f16_part(const uint16_t *p, int64_t n)
+{
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(vf_first(n), p));
+}
+QN_INLINE vf vf_from_bf16(__m256i v)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+}
+QN_INLINE vf vf_load_bf16(const uint16_t *p)
+{
+    return vf_from_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+QN_INLINE vf vf_load_bf16_part(const uint16_t *p, int64_t n)
+{
+    return vf_from_bf16(_mm256_maskz_loadu_epi16(vf_first(n), p));
+}
+QN_INLINE vf vf_keep(vf c, vf old, int64_t n)
+{
+    return _mm512_mask_mov_ps(old, vf_first(n), c);
+}
+
+/* Rows in v: v[i] lane j becomes v[j] lane i. */
+QN_INLINE void vf_transpose(vf v[16])
+{
+    vf a[16];
+    QN_UNROLL
+    for (int i = 0; i < 16; i += 4) { /* 4x4 within each 128-bit lane */
+        vf p = _mm512_unpacklo_ps(v[i], v[i + 1]), q = _mm512_unpackhi_ps(v[i], v[i + 1]);
+        vf r = _mm512_unpacklo_ps(v[i + 2], v[i + 3]), s = _mm512_unpackhi_ps(v[i + 2], v[i + 3]);
+        a[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(p), _mm512_castps_pd(r)));
+        a[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(p), _mm512_castps_pd(r)));
+        a[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(q), _mm512_castps_pd(s)));
+        a[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(q), _mm512_castps_pd(s)));
+    }
+    QN_UNROLL
+    for (int i = 0; i < 4; i++) { /* then 4x4 of those lanes */
+        vf p = _mm512_shuffle_f32x4(a[i], a[i + 4], 0x88), q = _mm512_shuffle_f32x4(a[i], a[i + 4], 0xdd);
+        vf r = _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0x88), s = _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0xdd);
+        v[i] = _mm512_shuffle_f32x4(p, r, 0x88);
+        v[i + 8] = _mm512_shuffle_f32x4(p, r, 0xdd);
+        v[i + 4] = _mm512_shuffle_f32x4(q, s, 0x88);
+        v[i + 12] = _mm512_shuffle_f32x4(q, s, 0xdd);
+    }
+}
+
+#endif
