@@ -79,6 +79,12 @@ bool qn_file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
+bool qn_file_same(const char *a, const char *b)
+{
+    struct stat st_a, st_b;
+    return stat(a, &st_a) == 0 && stat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
+}
+
 /* ---- writing aside ---------------------------------------------------------------------------------------- */
 
 enum { WRITER_BUFFER = 1 << 20 };
