@@ -1,0 +1,32 @@
+/* A graph made ready to run: optimised, planned, with its memory and the mapped weights. What sessions and language
+ * models are made of. */
+#ifndef QN_EXEC_COMPILED_H
+#define QN_EXEC_COMPILED_H
+
+#include "exec/exec.h"
+#include "quern/model.h"
+
+struct qn_compile_options {
+    uint32_t threads;            /* 0: one a physical core */
+    bool f32_activations;
+    const char *disabled_passes; /* names separated by commas, "all", or NULL */
+};
+
+struct qn_compiled {
+    const struct qn_allocator *allocator;
+    struct qn_pool *pool;
+    struct qn_plan *plan;
+    struct qn_exec *exec;
+    uint32_t features; /* enum qn_cpu_feature */
+};
+
+/* Takes the graph over, in success and failure. The model (whose files the graph's blobs refer to) must outlive it;
+ * NULL for a graph without file blobs. */
+qn_status qn_compiled_init(struct qn_compiled *compiled, struct qn_graph *graph, const struct qn_model *model,
+                           const struct qn_compile_options *options, const struct qn_allocator *allocator) QN_MUST_USE;
+void qn_compiled_deinit(struct qn_compiled *compiled);
+
+/* Optimises a graph in place by all passes but the disabled ones. */
+qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes) QN_MUST_USE;
+
+#endif

@@ -1,0 +1,24 @@
+/* A model file as an IR graph, whatever its format. */
+#ifndef QN_FORMAT_MODEL_GRAPH_H
+#define QN_FORMAT_MODEL_GRAPH_H
+
+#include "arch/arch.h"
+#include "quern/model.h"
+
+/* The configuration of a language model; QN_UNSUPPORTED, naming the file, when the model is none. Strings belong to the
+ * model. */
+qn_status qn_model_lm_config(const struct qn_model *model, struct qn_lm_config *out) QN_MUST_USE;
+
+/* The graph of a language model; its file blobs refer to the model's files by index. */
+qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_config *config,
+                            const struct qn_lm_options *options, const struct qn_allocator *allocator,
+                            struct qn_graph **out) QN_MUST_USE;
+
+struct qn_model_bytes {
+    const void *data;
+    uint64_t size;
+};
+/* The mapped bytes of file `index` (below qn_model_info's file_count). */
+struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t index);
+
+#endif
