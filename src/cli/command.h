@@ -28,4 +28,12 @@ enum qn_exit {
  * QN_EXIT_OK, without a word, for NULL. */
 int qn_command_status(qn_status status);
 
+/* Returns from a function that returns a qn_status when expr fails. */
+#define QN_COMMAND_TRY(expr)                       \
+    do {                                           \
+        qn_status qn_command_try_status = (expr);  \
+        if (qn_command_try_status)                 \
+            return qn_command_try_status;          \
+    } while (0)
+
 #endif

@@ -125,42 +125,52 @@ void qn_json_out_i64(struct qn_json_out *json, const char *key, int64_t value)
     fprintf(json->file, "%" PRId64, value);
 }
 
-/* JSON has no such numbers; the same strings as protobuf's JSON mapping. */
+/* JSON has no such numbers; the same names as in protobuf's JSON mapping, written as strings. */
 static const char *special_name(double value)
 {
     return isnan(value) ? "NaN" : isinf(value) ? (value < 0 ? "-Infinity" : "Infinity") : NULL;
 }
 
-void qn_json_out_f64(struct qn_json_out *json, const char *key, double value)
+const char *qn_json_out_format_f64(double value, char buffer[QN_JSON_OUT_NUMBER_SIZE])
 {
-    char text[40];
-    if (special_name(value)) {
-        qn_json_out_string(json, key, special_name(value));
-        return;
-    }
+    if (special_name(value))
+        return strcpy(buffer, special_name(value));
     for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
+        snprintf(buffer, QN_JSON_OUT_NUMBER_SIZE, "%.*g", digits, value);
+        if (strtod(buffer, NULL) == value)
             break;
     }
+    return buffer;
+}
+
+const char *qn_json_out_format_f32(float value, char buffer[QN_JSON_OUT_NUMBER_SIZE])
+{
+    if (special_name((double)value))
+        return strcpy(buffer, special_name((double)value));
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(buffer, QN_JSON_OUT_NUMBER_SIZE, "%.*g", digits, (double)value);
+        if (strtof(buffer, NULL) == value)
+            break;
+    }
+    return buffer;
+}
+
+static void write_number(struct qn_json_out *json, const char *key, const char *digits, bool special)
+{
     begin_value(json, key);
-    fputs(text, json->file);
+    fprintf(json->file, special ? "\"%s\"" : "%s", digits);
+}
+
+void qn_json_out_f64(struct qn_json_out *json, const char *key, double value)
+{
+    char buffer[QN_JSON_OUT_NUMBER_SIZE];
+    write_number(json, key, qn_json_out_format_f64(value, buffer), special_name(value));
 }
 
 void qn_json_out_f32(struct qn_json_out *json, const char *key, float value)
 {
-    char text[40];
-    if (special_name(value)) {
-        qn_json_out_string(json, key, special_name(value));
-        return;
-    }
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    begin_value(json, key);
-    fputs(text, json->file);
+    char buffer[QN_JSON_OUT_NUMBER_SIZE];
+    write_number(json, key, qn_json_out_format_f32(value, buffer), special_name((double)value));
 }
 
 void qn_json_out_bool(struct qn_json_out *json, const char *key, bool value)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { QN_JSON_OUT_DEPTH_MAX = 32 };
+enum { QN_JSON_OUT_DEPTH_MAX = 32, QN_JSON_OUT_NUMBER_SIZE = 40 };
 
 struct qn_json_out {
     FILE *file;
@@ -43,5 +43,9 @@ void qn_json_out_f64(struct qn_json_out *json, const char *key, double value);
 void qn_json_out_f32(struct qn_json_out *json, const char *key, float value);
 void qn_json_out_bool(struct qn_json_out *json, const char *key, bool value);
 void qn_json_out_null(struct qn_json_out *json, const char *key);
+
+/* The same digits for other uses ("NaN", "Infinity" and "-Infinity" among them), written to buffer and returned. */
+const char *qn_json_out_format_f64(double value, char buffer[QN_JSON_OUT_NUMBER_SIZE]);
+const char *qn_json_out_format_f32(float value, char buffer[QN_JSON_OUT_NUMBER_SIZE]);
 
 #endif

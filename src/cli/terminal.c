@@ -84,7 +84,7 @@ static const char *scaled(double value, double step, const char *const *units, s
         value /= step;
         unit++;
     }
-    int digits = unit == 0 ? 0 : value < 10 ? 2 : value < 100 ? 1 : value < 1000 ? 1 : 0;
+    int digits = unit == 0 ? 0 : value < 10 ? 2 : value < 1000 ? 1 : 0;
     snprintf(buffer, QN_TERMINAL_NUMBER_SIZE, "%.*f%s%s", digits, value, units[unit][0] ? " " : "", units[unit]);
     return buffer;
 }
