@@ -1,0 +1,385 @@
+#include "convert/tensor_types.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "quant/quant.h"
+
+/* ---- schemes ----------------------------------------------------------------------------------------------- */
+
+const struct qn_scheme *qn_scheme(enum qn_scheme_id id)
+{
+    static const struct qn_scheme schemes[QN_SCHEME_COUNT] = {
+#define QN_SCHEME_ROW(NAME, base, file_type, summary) [QN_SCHEME_##NAME] = {#NAME, summary, QN_DTYPE_##base, file_type},
+#include "convert/schemes.def"
+#undef QN_SCHEME_ROW
+    };
+    return &schemes[id];
+}
+
+enum qn_scheme_id qn_scheme_find(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum qn_scheme_id id;
+    } aliases[] = {{"Q3_K", QN_SCHEME_Q3_K_M}, {"Q4_K", QN_SCHEME_Q4_K_M}, {"Q5_K", QN_SCHEME_Q5_K_M}};
+    for (int id = 1; id < QN_SCHEME_COUNT; id++)
+        if (strcasecmp(name, qn_scheme((enum qn_scheme_id)id)->name) == 0)
+            return (enum qn_scheme_id)id;
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+        if (strcasecmp(name, aliases[i].name) == 0)
+            return aliases[i].id;
+    return QN_SCHEME_NONE;
+}
+
+/* ---- what the model is ------------------------------------------------------------------------------------- */
+
+/* The part that a tensor plays, as far as the mixes tell parts apart. */
+enum role {
+    ROLE_OTHER,
+    ROLE_OUTPUT,
+    ROLE_EMBEDDING,
+    ROLE_VALUE, /* attention values, also fused with queries and keys */
+    ROLE_KEY,
+    ROLE_ATTENTION_OUT,
+    ROLE_FFN_DOWN,
+};
+
+struct model {
+    bool falcon;
+    bool shared_heads_80; /* 80 layers with grouped attention: values are an eighth of the queries there */
+    bool tied;            /* the embedding serves as output matrix */
+    uint64_t layers, experts, heads_per_kv;
+    uint32_t value_count;
+};
+
+static bool contains(struct qn_str text, const char *part)
+{
+    size_t size = strlen(part);
+    for (size_t at = 0; at + size <= text.size; at++)
+        if (memcmp(text.data + at, part, size) == 0)
+            return true;
+    return false;
+}
+
+static enum role role_of(struct qn_str name)
+{
+    static const struct {
+        const char *part;
+        enum role role;
+    } parts[] = {
+        {"attn_qkv.weight", ROLE_VALUE}, {"attn_kv_b.weight", ROLE_VALUE},           {"attn_v.weight", ROLE_VALUE},
+        {"attn_k.weight", ROLE_KEY},     {"attn_output.weight", ROLE_ATTENTION_OUT}, {"ffn_down", ROLE_FFN_DOWN},
+    };
+    if (qn_str_is(name, "output.weight"))
+        return ROLE_OUTPUT;
+    if (qn_str_is(name, "token_embd.weight") || qn_str_is(name, "per_layer_token_embd.weight"))
+        return ROLE_EMBEDDING;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (contains(name, parts[i].part))
+            return parts[i].role;
+    return ROLE_OTHER;
+}
+
+/* <architecture>.<suffix>, the first element of an array; `fallback` when absent. */
+static qn_status get_count(const struct qn_gguf *gguf, struct qn_str architecture, const char *suffix,
+                           uint64_t fallback, uint64_t *out)
+{
+    char key[256];
+    snprintf(key, sizeof key, "%.*s.%s", QN_STR_ARG(architecture), suffix);
+    *out = fallback;
+    const struct qn_gguf_value *value = qn_gguf_find(gguf, key);
+    if (value && value->type == QN_GGUF_ARRAY && value->count > 0 && value->elem_type != QN_GGUF_STRING &&
+        value->elem_type != QN_GGUF_ARRAY) {
+        int64_t first = qn_gguf_item_i64(value, 0);
+        *out = first > 0 ? (uint64_t)first : 0;
+        return NULL;
+    }
+    bool found;
+    return qn_gguf_get_u64(gguf, key, out, &found);
+}
+
+static qn_status read_model(const struct qn_gguf *gguf, struct model *model)
+{
+    struct qn_str architecture = QN_STR("");
+    bool found;
+    uint64_t heads, kv_heads;
+    QN_TRY(qn_gguf_get_str(gguf, "general.architecture", &architecture, &found));
+    QN_TRY(get_count(gguf, architecture, "block_count", 0, &model->layers));
+    QN_TRY(get_count(gguf, architecture, "expert_count", 0, &model->experts));
+    QN_TRY(get_count(gguf, architecture, "attention.head_count", 0, &heads));
+    QN_TRY(get_count(gguf, architecture, "attention.head_count_kv", heads, &kv_heads));
+    model->heads_per_kv = kv_heads ? heads / kv_heads : 0;
+    model->falcon = qn_str_is(architecture, "falcon");
+    model->shared_heads_80 = model->layers == 80 && (qn_str_is(architecture, "qwen2") ||
+                                                     (qn_str_is(architecture, "llama") && heads != kv_heads));
+    model->tied = true;
+    for (uint32_t i = 0; i < gguf->tensor_count; i++) {
+        enum role role = role_of(gguf->tensors[i].name);
+        model->value_count += role == ROLE_VALUE;
+        model->tied &= role != ROLE_OUTPUT;
+    }
+    return NULL;
+}
+
+/* ---- the mixes --------------------------------------------------------------------------------------------- */
+
+/* The first and last eighth of the layers, and every third between. */
+static bool is_outer(uint64_t i, uint64_t count)
+{
+    return i < count / 8 || i >= 7 * count / 8 || (i - count / 8) % 3 == 2;
+}
+
+static qn_dtype output_type(const struct model *model, enum qn_scheme_id scheme, qn_dtype base, uint64_t row)
+{
+    bool odd_row = row % qn_dtype_info(base)->block_elems != 0;
+    if (scheme == QN_SCHEME_MXFP4_MOE || model->falcon || odd_row || base == QN_DTYPE_Q8_0)
+        return QN_DTYPE_Q8_0;
+    return QN_DTYPE_Q6_K;
+}
+
+static qn_dtype value_type(const struct model *model, enum qn_scheme_id scheme, qn_dtype base, uint32_t i)
+{
+    bool grouped = model->heads_per_kv >= 4;
+    qn_dtype type = base;
+    if (model->experts == 8)
+        return QN_DTYPE_Q8_0;
+    if (scheme == QN_SCHEME_Q2_K)
+        type = grouped ? QN_DTYPE_Q4_K : QN_DTYPE_Q3_K;
+    else if (scheme == QN_SCHEME_Q3_K_M)
+        type = i < 2 ? QN_DTYPE_Q5_K : QN_DTYPE_Q4_K;
+    else if (scheme == QN_SCHEME_Q3_K_L)
+        type = QN_DTYPE_Q5_K;
+    else if ((scheme == QN_SCHEME_IQ4_NL || scheme == QN_SCHEME_IQ4_XS) && grouped)
+        type = QN_DTYPE_Q5_K;
+    else if ((scheme == QN_SCHEME_Q4_K_M || scheme == QN_SCHEME_Q5_K_M) && is_outer(i, model->value_count))
+        type = QN_DTYPE_Q6_K;
+    else if (scheme == QN_SCHEME_Q4_K_S && i < 4)
+        type = QN_DTYPE_Q5_K;
+    if (model->shared_heads_80 && (type == QN_DTYPE_Q3_K || type == QN_DTYPE_Q4_K))
+        type = QN_DTYPE_Q5_K;
+    return type;
+}
+
+static qn_dtype down_type(const struct model *model, enum qn_scheme_id scheme, qn_dtype base, uint64_t i)
+{
+    uint64_t n = model->layers;
+    bool outer = is_outer(i, n), falcon = model->falcon;
+    if (scheme == QN_SCHEME_Q2_K)
+        return QN_DTYPE_Q3_K;
+    if (scheme == QN_SCHEME_Q3_K_M)
+        return i < n / 16 ? QN_DTYPE_Q5_K : !falcon || outer ? QN_DTYPE_Q4_K : QN_DTYPE_Q3_K;
+    if (scheme == QN_SCHEME_Q3_K_L)
+        return falcon ? QN_DTYPE_Q4_K : QN_DTYPE_Q5_K;
+    if (scheme == QN_SCHEME_Q4_K_M && falcon)
+        return i < n / 16 ? QN_DTYPE_Q6_K : outer ? QN_DTYPE_Q5_K : QN_DTYPE_Q4_K;
+    if ((scheme == QN_SCHEME_Q4_K_M || scheme == QN_SCHEME_Q5_K_M) && outer)
+        return QN_DTYPE_Q6_K;
+    bool first = i < n / 8;
+    if ((scheme == QN_SCHEME_IQ4_NL || scheme == QN_SCHEME_IQ4_XS || (scheme == QN_SCHEME_Q4_K_S && !falcon)) && first)
+        return QN_DTYPE_Q5_K;
+    return base;
+}
+
+static qn_dtype attention_out_type(const struct model *model, enum qn_scheme_id scheme, qn_dtype base)
+{
+    if (model->falcon)
+        return scheme == QN_SCHEME_Q3_K_L ? QN_DTYPE_Q4_K : base;
+    if (model->experts == 8) {
+        bool raised = base == QN_DTYPE_Q2_K || scheme == QN_SCHEME_Q3_K_S || scheme == QN_SCHEME_Q3_K_M ||
+                      base == QN_DTYPE_Q4_K || base == QN_DTYPE_IQ4_NL || base == QN_DTYPE_IQ4_XS;
+        return raised ? QN_DTYPE_Q5_K : base;
+    }
+    if (scheme == QN_SCHEME_Q2_K)
+        return QN_DTYPE_Q3_K;
+    if (scheme == QN_SCHEME_Q3_K_M)
+        return QN_DTYPE_Q4_K;
+    return scheme == QN_SCHEME_Q3_K_L ? QN_DTYPE_Q5_K : base;
+}
+
+/* ---- which tensors ----------------------------------------------------------------------------------------- */
+
+/* Dimensions that are more than a leading 1. */
+static uint32_t real_rank(const struct qn_gguf_tensor *tensor)
+{
+    uint32_t skipped = 0;
+    while (skipped + 1 < tensor->rank && tensor->dims[skipped] == 1)
+        skipped++;
+    return tensor->rank - skipped;
+}
+
+/* Weights with at least two dimensions, but not norms, routers, positions, convolutions and other small tables that
+ * would save little and lose much. */
+static bool is_quantised(const struct qn_gguf_tensor *tensor)
+{
+    static const char *const kept[] = {
+        "_norm.weight",
+        "ffn_gate_inp.weight",
+        "ffn_gate_tid2eid.weight",
+        "altup",
+        "laurel",
+        "per_layer_model_proj",
+        "ssm_conv1d",
+        "shortconv.conv.weight",
+        "indexer.k_proj.weight",
+        "indexer.q_proj.weight",
+        "time_mix_first.weight",
+        "time_mix_w0.weight",
+        "time_mix_w1.weight",
+        "time_mix_w2.weight",
+        "time_mix_v0.weight",
+        "time_mix_v1.weight",
+        "time_mix_v2.weight",
+        "time_mix_a0.weight",
+        "time_mix_a1.weight",
+        "time_mix_a2.weight",
+        "time_mix_g1.weight",
+        "time_mix_g2.weight",
+        "time_mix_decay_w1.weight",
+        "time_mix_decay_w2.weight",
+        "time_mix_lerp_fused.weight",
+        "attn_rel_b.weight",
+        ".position_embd",
+        "sam.pos_embd",
+        "sam.neck.",
+        "sam.net_",
+        ".rel_pos",
+        ".patch_embd",
+        ".patch_merger",
+        "a.rvq.codebook",
+        "mm.a.code_embd",
+    };
+    if (real_rank(tensor) < 2 || !qn_quant(tensor->dtype)->dequantise || !qn_str_ends(tensor->name, QN_STR("weight")) ||
+        qn_str_is(tensor->name, "position_embd.weight") || qn_str_is(tensor->name, "token_types.weight"))
+        return false;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (contains(tensor->name, kept[i]))
+            return false;
+    return true;
+}
+
+/* The type of 32-element blocks that stands in where rows are no multiple of 256, F16 where they are none of 32. */
+static qn_dtype fitting_type(qn_dtype type, uint64_t row)
+{
+    if (row % qn_dtype_info(type)->block_elems == 0)
+        return type;
+    switch (type) {
+    case QN_DTYPE_Q2_K:
+    case QN_DTYPE_Q3_K:
+        type = QN_DTYPE_Q4_0;
+        break;
+    case QN_DTYPE_Q4_K:
+        type = QN_DTYPE_Q5_0;
+        break;
+    case QN_DTYPE_Q5_K:
+        type = QN_DTYPE_Q5_1;
+        break;
+    case QN_DTYPE_Q6_K:
+        type = QN_DTYPE_Q8_0;
+        break;
+    case QN_DTYPE_IQ4_XS:
+        type = QN_DTYPE_IQ4_NL;
+        break;
+    default:
+        break;
+    }
+    return row % qn_dtype_info(type)->block_elems == 0 ? type : QN_DTYPE_F16;
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------- */
+
+struct entry {
+    struct qn_str name;
+    int64_t layer; /* -1 outside the layers */
+    uint32_t index;
+};
+
+/* The number in "blk.<n>.", -1 when the name does not start so. */
+static int64_t layer_of(struct qn_str name)
+{
+    if (!qn_str_starts(name, QN_STR("blk.")))
+        return -1;
+    int64_t layer = 0;
+    size_t at = 4;
+    for (; at < name.size && at < 12 && name.data[at] >= '0' && name.data[at] <= '9'; at++)
+        layer = layer * 10 + (name.data[at] - '0');
+    return at > 4 && at < name.size && name.data[at] == '.' ? layer : -1;
+}
+
+/* By layer, then by name: tensors of a kind are counted in this order, however the file has them. */
+static int compare_entries(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->layer != y->layer)
+        return x->layer < y->layer ? -1 : 1;
+    size_t size = x->name.size < y->name.size ? x->name.size : y->name.size;
+    int order = memcmp(x->name.data, y->name.data, size);
+    return order ? order : (x->name.size > y->name.size) - (x->name.size < y->name.size);
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------- */
+
+struct counters {
+    uint32_t values, downs;
+};
+
+static qn_dtype mixed_type(const struct model *model, enum qn_scheme_id scheme, const struct qn_gguf_tensor *tensor,
+                           int64_t layer, struct counters *counters)
+{
+    qn_dtype base = qn_scheme(scheme)->base;
+    enum role role = role_of(tensor->name);
+    if (role == ROLE_OUTPUT || (role == ROLE_EMBEDDING && model->tied))
+        return output_type(model, scheme, base, tensor->dims[tensor->rank - 1]);
+    if (scheme == QN_SCHEME_MXFP4_MOE)
+        return real_rank(tensor) > 2 ? QN_DTYPE_MXFP4 : QN_DTYPE_Q8_0;
+    switch (role) {
+    case ROLE_VALUE:
+        return value_type(model, scheme, base, counters->values++);
+    case ROLE_KEY:
+        return model->experts == 8 ? QN_DTYPE_Q8_0 : base;
+    case ROLE_FFN_DOWN: {
+        /* One down projection an expert, or a shared one beside them: then only the name tells the layer. */
+        uint64_t count = counters->downs++;
+        return down_type(model, scheme, base, model->experts > 1 && layer >= 0 ? (uint64_t)layer : count);
+    }
+    case ROLE_ATTENTION_OUT:
+        return attention_out_type(model, scheme, base);
+    case ROLE_OTHER:
+    case ROLE_OUTPUT:
+    case ROLE_EMBEDDING:
+        break;
+    }
+    return base;
+}
+
+qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, bool pure,
+                          const struct qn_allocator *allocator, struct qn_tensor_choice *choices)
+{
+    struct model model = {0};
+    QN_TRY(read_model(gguf, &model));
+    size_t bytes = (size_t)gguf->tensor_count * sizeof(struct entry);
+    struct entry *order = qn_calloc(allocator, gguf->tensor_count, sizeof *order);
+    if (!order && bytes)
+        return QN_OOM();
+    for (uint32_t i = 0; i < gguf->tensor_count; i++)
+        order[i] = (struct entry){gguf->tensors[i].name, layer_of(gguf->tensors[i].name), i};
+    if (gguf->tensor_count)
+        qsort(order, gguf->tensor_count, sizeof *order, compare_entries);
+    qn_dtype base = qn_scheme(scheme)->base;
+    struct counters counters = {0, 0};
+    for (uint32_t i = 0; i < gguf->tensor_count; i++) {
+        const struct qn_gguf_tensor *tensor = &gguf->tensors[order[i].index];
+        struct qn_tensor_choice *choice = &choices[order[i].index];
+        *choice = (struct qn_tensor_choice){tensor->dtype, false};
+        if (!is_quantised(tensor))
+            continue;
+        qn_dtype wanted = base;
+        if (!pure && qn_dtype_is_block(base))
+            wanted = mixed_type(&model, scheme, tensor, order[i].layer, &counters);
+        choice->dtype = fitting_type(wanted, tensor->dims[tensor->rank - 1]);
+        choice->fallback = choice->dtype != wanted;
+    }
+    qn_free(allocator, order, bytes);
+    return NULL;
+}

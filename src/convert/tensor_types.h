@@ -1,0 +1,45 @@
+/* Which type each tensor of a model gets under a quantisation scheme.
+ *
+ * A scheme such as Q4_K_M names the type of most tensors; the ones that suffer most from coarse levels (the output
+ * matrix, attention values, the down projection of the outer layers) get a finer one. The choice follows the published
+ * mixes tensor by tensor, so that a file is what its name promises.
+ */
+#ifndef QN_CONVERT_TENSOR_TYPES_H
+#define QN_CONVERT_TENSOR_TYPES_H
+
+#include "base/status.h"
+#include "format/gguf/gguf.h"
+#include "quern/dtype.h"
+
+enum qn_scheme_id {
+    QN_SCHEME_NONE = 0,
+#define QN_SCHEME_ROW(NAME, base, file_type, summary) QN_SCHEME_##NAME,
+#include "convert/schemes.def"
+#undef QN_SCHEME_ROW
+    QN_SCHEME_COUNT
+};
+
+struct qn_scheme {
+    const char *name, *summary;
+    qn_dtype base;
+    uint32_t file_type;
+};
+
+/* The row of a scheme, id in 1..QN_SCHEME_COUNT - 1. Static storage. */
+const struct qn_scheme *qn_scheme(enum qn_scheme_id id);
+
+/* By name in any letter case, aliases included; QN_SCHEME_NONE when unknown. */
+enum qn_scheme_id qn_scheme_find(const char *name);
+
+struct qn_tensor_choice {
+    qn_dtype dtype;
+    bool fallback; /* the row length did not fit the block of the type that the scheme wanted */
+};
+
+/* Fills one choice a tensor, in the order of gguf->tensors. Tensors that no scheme touches (one dimension, norms,
+ * routers, positions) keep their type; with `pure` all others get the scheme's base type where their rows fit. Errors:
+ * metadata of the wrong kind, lack of memory. */
+qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, bool pure,
+                          const struct qn_allocator *allocator, struct qn_tensor_choice *choices) QN_MUST_USE;
+
+#endif
