@@ -47,6 +47,25 @@ qn_value qn_build_scalar_i32(struct qn_build *b, int32_t value)
     return add_scalar(b, QN_DTYPE_I32, &value);
 }
 
+qn_value qn_build_scalar_as(struct qn_build *b, qn_dtype dtype, double value)
+{
+    if (dtype == QN_DTYPE_F64)
+        return add_scalar(b, dtype, &value);
+    return qn_build_cast(b, qn_build_scalar(b, (float)value), dtype);
+}
+
+qn_value qn_build_cast(struct qn_build *b, qn_value x, qn_dtype dtype)
+{
+    if (b->status || b->graph->values.items[x].type.dtype == dtype)
+        return x;
+    return qn_build_node(b, QN_OP_cast, &x, 1, &(struct qn_attr_cast){.dtype = dtype}, NULL);
+}
+
+qn_value qn_build_where(struct qn_build *b, qn_value condition, qn_value x, qn_value y)
+{
+    return qn_build_node(b, QN_OP_where, (qn_value[]){condition, x, y}, 3, NULL, NULL);
+}
+
 qn_value qn_build_reshape(struct qn_build *b, qn_value x, uint32_t rank, const qn_dim *dims)
 {
     struct qn_attr_reshape attr = {0};

@@ -24,6 +24,10 @@ qn_value qn_build_binary(struct qn_build *b, uint16_t op, qn_value x, qn_value y
 qn_value qn_build_scalar(struct qn_build *b, float value);
 /* A rank-0 i32. */
 qn_value qn_build_scalar_i32(struct qn_build *b, int32_t value);
+/* A rank-0 constant of any float dtype, as decompositions need it: the constant beside an f16 value is an f16. */
+qn_value qn_build_scalar_as(struct qn_build *b, qn_dtype dtype, double value);
+qn_value qn_build_cast(struct qn_build *b, qn_value x, qn_dtype dtype);
+qn_value qn_build_where(struct qn_build *b, qn_value condition, qn_value x, qn_value y);
 qn_value qn_build_reshape(struct qn_build *b, qn_value x, uint32_t rank, const qn_dim *dims);
 qn_value qn_build_transpose(struct qn_build *b, qn_value x, uint32_t rank, const int64_t *perm);
 qn_value qn_build_slice(struct qn_build *b, qn_value x, int64_t axis, qn_dim start, qn_dim stop);

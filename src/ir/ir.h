@@ -41,7 +41,8 @@ enum qn_expr_op {
 
 struct qn_expr {
     enum qn_expr_op op;
-    int64_t a, b; /* operands as qn_dim; SYMBOL: a is the symbol's index, b is 0 */
+    uint32_t size; /* symbols, constants and operators in it when written out; bounded, so that walks may recurse */
+    int64_t a, b;  /* operands as qn_dim; SYMBOL: a is the symbol's index, b is 0 */
 };
 
 struct qn_symbol {
@@ -56,8 +57,8 @@ struct qn_symbol {
 struct qn_encoding {
     int32_t axis;         /* -1: one scale for the tensor */
     uint32_t block_size;  /* elements a scale covers along axis; 0: one slice */
-    uint32_t scales;      /* constant blob */
-    uint32_t zero_points; /* constant blob; 0: all zero */
+    qn_value scales;      /* a constant */
+    qn_value zero_points; /* a constant; 0: all zero */
 };
 
 struct qn_type {
@@ -136,8 +137,13 @@ struct qn_graph {
     QN_ARRAY(struct qn_graph_slot) outputs;
     QN_ARRAY(struct qn_state) states;
     QN_ARRAY(struct qn_str) files; /* paths of the source files that blobs refer to */
-    QN_ARRAY(uint32_t) share;      /* hash index of nodes and expressions for sharing on emit */
+    QN_ARRAY(uint32_t) share; /* hash index (share.h): count entries in a table of `capacity` slots */
 };
+
+/* Bytes of a tensor of this type; false when a dim is no constant, a row is no whole number of blocks, or the product
+ * overflows. */
+bool qn_type_bytes(const struct qn_type *type, uint64_t *bytes);
+bool qn_type_equal(const struct qn_type *a, const struct qn_type *b);
 
 /* allocator NULL means the default. */
 qn_status qn_graph_create(const struct qn_allocator *allocator, struct qn_str name, struct qn_graph **out) QN_MUST_USE;
@@ -146,6 +152,10 @@ void qn_graph_destroy(struct qn_graph *graph);
 static inline const struct qn_value_info *qn_graph_value(const struct qn_graph *g, qn_value v)
 {
     return &g->values.items[v];
+}
+static inline const struct qn_type *qn_graph_type(const struct qn_graph *g, qn_value v)
+{
+    return &g->values.items[v].type;
 }
 static inline const struct qn_node_info *qn_graph_node(const struct qn_graph *g, qn_node n)
 {
@@ -156,7 +166,11 @@ static inline qn_value qn_graph_input_of(const struct qn_graph *g, qn_node n, ui
     const struct qn_node_info *node = &g->nodes.items[n];
     return i < node->input_count ? g->edges.items[node->first_input + i] : 0;
 }
-/* The node's attribute record: cast to the op's struct qn_attr_<record>. */
+static inline qn_value qn_graph_output_of(const struct qn_graph *g, qn_node n, uint32_t i)
+{
+    return g->nodes.items[n].first_output + i;
+}
+/* The node's attribute record: cast to the op's struct qn_attr_<record>. Valid until a node is added to the graph. */
 static inline const void *qn_graph_attr(const struct qn_graph *g, qn_node n)
 {
     return g->attrs.items + g->nodes.items[n].attr;
@@ -166,8 +180,9 @@ static inline const void *qn_graph_attr(const struct qn_graph *g, qn_node n)
 
 /* Symbols are found by name; the first call sets the bounds. */
 qn_status qn_graph_symbol(struct qn_graph *g, struct qn_str name, int64_t min, int64_t max, qn_dim *out) QN_MUST_USE;
-/* Folds constants and identities (x+0, x*1, x/1), orders commutative operands, so equal sums get equal ids.
- * Constants are >= 0. */
+/* Brings sums of products of the symbols into one normal form (expanded, like terms joined, ordered), and divides where
+ * it goes without rest, so that equal sizes get equal ids. Constants are >= 0. Fails on overflow, on a constant below
+ * zero and on an expression past 1,000 symbols and operators. */
 qn_status qn_graph_expr(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim b, qn_dim *out) QN_MUST_USE;
 /* Evaluates a dim with symbol values[i] for symbol i; false on overflow or division by zero. */
 bool qn_graph_eval(const struct qn_graph *g, qn_dim dim, const int64_t *symbol_values, int64_t *out);
@@ -186,8 +201,10 @@ qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const st
 /* A constant whose bytes are copied into the graph. */
 qn_status qn_graph_add_data(struct qn_graph *g, struct qn_str name, const struct qn_type *type, const void *data,
                             qn_value *out) QN_MUST_USE;
+/* An affine encoding for types; shared like constants. */
+qn_status qn_graph_add_encoding(struct qn_graph *g, const struct qn_encoding *encoding, uint32_t *out) QN_MUST_USE;
 /* Adds a node: checks arity, infers the output types by the op's shape rule, shares. attr may be NULL where the op has
- * none or zero is meant. outs receives output_count values. Errors name the op, the node and the shapes. */
+ * none or zero is meant; negative axes count from the end. outs receives output_count values. Errors name the op, the node and the shapes. */
 qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
                             const void *attr, struct qn_str name, qn_value *outs) QN_MUST_USE;
 
@@ -262,6 +279,7 @@ struct qn_op_info {
     const char *name; /* NULL: no such op */
     uint8_t min_inputs, max_inputs, outputs;
     uint32_t traits;
+    const char *record; /* of attrs.def */
     const struct qn_attr_field *fields;
     uint32_t field_count, attr_size;
     qn_shape_fn shape;
@@ -278,6 +296,15 @@ uint16_t qn_op_from_name(struct qn_str name);     /* QN_OP_NONE when unknown */
 /* Every invariant above: ids in range, order, arity, types as the shape rules give them, states, names. The message
  * names the node. */
 qn_status qn_graph_verify(const struct qn_graph *g) QN_MUST_USE;
+
+/* "N*32" and "f32[N,32,64]", as the text form has them. */
+void qn_dim_print(const struct qn_graph *g, qn_dim dim, struct qn_strbuf *out);
+void qn_type_print(const struct qn_graph *g, const struct qn_type *type, struct qn_strbuf *out);
+/* The same into a fixed buffer for messages; cut where it is too long. */
+struct qn_type_text {
+    char text[200];
+};
+struct qn_type_text qn_type_text(const struct qn_graph *g, const struct qn_type *type);
 
 /* The text form; parse(print(g)) prints the same text again. */
 qn_status qn_graph_print(const struct qn_graph *g, struct qn_strbuf *out) QN_MUST_USE;

@@ -1,0 +1,432 @@
+#include <inttypes.h>
+
+#include "base/checked.h"
+#include "ir/ir.h"
+#include "ir/shape.h"
+#include "ir/share.h"
+
+bool qn_type_equal(const struct qn_type *a, const struct qn_type *b)
+{
+    return a->dtype == b->dtype && a->encoding == b->encoding && a->rank == b->rank &&
+           (a->rank == 0 || memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) == 0);
+}
+
+bool qn_type_bytes(const struct qn_type *type, uint64_t *bytes)
+{
+    uint64_t count = 1;
+    for (uint32_t i = 0; i < type->rank; i++)
+        if (type->dims[i] < 0)
+            return false;
+    for (uint32_t i = 0; i + 1 < type->rank; i++)
+        if (!qn_mul_u64(count, (uint64_t)type->dims[i], &count))
+            return false;
+    uint64_t row;
+    uint64_t last = type->rank ? (uint64_t)type->dims[type->rank - 1] : 1;
+    return qn_dtype_row_bytes(type->dtype, last, &row) && qn_mul_u64(count, row, bytes);
+}
+
+qn_status qn_graph_create(const struct qn_allocator *allocator, struct qn_str name, struct qn_graph **out)
+{
+    if (!allocator)
+        allocator = qn_allocator_default();
+    struct qn_graph *g = qn_calloc(allocator, 1, sizeof *g);
+    if (!g)
+        return QN_OOM();
+    g->allocator = allocator;
+    qn_arena_init(&g->arena, allocator);
+    g->name = qn_arena_str(&g->arena, name);
+    if (!g->name.data || !qn_array_push(&g->encodings, allocator, (struct qn_encoding){0}) ||
+        !qn_array_push(&g->values, allocator, (struct qn_value_info){0}) ||
+        !qn_array_push(&g->nodes, allocator, (struct qn_node_info){0})) {
+        qn_graph_destroy(g);
+        return QN_OOM();
+    }
+    *out = g;
+    return NULL;
+}
+
+void qn_graph_destroy(struct qn_graph *g)
+{
+    if (!g)
+        return;
+    qn_array_free(&g->symbols, g->allocator);
+    qn_array_free(&g->exprs, g->allocator);
+    qn_array_free(&g->encodings, g->allocator);
+    qn_array_free(&g->blobs, g->allocator);
+    qn_array_free(&g->values, g->allocator);
+    qn_array_free(&g->nodes, g->allocator);
+    qn_array_free(&g->edges, g->allocator);
+    qn_array_free(&g->attrs, g->allocator);
+    qn_array_free(&g->inputs, g->allocator);
+    qn_array_free(&g->outputs, g->allocator);
+    qn_array_free(&g->states, g->allocator);
+    qn_array_free(&g->files, g->allocator);
+    qn_array_free(&g->share, g->allocator);
+    qn_arena_deinit(&g->arena);
+    qn_free(g->allocator, g, sizeof *g);
+}
+
+/* ---- types ------------------------------------------------------------------------------------------------ */
+
+static qn_status check_dim(const struct qn_graph *g, qn_dim dim)
+{
+    if (dim < 0 && (uint64_t)~dim >= g->exprs.count)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "dimension refers to expression %" PRId64 ", the graph has %u", ~dim,
+                        g->exprs.count);
+    return NULL;
+}
+
+static qn_status check_type(const struct qn_graph *g, const struct qn_type *type)
+{
+    const struct qn_dtype_info *info = qn_dtype_info(type->dtype);
+    if (!info->name)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "unknown dtype %d", (int)type->dtype);
+    if (type->rank > QN_MAX_RANK)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "rank %u, at most %d", type->rank, QN_MAX_RANK);
+    for (uint32_t i = 0; i < type->rank; i++)
+        QN_TRY(check_dim(g, type->dims[i]));
+    if (type->encoding >= g->encodings.count)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "encoding %u, the graph has %u", type->encoding, g->encodings.count - 1);
+    if (info->block_elems > 1 && (type->rank == 0 || type->dims[type->rank - 1] < 0 ||
+                                  type->dims[type->rank - 1] % info->block_elems))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: the last dim is no multiple of %u",
+                        qn_type_text(g, type).text, info->block_elems);
+    return NULL;
+}
+
+static struct qn_type clean_type(const struct qn_type *type)
+{
+    struct qn_type clean = {.dtype = type->dtype, .encoding = type->encoding, .rank = type->rank};
+    for (uint32_t i = 0; i < type->rank; i++)
+        clean.dims[i] = type->dims[i];
+    return clean;
+}
+
+/* ---- values ----------------------------------------------------------------------------------------------- */
+
+static qn_status copy_name(struct qn_graph *g, struct qn_str name, struct qn_str *copy)
+{
+    *copy = qn_arena_str(&g->arena, name);
+    return copy->data ? NULL : QN_OOM();
+}
+
+/* Room for `values` more values, so that pushing cannot fail. */
+static qn_status reserve_values(struct qn_graph *g, uint32_t values)
+{
+    if (g->values.count > QN_SHARE_MAX_ID - values)
+        return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many values");
+    if (!qn_array_reserve(&g->values, g->allocator, (uint64_t)g->values.count + values) || !qn_share_reserve(g))
+        return QN_OOM();
+    return NULL;
+}
+
+static qn_value push_value(struct qn_graph *g, struct qn_value_info info)
+{
+    g->values.items[g->values.count] = info;
+    return g->values.count++;
+}
+
+static qn_status check_new_name(const struct qn_graph *g, enum qn_share_kind kind, struct qn_str name,
+                                const char *what)
+{
+    if (name.size == 0)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "an %s has no name", what);
+    if (qn_share_find(g, kind, &name) != UINT32_MAX)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "two %ss are named '%.*s'", what, QN_STR_ARG(name));
+    return NULL;
+}
+
+qn_status qn_graph_file(struct qn_graph *g, struct qn_str path, uint32_t *file)
+{
+    *file = qn_share_find(g, QN_SHARE_FILE, &path);
+    if (*file != UINT32_MAX)
+        return NULL;
+    if (g->files.count > QN_SHARE_MAX_ID)
+        return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many files");
+    struct qn_str copy;
+    QN_TRY(copy_name(g, path, &copy));
+    if (!qn_share_reserve(g) || !qn_array_push(&g->files, g->allocator, copy))
+        return QN_OOM();
+    *file = g->files.count - 1;
+    qn_share_add(g, QN_SHARE_FILE, *file);
+    return NULL;
+}
+
+qn_status qn_graph_add_input(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *out)
+{
+    QN_TRY(qn_status_note(check_type(g, type), "input '%.*s'", QN_STR_ARG(name)));
+    QN_TRY(check_new_name(g, QN_SHARE_INPUT, name, "input"));
+    QN_TRY(reserve_values(g, 1));
+    struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_INPUT, .index = g->inputs.count};
+    QN_TRY(copy_name(g, name, &info.name));
+    if (!qn_array_push(&g->inputs, g->allocator, (struct qn_graph_slot){info.name, g->values.count}))
+        return QN_OOM();
+    *out = push_value(g, info);
+    qn_share_add(g, QN_SHARE_INPUT, info.index);
+    return NULL;
+}
+
+qn_status qn_graph_add_state(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *in)
+{
+    QN_TRY(qn_status_note(check_type(g, type), "state '%.*s'", QN_STR_ARG(name)));
+    QN_TRY(check_new_name(g, QN_SHARE_STATE, name, "state"));
+    QN_TRY(reserve_values(g, 1));
+    struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_STATE, .index = g->states.count};
+    QN_TRY(copy_name(g, name, &info.name));
+    if (!qn_array_push(&g->states, g->allocator, (struct qn_state){info.name, g->values.count, g->values.count}))
+        return QN_OOM();
+    *in = push_value(g, info);
+    qn_share_add(g, QN_SHARE_STATE, info.index);
+    return NULL;
+}
+
+void qn_graph_set_state(struct qn_graph *g, qn_value in, qn_value out)
+{
+    if (in < g->values.count && g->values.items[in].kind == QN_VALUE_STATE)
+        g->states.items[g->values.items[in].index].out = out;
+}
+
+qn_status qn_graph_add_output(struct qn_graph *g, struct qn_str name, qn_value value)
+{
+    if (value == 0 || value >= g->values.count)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "output '%.*s' is value %u, which does not exist", QN_STR_ARG(name),
+                        value);
+    QN_TRY(check_new_name(g, QN_SHARE_OUTPUT, name, "output"));
+    struct qn_graph_slot slot = {.value = value};
+    QN_TRY(copy_name(g, name, &slot.name));
+    if (g->outputs.count > QN_SHARE_MAX_ID)
+        return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many outputs");
+    if (!qn_share_reserve(g) || !qn_array_push(&g->outputs, g->allocator, slot))
+        return QN_OOM();
+    qn_share_add(g, QN_SHARE_OUTPUT, g->outputs.count - 1);
+    return NULL;
+}
+
+static qn_status check_blob(const struct qn_graph *g, const struct qn_type *type, const struct qn_blob *blob)
+{
+    uint64_t bytes, end;
+    QN_TRY(check_type(g, type));
+    if (!qn_type_bytes(type, &bytes))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s has no size in bytes", qn_type_text(g, type).text);
+    if (bytes != blob->bytes)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s takes %" PRIu64 " bytes, its data has %" PRIu64,
+                        qn_type_text(g, type).text, bytes, blob->bytes);
+    if (blob->place == QN_BLOB_FILE && blob->file >= g->files.count)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "data lies in file %u, the graph has %u", blob->file, g->files.count);
+    if (blob->place == QN_BLOB_FILE && !qn_add_u64(blob->offset, blob->bytes, &end))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "data ends past 2^64");
+    return NULL;
+}
+
+qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const struct qn_type *type,
+                                const struct qn_blob *blob, qn_value *out)
+{
+    QN_TRY(qn_status_note(check_blob(g, type, blob), "constant '%.*s'", QN_STR_ARG(name)));
+    struct qn_blob clean = {.place = blob->place, .bytes = blob->bytes};
+    if (blob->place == QN_BLOB_FILE) {
+        clean.file = blob->file;
+        clean.offset = blob->offset;
+    } else {
+        clean.data = blob->data;
+    }
+    struct qn_share_constant key = {type, &clean};
+    uint32_t found = qn_share_find(g, QN_SHARE_CONSTANT, &key);
+    if (found != UINT32_MAX) {
+        *out = found;
+        return NULL;
+    }
+    QN_TRY(reserve_values(g, 1));
+    struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_CONSTANT, .index = g->blobs.count};
+    QN_TRY(copy_name(g, name, &info.name));
+    if (clean.place == QN_BLOB_MEMORY) {
+        void *copy = qn_arena_alloc(&g->arena, clean.bytes, 64);
+        if (!copy)
+            return QN_OOM();
+        if (clean.bytes)
+            memcpy(copy, clean.data, clean.bytes);
+        clean.data = copy;
+    }
+    if (!qn_array_push(&g->blobs, g->allocator, clean))
+        return QN_OOM();
+    *out = push_value(g, info);
+    qn_share_add(g, QN_SHARE_CONSTANT, *out);
+    return NULL;
+}
+
+qn_status qn_graph_add_data(struct qn_graph *g, struct qn_str name, const struct qn_type *type, const void *data,
+                            qn_value *out)
+{
+    struct qn_blob blob = {.place = QN_BLOB_MEMORY, .data = data};
+    if (!qn_type_bytes(type, &blob.bytes))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "constant '%.*s': its type has no size in bytes", QN_STR_ARG(name));
+    return qn_graph_add_constant(g, name, type, &blob, out);
+}
+
+qn_status qn_graph_add_encoding(struct qn_graph *g, const struct qn_encoding *encoding, uint32_t *out)
+{
+    const qn_value constants[] = {encoding->scales, encoding->zero_points};
+    for (int i = 0; i < 2; i++)
+        if (constants[i] >= g->values.count || (i == 0 && constants[i] == 0) ||
+            (constants[i] && g->values.items[constants[i]].kind != QN_VALUE_CONSTANT))
+            return QN_ERROR(QN_INVALID_ARGUMENT, "encoding: value %u is no constant", constants[i]);
+    if (encoding->axis < -1 || encoding->axis >= QN_MAX_RANK)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "encoding: axis %d", encoding->axis);
+    for (uint32_t i = 1; i < g->encodings.count; i++)
+        if (memcmp(&g->encodings.items[i], encoding, sizeof *encoding) == 0) {
+            *out = i;
+            return NULL;
+        }
+    if (!qn_array_push(&g->encodings, g->allocator, *encoding))
+        return QN_OOM();
+    *out = g->encodings.count - 1;
+    return NULL;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------------------ */
+
+/* Attribute records of every op fit, aligned. */
+union attr_record {
+#define QN_ATTR_BEGIN(record) struct qn_attr_##record record;
+#define QN_ATTR_FIELD(record, kind, field)
+#define QN_ATTR_END(record)
+#include "ir/attrs.def"
+#undef QN_ATTR_BEGIN
+#undef QN_ATTR_FIELD
+#undef QN_ATTR_END
+};
+
+enum { MAX_INPUTS = 16, MAX_OUTPUTS = 4, ATTR_ALIGN = 8 };
+
+static qn_status check_inputs(const struct qn_graph *g, const struct qn_op_info *info, const qn_value *inputs,
+                              uint32_t count)
+{
+    if (count < info->min_inputs || count > info->max_inputs)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "has %u inputs, takes %u to %u", count, info->min_inputs,
+                        info->max_inputs);
+    for (uint32_t i = 0; i < count; i++) {
+        if (inputs[i] >= g->values.count)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is value %u, the graph has %u", i, inputs[i],
+                            g->values.count - 1);
+        if (inputs[i] == 0 && i < info->min_inputs)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is absent", i);
+    }
+    return NULL;
+}
+
+static qn_status check_attr(const struct qn_graph *g, const struct qn_op_info *info, const void *attr)
+{
+    for (uint32_t i = 0; i < info->field_count; i++) {
+        const struct qn_attr_field *field = &info->fields[i];
+        const void *at = (const char *)attr + field->offset;
+        if (field->kind == QN_ATTR_dim)
+            QN_TRY(qn_status_note(check_dim(g, *(const qn_dim *)at), "%s", field->name));
+        if (field->kind != QN_ATTR_ints && field->kind != QN_ATTR_dims)
+            continue;
+        const struct qn_ints *ints = at;
+        if (ints->count > QN_MAX_RANK)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "%s has %u entries, at most %d", field->name, ints->count,
+                            QN_MAX_RANK);
+        for (uint32_t k = 0; k < ints->count && field->kind == QN_ATTR_dims; k++)
+            QN_TRY(qn_status_note(check_dim(g, ints->items[k]), "%s", field->name));
+    }
+    return NULL;
+}
+
+/* Types of the outputs by the op's shape rule. */
+static qn_status infer(struct qn_graph *g, const struct qn_op_info *info, const qn_value *inputs, uint32_t count,
+                       const void *attr, struct qn_type *outputs)
+{
+    struct qn_shape_context context = {.graph = g, .input_count = count, .attr = attr, .outputs = outputs};
+    for (uint32_t i = 0; i < count; i++)
+        if (inputs[i])
+            context.inputs[i] = qn_graph_type(g, inputs[i]);
+    QN_TRY(info->shape(&context));
+    for (uint32_t i = 0; i < info->outputs; i++)
+        QN_TRY(qn_status_note(check_type(g, &outputs[i]), "output %u", i));
+    return NULL;
+}
+
+/* All room that the node needs, so that nothing fails half way. */
+static qn_status reserve_node(struct qn_graph *g, const struct qn_op_info *info, uint32_t input_count)
+{
+    if (g->nodes.count >= QN_SHARE_MAX_ID || g->edges.count > UINT32_MAX - MAX_INPUTS ||
+        g->attrs.count > UINT32_MAX - 2 * sizeof(union attr_record))
+        return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many nodes");
+    QN_TRY(reserve_values(g, info->outputs));
+    if (!qn_array_reserve(&g->nodes, g->allocator, (uint64_t)g->nodes.count + 1) ||
+        !qn_array_reserve(&g->edges, g->allocator, (uint64_t)g->edges.count + input_count) ||
+        !qn_array_reserve(&g->attrs, g->allocator, (uint64_t)g->attrs.count + info->attr_size + ATTR_ALIGN))
+        return QN_OOM();
+    return NULL;
+}
+
+static void push_node(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *key,
+                      const struct qn_type *types, struct qn_str name)
+{
+    uint32_t attr_end = (info->attr_size + ATTR_ALIGN - 1) / ATTR_ALIGN * ATTR_ALIGN;
+    struct qn_node_info node = {.op = key->op,
+                                .input_count = (uint16_t)key->input_count,
+                                .output_count = info->outputs,
+                                .first_input = g->edges.count,
+                                .first_output = g->values.count,
+                                .attr = g->attrs.count,
+                                .name = name};
+    memset(g->attrs.items + g->attrs.count, 0, attr_end);
+    memcpy(g->attrs.items + g->attrs.count, key->attr, info->attr_size);
+    g->attrs.count += attr_end;
+    for (uint32_t i = 0; i < key->input_count; i++)
+        g->edges.items[g->edges.count++] = key->inputs[i];
+    qn_node n = g->nodes.count++;
+    g->nodes.items[n] = node;
+    for (uint32_t i = 0; i < info->outputs; i++)
+        push_value(g, (struct qn_value_info){
+                          .type = clean_type(&types[i]), .kind = QN_VALUE_NODE, .producer = n, .index = i});
+    qn_share_add(g, QN_SHARE_NODE, n);
+}
+
+static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, struct qn_share_node *key,
+                          struct qn_str name, qn_value *outs)
+{
+    union attr_record attr = {0};
+    QN_TRY(check_inputs(g, info, key->inputs, key->input_count));
+    if (key->attr) {
+        QN_TRY(check_attr(g, info, key->attr));
+        qn_attr_copy(key->op, &attr, key->attr);
+    }
+    qn_value first = key->input_count ? key->inputs[0] : 0;
+    qn_attr_normalise(key->op, &attr, first ? qn_graph_type(g, first) : NULL);
+    key->attr = &attr;
+    uint32_t found = info->traits & QN_OP_PURE ? qn_share_find(g, QN_SHARE_NODE, key) : UINT32_MAX;
+    if (found == UINT32_MAX) {
+        struct qn_type types[MAX_OUTPUTS] = {0};
+        QN_TRY(infer(g, info, key->inputs, key->input_count, &attr, types));
+        QN_TRY(reserve_node(g, info, key->input_count));
+        struct qn_str copy = {0};
+        if (name.size)
+            QN_TRY(copy_name(g, name, &copy));
+        found = g->nodes.count;
+        push_node(g, info, key, types, copy);
+    }
+    for (uint32_t i = 0; i < info->outputs; i++)
+        outs[i] = qn_graph_output_of(g, found, i);
+    return NULL;
+}
+
+qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
+                            const void *attr, struct qn_str name, qn_value *outs)
+{
+    const struct qn_op_info *info = qn_op_info(op);
+    if (!info->name)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "node '%.*s': unknown op %u", QN_STR_ARG(name), op);
+    qn_value own[MAX_INPUTS]; /* `inputs` may lie in this graph's edge pool, which grows */
+    while (input_count > info->min_inputs && inputs[input_count - 1] == 0)
+        input_count--; /* absent at the end: equal nodes have equal lists */
+    uint32_t count = input_count < MAX_INPUTS ? input_count : MAX_INPUTS;
+    for (uint32_t i = 0; i < count; i++)
+        own[i] = inputs[i];
+    struct qn_share_node key = {op, own, input_count, attr};
+    qn_status status = add_node(g, info, &key, name, outs);
+    if (name.size)
+        return qn_status_note(status, "node '%.*s' (%s)", QN_STR_ARG(name), info->name);
+    return qn_status_note(status, "node %u (%s)", g->nodes.count, info->name);
+}

@@ -1,0 +1,647 @@
+#include "ir/shape.h"
+
+#include <inttypes.h>
+
+/* ---- records ---------------------------------------------------------------------------------------------- */
+
+void qn_attr_copy(uint16_t op, void *to, const void *from)
+{
+    const struct qn_op_info *info = qn_op_info(op);
+    for (uint32_t i = 0; i < info->field_count; i++) {
+        const struct qn_attr_field *field = &info->fields[i];
+        char *out = (char *)to + field->offset;
+        const char *in = (const char *)from + field->offset;
+        if (field->kind != QN_ATTR_ints && field->kind != QN_ATTR_dims) {
+            memcpy(out, in, field->size);
+            continue;
+        }
+        const struct qn_ints *ints = (const void *)in;
+        struct qn_ints clean = {.count = ints->count};
+        for (uint32_t k = 0; k < ints->count && k < QN_MAX_RANK; k++)
+            clean.items[k] = ints->items[k];
+        memcpy(out, &clean, sizeof clean);
+    }
+}
+
+static void normalise_axes(struct qn_ints *axes, uint32_t rank)
+{
+    if (axes->count == 0 && rank <= QN_MAX_RANK)
+        for (; axes->count < rank; axes->count++)
+            axes->items[axes->count] = axes->count;
+    for (uint32_t i = 0; i < axes->count; i++) {
+        int64_t axis = axes->items[i] + (axes->items[i] < 0 ? (int64_t)rank : 0);
+        uint32_t at = i;
+        for (; at > 0 && axes->items[at - 1] > axis; at--)
+            axes->items[at] = axes->items[at - 1];
+        axes->items[at] = axis;
+    }
+}
+
+void qn_attr_normalise(uint16_t op, void *attr, const struct qn_type *type)
+{
+    const struct qn_op_info *info = qn_op_info(op);
+    uint32_t rank = type ? type->rank : 0;
+    for (uint32_t i = 0; i < info->field_count; i++) {
+        void *at = (char *)attr + info->fields[i].offset;
+        int64_t *number = at;
+        if (strcmp(info->fields[i].name, "axis") == 0 && *number < 0)
+            *number += rank;
+        else if (strcmp(info->fields[i].name, "axes") == 0)
+            normalise_axes(at, rank);
+        else if (strcmp(info->fields[i].name, "step") == 0 && *number == 0)
+            *number = 1;
+    }
+}
+
+/* ---- checks shared by the rules ----------------------------------------------------------------------------- */
+
+enum { FLOATS = 1, INTS = 2, BOOLS = 4, BLOCKS = 8, NUMBERS = FLOATS | INTS, PLAIN = FLOATS | INTS | BOOLS };
+
+#define TEXT(c, i) qn_type_text((c)->graph, (c)->inputs[i]).text
+
+static unsigned class_bit(qn_dtype dtype)
+{
+    switch (qn_dtype_info(dtype)->class_) {
+    case QN_DTYPE_CLASS_FLOAT:
+        return FLOATS;
+    case QN_DTYPE_CLASS_INT:
+    case QN_DTYPE_CLASS_UINT:
+        return INTS;
+    case QN_DTYPE_CLASS_BOOL:
+        return BOOLS;
+    case QN_DTYPE_CLASS_BLOCK:
+        return BLOCKS;
+    default:
+        return 0;
+    }
+}
+
+/* Input i is of one of the classes and carries no affine encoding. */
+static qn_status take(const struct qn_shape_context *c, uint32_t i, unsigned classes)
+{
+    const struct qn_type *type = c->inputs[i];
+    if (!(class_bit(type->dtype) & classes))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: dtype not taken here", i, TEXT(c, i));
+    if (type->encoding)
+        return QN_ERROR(QN_UNSUPPORTED, "input %u is %s: affine encodings are not taken here", i, TEXT(c, i));
+    return NULL;
+}
+
+static qn_status take_rank(const struct qn_shape_context *c, uint32_t i, unsigned classes, uint32_t rank)
+{
+    QN_TRY(take(c, i, classes));
+    if (c->inputs[i]->rank != rank)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected rank %u", i, TEXT(c, i), rank);
+    return NULL;
+}
+
+/* Input i has the dtype of input 0. */
+static qn_status same_dtype(const struct qn_shape_context *c, uint32_t first, uint32_t i)
+{
+    if (c->inputs[i]->dtype != c->inputs[first]->dtype)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: their dtypes must agree (cast one)",
+                        first, i, TEXT(c, first), TEXT(c, i));
+    return NULL;
+}
+
+static qn_status same_dim(const struct qn_shape_context *c, uint32_t i, uint32_t axis, uint32_t k, uint32_t other)
+{
+    if (c->inputs[i]->dims[axis] != c->inputs[k]->dims[other])
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s and input %u is %s: dim %u must equal dim %u", i,
+                        TEXT(c, i), k, TEXT(c, k), axis, other);
+    return NULL;
+}
+
+static qn_status check_axis(const struct qn_shape_context *c, int64_t axis)
+{
+    if (axis < 0 || axis >= c->inputs[0]->rank)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "axis %" PRId64 " of %s", axis, TEXT(c, 0));
+    return NULL;
+}
+
+static bool broadcast_dim(qn_dim a, qn_dim b, qn_dim *out)
+{
+    *out = a == 1 ? b : a;
+    return a == b || a == 1 || b == 1;
+}
+
+/* Broadcasts `type`'s leading dims (all but the last `skip`) onto *out's, both aligned at their ends. */
+static bool broadcast_onto(struct qn_type *out, const struct qn_type *type, uint32_t skip)
+{
+    if (type->rank > out->rank) {
+        uint32_t more = type->rank - out->rank;
+        memmove(out->dims + more, out->dims, out->rank * sizeof out->dims[0]);
+        for (uint32_t i = 0; i < more; i++)
+            out->dims[i] = 1;
+        out->rank = type->rank;
+    }
+    for (uint32_t i = skip; i < type->rank; i++) {
+        qn_dim *dim = &out->dims[out->rank - 1 - i];
+        if (!broadcast_dim(*dim, type->dims[type->rank - 1 - i], dim))
+            return false;
+    }
+    return true;
+}
+
+static qn_status broadcast(const struct qn_shape_context *c, uint32_t first, uint32_t i, struct qn_type *out)
+{
+    if (!broadcast_onto(out, c->inputs[i], 0))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: they do not broadcast", first, i,
+                        TEXT(c, first), TEXT(c, i));
+    return NULL;
+}
+
+/* The dtype of a product of two: floats narrower than f64 and blocks give f32, f64 and integers their own. */
+static qn_status product_dtype(const struct qn_shape_context *c, uint32_t a, uint32_t b, qn_dtype *out)
+{
+    qn_dtype x = c->inputs[a]->dtype, y = c->inputs[b]->dtype;
+    bool wide = x == QN_DTYPE_F64 || y == QN_DTYPE_F64 || class_bit(x) == INTS || class_bit(y) == INTS;
+    if (wide && x != y)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: their dtypes must agree (cast one)", a,
+                        b, TEXT(c, a), TEXT(c, b));
+    *out = wide ? x : QN_DTYPE_F32;
+    return NULL;
+}
+
+/* Weights: plain floats, blocks or affine-encoded integers; they mean their dequantised values. */
+static qn_status take_weight(const struct qn_shape_context *c, uint32_t i)
+{
+    return c->inputs[i]->encoding ? NULL : take(c, i, NUMBERS | BLOCKS);
+}
+
+/* ---- elementwise ------------------------------------------------------------------------------------------ */
+
+static qn_status same_as_input(const struct qn_shape_context *c, unsigned classes)
+{
+    QN_TRY(take(c, 0, classes));
+    c->outputs[0] = *c->inputs[0];
+    return NULL;
+}
+
+qn_status qn_shape_numeric(const struct qn_shape_context *c)
+{
+    return same_as_input(c, NUMBERS);
+}
+
+qn_status qn_shape_floating(const struct qn_shape_context *c)
+{
+    return same_as_input(c, FLOATS);
+}
+
+static qn_status elementwise(const struct qn_shape_context *c, uint32_t first, unsigned classes)
+{
+    c->outputs[0] = *c->inputs[first];
+    for (uint32_t i = first; i < c->input_count; i++) {
+        QN_TRY(take(c, i, classes));
+        QN_TRY(same_dtype(c, first, i));
+        QN_TRY(broadcast(c, first, i, &c->outputs[0]));
+    }
+    return NULL;
+}
+
+qn_status qn_shape_broadcast(const struct qn_shape_context *c)
+{
+    return elementwise(c, 0, NUMBERS);
+}
+
+qn_status qn_shape_compare(const struct qn_shape_context *c)
+{
+    QN_TRY(elementwise(c, 0, PLAIN));
+    c->outputs[0].dtype = QN_DTYPE_BOOL;
+    return NULL;
+}
+
+qn_status qn_shape_logic(const struct qn_shape_context *c)
+{
+    return elementwise(c, 0, BOOLS);
+}
+
+qn_status qn_shape_where(const struct qn_shape_context *c)
+{
+    QN_TRY(take(c, 0, BOOLS));
+    QN_TRY(elementwise(c, 1, PLAIN));
+    return broadcast(c, 1, 0, &c->outputs[0]);
+}
+
+qn_status qn_shape_cast(const struct qn_shape_context *c)
+{
+    const struct qn_attr_cast *attr = c->attr;
+    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    if (!(class_bit((qn_dtype)attr->dtype) & PLAIN))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be cast to %s", TEXT(c, 0),
+                        qn_dtype_name((qn_dtype)attr->dtype));
+    c->outputs[0] = *c->inputs[0];
+    c->outputs[0].dtype = (qn_dtype)attr->dtype;
+    return NULL;
+}
+
+qn_status qn_shape_glu(const struct qn_shape_context *c)
+{
+    const struct qn_attr_glu *attr = c->attr;
+    if (attr->kind < QN_GLU_SILU || attr->kind > QN_GLU_RELU)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "unknown kind %" PRId64, attr->kind);
+    return elementwise(c, 0, FLOATS);
+}
+
+/* ---- shapes and moves --------------------------------------------------------------------------------------- */
+
+static qn_status element_count(struct qn_graph *g, const qn_dim *dims, uint32_t rank, qn_dim *out)
+{
+    *out = 1;
+    for (uint32_t i = 0; i < rank; i++)
+        QN_TRY(qn_graph_expr(g, QN_EXPR_MUL, *out, dims[i], out));
+    return NULL;
+}
+
+static void set_dims(struct qn_type *type, const struct qn_ints *dims)
+{
+    type->rank = dims->count;
+    for (uint32_t i = 0; i < dims->count; i++)
+        type->dims[i] = dims->items[i];
+}
+
+qn_status qn_shape_reshape(const struct qn_shape_context *c)
+{
+    const struct qn_attr_reshape *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    struct qn_type *out = &c->outputs[0];
+    qn_dim before, after;
+    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    *out = *x;
+    set_dims(out, &attr->dims);
+    QN_TRY(element_count(c->graph, x->dims, x->rank, &before));
+    QN_TRY(element_count(c->graph, out->dims, out->rank, &after));
+    if (before != after)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: another number of elements", TEXT(c, 0),
+                        qn_type_text(c->graph, out).text);
+    if (qn_dtype_is_block(x->dtype) && (out->rank == 0 || out->dims[out->rank - 1] != x->dims[x->rank - 1]))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: rows of blocks stay whole", TEXT(c, 0),
+                        qn_type_text(c->graph, out).text);
+    return NULL;
+}
+
+qn_status qn_shape_expand(const struct qn_shape_context *c)
+{
+    const struct qn_attr_reshape *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take(c, 0, PLAIN));
+    *out = *x;
+    set_dims(out, &attr->dims);
+    bool fits = x->rank <= out->rank;
+    for (uint32_t i = 0; fits && i < x->rank; i++)
+        fits = x->dims[x->rank - 1 - i] == 1 || x->dims[x->rank - 1 - i] == out->dims[out->rank - 1 - i];
+    if (!fits)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s does not broadcast to %s", TEXT(c, 0),
+                        qn_type_text(c->graph, out).text);
+    return NULL;
+}
+
+qn_status qn_shape_transpose(const struct qn_shape_context *c)
+{
+    const struct qn_attr_transpose *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    QN_TRY(take(c, 0, PLAIN));
+    c->outputs[0] = *x;
+    unsigned seen = 0;
+    for (uint32_t i = 0; i < attr->perm.count; i++) {
+        int64_t from = attr->perm.items[i];
+        if (from < 0 || from >= x->rank)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "%s: perm has axis %" PRId64, TEXT(c, 0), from);
+        seen |= 1u << from;
+        c->outputs[0].dims[i] = x->dims[from];
+    }
+    if (attr->perm.count != x->rank || seen != (1u << x->rank) - 1)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: perm does not name each axis once", TEXT(c, 0));
+    return NULL;
+}
+
+qn_status qn_shape_slice(const struct qn_shape_context *c)
+{
+    const struct qn_attr_slice *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    QN_TRY(take(c, 0, PLAIN));
+    QN_TRY(check_axis(c, attr->axis));
+    qn_dim dim = x->dims[attr->axis], start = attr->start, stop = attr->stop, length;
+    bool known = start >= 0 && stop >= 0;
+    if (attr->step < 1 || (known && start > stop) || (dim >= 0 && (start > dim || stop > dim)))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be cut along axis %" PRId64 " from %" PRId64 " to %" PRId64
+                                             " in steps of %" PRId64,
+                        TEXT(c, 0), attr->axis, start, stop, attr->step);
+    QN_TRY(qn_graph_expr(c->graph, QN_EXPR_SUB, stop, start, &length));
+    if (attr->step > 1) {
+        QN_TRY(qn_graph_expr(c->graph, QN_EXPR_ADD, length, attr->step - 1, &length));
+        QN_TRY(qn_graph_expr(c->graph, QN_EXPR_DIV, length, attr->step, &length));
+    }
+    c->outputs[0] = *x;
+    c->outputs[0].dims[attr->axis] = length;
+    return NULL;
+}
+
+qn_status qn_shape_concat(const struct qn_shape_context *c)
+{
+    const struct qn_attr_axis *attr = c->attr;
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take(c, 0, PLAIN));
+    QN_TRY(check_axis(c, attr->axis));
+    *out = *c->inputs[0];
+    for (uint32_t i = 1; i < c->input_count; i++) {
+        if (!c->inputs[i])
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is absent", i);
+        QN_TRY(take_rank(c, i, PLAIN, out->rank));
+        QN_TRY(same_dtype(c, 0, i));
+        for (uint32_t k = 0; k < out->rank; k++)
+            if (k != attr->axis)
+                QN_TRY(same_dim(c, i, k, 0, k));
+        QN_TRY(qn_graph_expr(c->graph, QN_EXPR_ADD, out->dims[attr->axis], c->inputs[i]->dims[attr->axis],
+                             &out->dims[attr->axis]));
+    }
+    return NULL;
+}
+
+/* The dtype of gathered rows: blocks become floats, floats may be widened or narrowed, the rest stays. */
+static qn_status gathered_dtype(const struct qn_shape_context *c, uint32_t wanted, qn_dtype *out)
+{
+    unsigned from = class_bit(c->inputs[0]->dtype);
+    *out = wanted ? (qn_dtype)wanted : from == BLOCKS ? QN_DTYPE_F32 : c->inputs[0]->dtype;
+    if (*out != c->inputs[0]->dtype && !((from & (BLOCKS | FLOATS)) && class_bit(*out) == FLOATS))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be gathered as %s", TEXT(c, 0), qn_dtype_name(*out));
+    return NULL;
+}
+
+qn_status qn_shape_gather(const struct qn_shape_context *c)
+{
+    const struct qn_attr_gather *attr = c->attr;
+    const struct qn_type *data = c->inputs[0], *indices = c->inputs[1];
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    QN_TRY(take(c, 1, INTS));
+    QN_TRY(check_axis(c, attr->axis));
+    if (indices->dtype != QN_DTYPE_I32 && indices->dtype != QN_DTYPE_I64)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "indices are %s: expected i32 or i64", TEXT(c, 1));
+    uint32_t rank = data->rank - 1 + indices->rank, axis = (uint32_t)attr->axis;
+    if (rank > QN_MAX_RANK)
+        return QN_ERROR(QN_UNSUPPORTED, "%s by %s gives rank %u, at most %d", TEXT(c, 0), TEXT(c, 1), rank,
+                        QN_MAX_RANK);
+    if (qn_dtype_is_block(data->dtype) && axis + 1 == data->rank)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be gathered along its blocks", TEXT(c, 0));
+    *out = (struct qn_type){.rank = rank};
+    QN_TRY(gathered_dtype(c, attr->dtype, &out->dtype));
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < axis; i++)
+        out->dims[at++] = data->dims[i];
+    for (uint32_t i = 0; i < indices->rank; i++)
+        out->dims[at++] = indices->dims[i];
+    for (uint32_t i = axis + 1; i < data->rank; i++)
+        out->dims[at++] = data->dims[i];
+    return NULL;
+}
+
+qn_status qn_shape_scatter_rows(const struct qn_shape_context *c)
+{
+    const struct qn_type *state = c->inputs[0], *rows = c->inputs[2];
+    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    QN_TRY(take_rank(c, 1, INTS, 1));
+    QN_TRY(take(c, 2, PLAIN));
+    if (c->inputs[1]->dtype != QN_DTYPE_I32)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "indices are %s: expected i32", TEXT(c, 1));
+    bool converts = (class_bit(state->dtype) & (FLOATS | BLOCKS)) && class_bit(rows->dtype) == FLOATS;
+    if (state->rank == 0 || state->rank != rows->rank || (state->dtype != rows->dtype && !converts))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "state is %s, its new rows are %s", TEXT(c, 0), TEXT(c, 2));
+    QN_TRY(same_dim(c, 2, 0, 1, 0));
+    for (uint32_t i = 1; i < state->rank; i++)
+        QN_TRY(same_dim(c, 2, i, 0, i));
+    c->outputs[0] = *state;
+    return NULL;
+}
+
+qn_status qn_shape_iota(const struct qn_shape_context *c)
+{
+    const struct qn_attr_iota *attr = c->attr;
+    if (!(class_bit((qn_dtype)attr->dtype) & NUMBERS))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "dtype %s: expected a number", qn_dtype_name((qn_dtype)attr->dtype));
+    c->outputs[0] = (struct qn_type){.dtype = (qn_dtype)attr->dtype, .rank = 1, .dims = {attr->count}};
+    return NULL;
+}
+
+/* ---- contractions and reductions ---------------------------------------------------------------------------- */
+
+qn_status qn_shape_matmul(const struct qn_shape_context *c)
+{
+    const struct qn_attr_matmul *attr = c->attr;
+    const struct qn_type *a = c->inputs[0], *b = c->inputs[1];
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take(c, 0, NUMBERS));
+    QN_TRY(take_weight(c, 1));
+    if (a->rank < 2 || b->rank < 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: both need rank 2 or more", TEXT(c, 0), TEXT(c, 1));
+    if (qn_dtype_is_block(b->dtype) && !attr->trans_b)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: blocks lie along k, which needs trans_b", TEXT(c, 0),
+                        TEXT(c, 1));
+    qn_dim k = b->dims[b->rank - (attr->trans_b ? 1 : 2)], n = b->dims[b->rank - (attr->trans_b ? 2 : 1)];
+    if (a->dims[a->rank - 1] != k)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s%s: the dims that are summed over differ", TEXT(c, 0),
+                        TEXT(c, 1), attr->trans_b ? " transposed" : "");
+    *out = *a;
+    if (b->encoding)
+        out->dtype = QN_DTYPE_F32;
+    else
+        QN_TRY(product_dtype(c, 0, 1, &out->dtype));
+    if (!broadcast_onto(out, b, 2))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: the leading dims do not broadcast", TEXT(c, 0), TEXT(c, 1));
+    out->dims[out->rank - 1] = n;
+    return NULL;
+}
+
+qn_status qn_shape_reduce(const struct qn_shape_context *c)
+{
+    const struct qn_attr_reduce *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take(c, 0, NUMBERS));
+    unsigned reduced = 0;
+    for (uint32_t i = 0; i < attr->axes.count; i++) {
+        QN_TRY(check_axis(c, attr->axes.items[i]));
+        if (reduced & 1u << attr->axes.items[i])
+            return QN_ERROR(QN_INVALID_ARGUMENT, "axis %" PRId64 " is named twice", attr->axes.items[i]);
+        reduced |= 1u << attr->axes.items[i];
+    }
+    *out = *x;
+    out->rank = 0;
+    for (uint32_t i = 0; i < x->rank; i++) {
+        if (!(reduced & 1u << i))
+            out->dims[out->rank++] = x->dims[i];
+        else if (attr->keepdims)
+            out->dims[out->rank++] = 1;
+    }
+    return NULL;
+}
+
+qn_status qn_shape_softmax(const struct qn_shape_context *c)
+{
+    const struct qn_attr_axis *attr = c->attr;
+    QN_TRY(check_axis(c, attr->axis));
+    return same_as_input(c, FLOATS);
+}
+
+qn_status qn_shape_topk(const struct qn_shape_context *c)
+{
+    const struct qn_attr_topk *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    QN_TRY(take(c, 0, NUMBERS));
+    if (x->rank == 0 || attr->k < 1 || (x->dims[x->rank - 1] >= 0 && attr->k > x->dims[x->rank - 1]))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "the %" PRId64 " largest of %s", attr->k, TEXT(c, 0));
+    c->outputs[0] = *x;
+    c->outputs[0].dims[x->rank - 1] = attr->k;
+    c->outputs[1] = c->outputs[0];
+    c->outputs[1].dtype = QN_DTYPE_I32;
+    return NULL;
+}
+
+/* ---- fused -------------------------------------------------------------------------------------------------- */
+
+qn_status qn_shape_norm(const struct qn_shape_context *c)
+{
+    const struct qn_type *x = c->inputs[0];
+    QN_TRY(take(c, 0, FLOATS));
+    if (x->rank == 0)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s has no axis to normalise", TEXT(c, 0));
+    for (uint32_t i = 1; i < c->input_count; i++) {
+        QN_TRY(take_rank(c, i, FLOATS, 1));
+        QN_TRY(same_dtype(c, 0, i));
+        QN_TRY(same_dim(c, i, 0, 0, x->rank - 1));
+    }
+    c->outputs[0] = *x;
+    return NULL;
+}
+
+qn_status qn_shape_rope(const struct qn_shape_context *c)
+{
+    const struct qn_type *x = c->inputs[0], *cosine = c->inputs[1];
+    QN_TRY(take_rank(c, 0, FLOATS, 3));
+    for (uint32_t i = 1; i < 3; i++) {
+        QN_TRY(take_rank(c, i, FLOATS, 2));
+        QN_TRY(same_dtype(c, 0, i));
+        QN_TRY(same_dim(c, i, 0, 0, 0));
+    }
+    QN_TRY(same_dim(c, 2, 1, 1, 1));
+    if (cosine->dims[1] < 0 || x->dims[2] < 0 || cosine->dims[1] > x->dims[2] / 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s is rotated by %s: more angles than pairs, or not known", TEXT(c, 0),
+                        TEXT(c, 1));
+    c->outputs[0] = *x;
+    return NULL;
+}
+
+qn_status qn_shape_attention(const struct qn_shape_context *c)
+{
+    const struct qn_attr_attention *attr = c->attr;
+    const struct qn_type *q = c->inputs[0], *v = c->inputs[2];
+    struct qn_type *out = &c->outputs[0], scores = *q;
+    uint32_t rank = q->rank;
+    if (rank < 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "queries are %s: expected rank 2 or more", TEXT(c, 0));
+    for (uint32_t i = 0; i < 3; i++) {
+        QN_TRY(take_rank(c, i, FLOATS, rank));
+        for (uint32_t k = 0; k + 2 < rank; k++)
+            QN_TRY(same_dim(c, i, k, 0, k));
+    }
+    QN_TRY(same_dim(c, 1, rank - 1, 0, rank - 1));
+    QN_TRY(same_dim(c, 2, rank - 2, 1, rank - 2));
+    QN_TRY(product_dtype(c, 0, 1, &scores.dtype));
+    if (attr->window)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "a window of %" PRId64 " needs positions; give a mask", attr->window);
+    scores.dims[rank - 1] = c->inputs[1]->dims[rank - 2];
+    if (c->input_count == 4) {
+        struct qn_type masked = scores;
+        QN_TRY(take(c, 3, FLOATS));
+        if (!broadcast_onto(&masked, c->inputs[3], 0) || !qn_type_equal(&masked, &scores) ||
+            c->inputs[3]->dtype != scores.dtype)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "mask is %s, scores are %s", TEXT(c, 3),
+                            qn_type_text(c->graph, &scores).text);
+    }
+    *out = *q;
+    out->dims[rank - 1] = v->dims[rank - 1];
+    QN_TRY(product_dtype(c, 0, 2, &out->dtype));
+    return NULL;
+}
+
+qn_status qn_shape_paged_attention(const struct qn_shape_context *c)
+{
+    const struct qn_attr_attention *attr = c->attr;
+    const struct qn_type *q = c->inputs[0];
+    QN_TRY(take_rank(c, 0, FLOATS, 4));
+    QN_TRY(take_rank(c, 1, FLOATS | BLOCKS, 3));
+    QN_TRY(take_rank(c, 2, FLOATS | BLOCKS, 3));
+    for (uint32_t i = 3; i < 6; i++) {
+        QN_TRY(take_rank(c, i, INTS, i == 3 ? 2 : 1));
+        if (c->inputs[i]->dtype != QN_DTYPE_I32)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected i32", i, TEXT(c, i));
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        if (c->inputs[i]->dtype == QN_DTYPE_F64)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected f32 or narrower", i, TEXT(c, i));
+    QN_TRY(same_dim(c, 1, 1, 0, 1));
+    QN_TRY(same_dim(c, 1, 2, 0, 3));
+    QN_TRY(same_dim(c, 2, 0, 1, 0));
+    QN_TRY(same_dim(c, 2, 1, 1, 1));
+    QN_TRY(same_dim(c, 4, 0, 0, 0));
+    QN_TRY(same_dim(c, 5, 0, 0, 0));
+    if (attr->window < 0)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "window %" PRId64, attr->window);
+    c->outputs[0] = *q;
+    c->outputs[0].dtype = QN_DTYPE_F32;
+    c->outputs[0].dims[3] = c->inputs[2]->dims[2];
+    return NULL;
+}
+
+qn_status qn_shape_expert_matmul(const struct qn_shape_context *c)
+{
+    const struct qn_type *x = c->inputs[0], *w = c->inputs[1], *ids = c->inputs[2];
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take_rank(c, 0, NUMBERS, 3));
+    QN_TRY(take_weight(c, 1));
+    QN_TRY(take_rank(c, 2, INTS, 2));
+    if (w->rank != 3 || ids->dtype != QN_DTYPE_I32)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "weights are %s and ids are %s: expected rank 3 and i32", TEXT(c, 1),
+                        TEXT(c, 2));
+    QN_TRY(same_dim(c, 0, 2, 1, 2));
+    QN_TRY(same_dim(c, 2, 0, 0, 0));
+    if (x->dims[1] != 1)
+        QN_TRY(same_dim(c, 0, 1, 2, 1));
+    *out = *x;
+    if (w->encoding)
+        out->dtype = QN_DTYPE_F32;
+    else
+        QN_TRY(product_dtype(c, 0, 1, &out->dtype));
+    out->dims[1] = ids->dims[1];
+    out->dims[2] = w->dims[1];
+    return NULL;
+}
+
+qn_status qn_shape_linear(const struct qn_shape_context *c)
+{
+    const struct qn_type *x = c->inputs[0], *w = c->inputs[1];
+    struct qn_type *out = &c->outputs[0];
+    QN_TRY(take(c, 0, NUMBERS));
+    QN_TRY(take_weight(c, 1));
+    if (x->rank < 2 || w->rank != 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: expected rank 2 or more, and 2", TEXT(c, 0), TEXT(c, 1));
+    QN_TRY(same_dim(c, 0, x->rank - 1, 1, 1));
+    *out = *x;
+    if (w->encoding)
+        out->dtype = QN_DTYPE_F32;
+    else
+        QN_TRY(product_dtype(c, 0, 1, &out->dtype));
+    out->dims[x->rank - 1] = w->dims[0];
+    if (c->input_count > 2 && c->inputs[2]) {
+        QN_TRY(take_rank(c, 2, NUMBERS, 1));
+        QN_TRY(same_dim(c, 2, 0, 1, 0));
+        if (c->inputs[2]->dtype != out->dtype)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "bias is %s, the output is %s", TEXT(c, 2),
+                            qn_type_text(c->graph, out).text);
+    }
+    if (c->input_count > 3 && !qn_type_equal(c->inputs[3], out))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "residual is %s, the output is %s", TEXT(c, 3),
+                        qn_type_text(c->graph, out).text);
+    return NULL;
+}
