@@ -141,9 +141,10 @@ static qn_status flush(struct qn_file_writer *writer)
 
 qn_status qn_file_writer_write(struct qn_file_writer *writer, const void *data, size_t size)
 {
-    if (size > WRITER_BUFFER - writer->used)
-        QN_TRY(flush(writer));
-    if (size > WRITER_BUFFER / 2)
+    bool direct = size > WRITER_BUFFER / 2;
+    if (direct || size > WRITER_BUFFER - writer->used)
+        QN_TRY(flush(writer)); /* what came before stays before */
+    if (direct)
         return write_all(writer, data, size);
     if (size)
         memcpy(writer->buffer + writer->used, data, size);
