@@ -26,10 +26,10 @@ struct qn_rope_config {
     uint32_t dims; /* rotated elements of a head, even */
     double base;   /* frequency(i) = base^(-2i/dims) before scaling */
     enum qn_rope_scaling scaling;
-    double factor;            /* context extension, >= 1 */
-    double original_context;  /* YARN, LLAMA3: positions the model was trained on */
-    double attention_factor;  /* YARN: multiplies the magnitude; 0 means 1 */
-    double beta_fast, beta_slow;          /* YARN: rotations that bound the ramp */
+    double factor;                            /* context extension, >= 1 */
+    double original_context;                  /* YARN, LLAMA3: positions the model was trained on */
+    double attention_factor;                  /* YARN: multiplies the magnitude; 0 means 1 */
+    double beta_fast, beta_slow;              /* YARN: rotations that bound the ramp */
     double low_freq_factor, high_freq_factor; /* LLAMA3 */
 };
 
@@ -45,9 +45,9 @@ struct qn_lm_config {
 
 /* A weight as the source file has it. */
 struct qn_lm_tensor {
-    struct qn_type type;  /* constant dims, outermost first */
+    struct qn_type type; /* constant dims, outermost first */
     struct qn_blob blob;
-    const void *data;     /* the mapped bytes, for the few small tensors that an importer computes with */
+    const void *data; /* the mapped bytes, for the few small tensors that an importer computes with */
 };
 
 /* Where weights come from: names as in GGUF ("blk.0.attn_q.weight"), which other formats map to. */

@@ -8,9 +8,8 @@
 /* "blk.3.attn_q" + ".weight" inside a layer, the plain name outside. */
 static struct qn_str full_name(const struct qn_lm *lm, const char *name, const char *suffix, char buffer[192])
 {
-    int size = lm->b.scope.size
-                   ? snprintf(buffer, 192, "%.*s.%s%s", QN_STR_ARG(lm->b.scope), name, suffix)
-                   : snprintf(buffer, 192, "%s%s", name, suffix);
+    int size = lm->b.scope.size ? snprintf(buffer, 192, "%.*s.%s%s", QN_STR_ARG(lm->b.scope), name, suffix)
+                                : snprintf(buffer, 192, "%s%s", name, suffix);
     return (struct qn_str){buffer, size < 192 ? (size_t)size : 191};
 }
 
@@ -211,9 +210,8 @@ static qn_value through_cache(struct qn_lm *lm, const char *which, qn_value x)
     const struct qn_lm_config *c = lm->config;
     if (b->status)
         return 0;
-    struct qn_type type = {.dtype = lm->options->kv_dtype,
-                           .rank = 3,
-                           .dims = {lm->options->cache_rows, c->kv_heads, c->head_dim}};
+    struct qn_type type = {
+        .dtype = lm->options->kv_dtype, .rank = 3, .dims = {lm->options->cache_rows, c->kv_heads, c->head_dim}};
     char buffer[192];
     qn_value before = 0;
     b->status = qn_graph_add_state(b->graph, full_name(lm, which, "", buffer), &type, &before);
@@ -249,8 +247,8 @@ static qn_value silu(struct qn_build *b, qn_value x)
 static qn_value gelu_tanh(struct qn_build *b, qn_value x)
 {
     qn_value cube = qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, x), x);
-    qn_value inner = qn_build_binary(b, QN_OP_add, x,
-                                     qn_build_binary(b, QN_OP_mul, cube, qn_build_scalar(b, 0.044715f)));
+    qn_value inner =
+        qn_build_binary(b, QN_OP_add, x, qn_build_binary(b, QN_OP_mul, cube, qn_build_scalar(b, 0.044715f)));
     inner = qn_build_binary(b, QN_OP_mul, inner, qn_build_scalar(b, 0.797884560802865f));
     qn_value gate = qn_build_binary(b, QN_OP_add, qn_build_unary(b, QN_OP_tanh, inner), qn_build_scalar(b, 1.0f));
     return qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, qn_build_scalar(b, 0.5f)), gate);
@@ -361,10 +359,14 @@ static qn_status check_config(const struct qn_lm_config *c, const struct qn_lm_o
         const char *what;
         uint64_t value, limit;
     } sizes[] = {
-        {"vocabulary size", c->vocabulary, 1u << 24}, {"context length", c->context, 1u << 28},
-        {"block count", c->layers, 4096},             {"embedding length", c->dim, 1u << 20},
-        {"feed-forward length", c->ffn_dim, 1u << 22}, {"head count", c->heads, 1u << 16},
-        {"key-value head count", c->kv_heads, 1u << 16}, {"head size", c->head_dim, 1u << 16},
+        {"vocabulary size", c->vocabulary, 1u << 24},
+        {"context length", c->context, 1u << 28},
+        {"block count", c->layers, 4096},
+        {"embedding length", c->dim, 1u << 20},
+        {"feed-forward length", c->ffn_dim, 1u << 22},
+        {"head count", c->heads, 1u << 16},
+        {"key-value head count", c->kv_heads, 1u << 16},
+        {"head size", c->head_dim, 1u << 16},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].limit)
@@ -380,7 +382,8 @@ static qn_status check_config(const struct qn_lm_config *c, const struct qn_lm_o
         return QN_ERROR(QN_INVALID_FILE, "%u experts used of %u", c->experts_used, c->experts);
     uint32_t block = qn_dtype_info(options->kv_dtype)->block_elems;
     if (block == 0 || c->head_dim % block)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "KV cache type %s needs a head size that is a multiple of %u, this model's is %u",
+        return QN_ERROR(QN_INVALID_ARGUMENT,
+                        "KV cache type %s needs a head size that is a multiple of %u, this model's is %u",
                         qn_dtype_name(options->kv_dtype), block, c->head_dim);
     return NULL;
 }

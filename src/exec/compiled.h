@@ -7,7 +7,7 @@
 #include "quern/model.h"
 
 struct qn_compile_options {
-    uint32_t threads;            /* 0: one a physical core */
+    uint32_t threads; /* 0: one a physical core */
     bool f32_activations;
     const char *disabled_passes; /* names separated by commas, "all", or NULL */
 };

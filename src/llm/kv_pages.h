@@ -22,8 +22,8 @@ struct qn_kv_sequence {
     uint32_t positions; /* in use */
 };
 
-qn_status qn_kv_pages_init(struct qn_kv_pages *pages, uint32_t page_count, const struct qn_allocator *allocator)
-    QN_MUST_USE;
+qn_status qn_kv_pages_init(struct qn_kv_pages *pages, uint32_t page_count,
+                           const struct qn_allocator *allocator) QN_MUST_USE;
 void qn_kv_pages_deinit(struct qn_kv_pages *pages);
 
 /* Gives the sequence pages for `positions` positions; QN_OUT_OF_RANGE (and no change) when too few are free. */

@@ -18,10 +18,10 @@ struct planner {
     const struct qn_backend *backend;
     const struct qn_plan_options *options;
     struct qn_plan *plan;
-    uint8_t *live;          /* by node */
-    qn_value *root;         /* by value: whose storage it has */
-    uint32_t *tensor;       /* by value: its plan tensor, 0 before it has one */
-    uint32_t *buffer;       /* by plan tensor: its buffer + 1, 0: none in the workspace */
+    uint8_t *live;    /* by node */
+    qn_value *root;   /* by value: whose storage it has */
+    uint32_t *tensor; /* by value: its plan tensor, 0 before it has one */
+    uint32_t *buffer; /* by plan tensor: its buffer + 1, 0: none in the workspace */
     uint32_t buffer_capacity;
     QN_ARRAY(struct form) forms;
     QN_ARRAY(struct qn_buffer) buffers;
@@ -105,8 +105,8 @@ static qn_status add_tensor(struct planner *p, enum qn_place place, uint32_t ind
                             uint32_t *out)
 {
     struct qn_plan *plan = p->plan;
-    struct qn_plan_tensor tensor = {.place = place, .rank = (uint8_t)type->rank, .dtype = (uint16_t)type->dtype,
-                                    .index = index};
+    struct qn_plan_tensor tensor = {
+        .place = place, .rank = (uint8_t)type->rank, .dtype = (uint16_t)type->dtype, .index = index};
     for (uint32_t i = 0; i < type->rank; i++)
         tensor.dims[i] = type->dims[i];
     *out = plan->tensors.count;
@@ -114,7 +114,8 @@ static qn_status add_tensor(struct planner *p, enum qn_place place, uint32_t ind
         return QN_OOM();
     if (plan->tensors.count > p->buffer_capacity) {
         uint32_t want = p->buffer_capacity ? p->buffer_capacity * 2 : 64;
-        uint32_t *grown = qn_resize(plan->allocator, p->buffer, p->buffer_capacity * sizeof *grown, want * sizeof *grown);
+        uint32_t *grown =
+            qn_resize(plan->allocator, p->buffer, p->buffer_capacity * sizeof *grown, want * sizeof *grown);
         if (!grown)
             return QN_OOM();
         memset(grown + p->buffer_capacity, 0, (want - p->buffer_capacity) * sizeof *grown);
@@ -216,14 +217,16 @@ static qn_status activation(struct planner *p, qn_value x, enum qn_act act, uint
     qn_dim rows = 1;
     for (uint32_t i = 0; i + 1 < type->rank; i++)
         QN_TRY(qn_graph_expr(p->graph, QN_EXPR_MUL, rows, type->dims[i], &rows));
-    struct qn_type bytes = {.dtype = QN_DTYPE_U8, .rank = 2,
-                            .dims = {rows, qn_act_row_bytes(act, type->dims[type->rank - 1])}};
+    struct qn_type bytes = {
+        .dtype = QN_DTYPE_U8, .rank = 2, .dims = {rows, qn_act_row_bytes(act, type->dims[type->rank - 1])}};
     uint32_t operands[2];
     QN_TRY(value_tensor(p, x, &operands[0]));
     QN_TRY(add_workspace_tensor(p, &bytes, &operands[1]));
-    QN_TRY(add_step(p, (struct qn_plan_step){.row = QN_PLAN_ROW_ACTIVATION, .kernel = kernel_index(kernel),
-                                             .in_count = 1, .out_count = 1, .name = name},
-                    operands));
+    QN_TRY(add_step(
+        p,
+        (struct qn_plan_step){
+            .row = QN_PLAN_ROW_ACTIVATION, .kernel = kernel_index(kernel), .in_count = 1, .out_count = 1, .name = name},
+        operands));
     *out = operands[1];
     return qn_array_push(&p->forms, p->plan->allocator, (struct form){x, act, operands[1]}) ? NULL : QN_OOM();
 }
@@ -231,8 +234,8 @@ static qn_status activation(struct planner *p, qn_value x, enum qn_act act, uint
 static qn_status no_kernel(const struct planner *p, qn_node n, qn_dtype dtype)
 {
     return QN_ERROR(QN_UNSUPPORTED, "node '%.*s': backend %s has no kernel for op %s on %s",
-                    QN_STR_ARG(node_name(p->graph, n)), p->backend->name, qn_op_info(qn_graph_node(p->graph, n)->op)->name,
-                    dtype ? qn_dtype_name(dtype) : "these operands");
+                    QN_STR_ARG(node_name(p->graph, n)), p->backend->name,
+                    qn_op_info(qn_graph_node(p->graph, n)->op)->name, dtype ? qn_dtype_name(dtype) : "these operands");
 }
 
 static qn_status plan_node(struct planner *p, qn_node n)
@@ -344,8 +347,12 @@ static qn_status plan_outputs_after(struct planner *p)
                 return QN_ERROR(QN_UNSUPPORTED, "output %u: no kernel copies %s", i, qn_dtype_name(type->dtype));
             QN_TRY(add_tensor(p, QN_PLACE_OUTPUT, i, type, &tensor));
             operands[1] = tensor;
-            QN_TRY(add_step(p, (struct qn_plan_step){.op = QN_OP_expand, .row = (uint16_t)(row - p->backend->rows),
-                                                     .kernel = kernel_index(kernel), .in_count = 1, .out_count = 1},
+            QN_TRY(add_step(p,
+                            (struct qn_plan_step){.op = QN_OP_expand,
+                                                  .row = (uint16_t)(row - p->backend->rows),
+                                                  .kernel = kernel_index(kernel),
+                                                  .in_count = 1,
+                                                  .out_count = 1},
                             operands));
         }
         struct qn_plan_slot slot = {add_text(p, g->outputs.items[i].name), tensor};

@@ -380,14 +380,44 @@ static int64_t paged_shared_bytes(const struct qn_bind *b)
 }
 
 enum { ANY = 255 };
-#define UNARY(op) {QN_OP_##op, QN_FAMILY_UNARY, 0, NULL, NULL, bind_unary, NULL}
-#define BINARY(op) {QN_OP_##op, QN_FAMILY_BINARY, 0, NULL, NULL, bind_binary, NULL}
+#define UNARY(op)                                                    \
+    {                                                                \
+        QN_OP_##op, QN_FAMILY_UNARY, 0, NULL, NULL, bind_unary, NULL \
+    }
+#define BINARY(op)                                                     \
+    {                                                                  \
+        QN_OP_##op, QN_FAMILY_BINARY, 0, NULL, NULL, bind_binary, NULL \
+    }
 
 static const struct qn_backend_row rows[] = {
-    UNARY(neg), UNARY(abs), UNARY(exp), UNARY(log), UNARY(sqrt), UNARY(rsqrt), UNARY(sin), UNARY(cos), UNARY(tanh),
-    UNARY(sigmoid), UNARY(erf), UNARY(relu), UNARY(not), UNARY(silu), UNARY(gelu_tanh), UNARY(gelu_erf),
-    BINARY(add), BINARY(sub), BINARY(mul), BINARY(div), BINARY(pow), BINARY(max), BINARY(min), BINARY(equal),
-    BINARY(less), BINARY(less_equal), BINARY(and), BINARY(glu),
+    UNARY(neg),
+    UNARY(abs),
+    UNARY(exp),
+    UNARY(log),
+    UNARY(sqrt),
+    UNARY(rsqrt),
+    UNARY(sin),
+    UNARY(cos),
+    UNARY(tanh),
+    UNARY(sigmoid),
+    UNARY(erf),
+    UNARY(relu),
+    UNARY(not ),
+    UNARY(silu),
+    UNARY(gelu_tanh),
+    UNARY(gelu_erf),
+    BINARY(add),
+    BINARY(sub),
+    BINARY(mul),
+    BINARY(div),
+    BINARY(pow),
+    BINARY(max),
+    BINARY(min),
+    BINARY(equal),
+    BINARY(less),
+    BINARY(less_equal),
+    BINARY(and),
+    BINARY(glu),
     {QN_OP_where, QN_FAMILY_WHERE, 1, NULL, NULL, bind_where, NULL},
     {QN_OP_cast, QN_FAMILY_COPY, 0, NULL, NULL, bind_copy, NULL},
     {QN_OP_transpose, QN_FAMILY_COPY, 0, NULL, NULL, bind_transpose, NULL},

@@ -37,8 +37,8 @@ static uint32_t read_count(struct config_reader *r, const char *key, bool requir
         value->count) {
         for (uint64_t i = 1; i < value->count; i++)
             if (qn_gguf_item_i64(value, i) != qn_gguf_item_i64(value, 0)) {
-                r->status = QN_ERROR(QN_UNSUPPORTED, "%s: key '%s' differs from layer to layer", file_name(r->gguf),
-                                     buffer);
+                r->status =
+                    QN_ERROR(QN_UNSUPPORTED, "%s: key '%s' differs from layer to layer", file_name(r->gguf), buffer);
                 return fallback;
             }
         int64_t first = qn_gguf_item_i64(value, 0);
@@ -111,16 +111,18 @@ static uint32_t read_vocabulary(struct config_reader *r)
     const struct qn_gguf_tensor *embedding = qn_gguf_tensor(r->gguf, QN_STR("token_embd.weight"));
     if (!embedding || embedding->rank < 2) {
         if (!r->status)
-            r->status = QN_ERROR(QN_INVALID_FILE, "%s: tensor 'token_embd.weight' is missing; expected [vocabulary, "
-                                                  "embedding] (a vocabulary-only file has no model to run)",
+            r->status = QN_ERROR(QN_INVALID_FILE,
+                                 "%s: tensor 'token_embd.weight' is missing; expected [vocabulary, "
+                                 "embedding] (a vocabulary-only file has no model to run)",
                                  file_name(r->gguf));
         return 0;
     }
     uint64_t rows = embedding->dims[embedding->rank - 2];
     const struct qn_gguf_value *tokens = qn_gguf_find(r->gguf, "tokenizer.ggml.tokens");
     if (!r->status && tokens && tokens->type == QN_GGUF_ARRAY && tokens->count > rows)
-        r->status = QN_ERROR(QN_INVALID_FILE, "%s: 'tokenizer.ggml.tokens' has %llu tokens, 'token_embd.weight' %llu rows",
-                             file_name(r->gguf), (unsigned long long)tokens->count, (unsigned long long)rows);
+        r->status =
+            QN_ERROR(QN_INVALID_FILE, "%s: 'tokenizer.ggml.tokens' has %llu tokens, 'token_embd.weight' %llu rows",
+                     file_name(r->gguf), (unsigned long long)tokens->count, (unsigned long long)rows);
     return rows > UINT32_MAX ? 0 : (uint32_t)rows;
 }
 
@@ -147,8 +149,8 @@ qn_status qn_gguf_lm_config(const struct qn_gguf *gguf, struct qn_lm_config *out
     c.window = read_count(&r, "attention.sliding_window", false, 0);
     if (!r.status && read_count(&r, "attention.value_length", false, c.head_dim) != c.head_dim)
         r.status = QN_ERROR(QN_UNSUPPORTED, "%s: value heads of another size than key heads", file_name(gguf));
-    c.norm_epsilon = read_number(&r, "attention.layer_norm_rms_epsilon",
-                                 read_number(&r, "attention.layer_norm_epsilon", 1e-5));
+    c.norm_epsilon =
+        read_number(&r, "attention.layer_norm_rms_epsilon", read_number(&r, "attention.layer_norm_epsilon", 1e-5));
     c.vocabulary = read_vocabulary(&r);
     read_rope(&r, &c);
     if (!r.status)
