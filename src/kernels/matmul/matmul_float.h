@@ -28,8 +28,8 @@ enum {
     BLOCK = 512,  /* units; a multiple of every block type's size */
     ROWS = 6,     /* of x in a register tile */
     COLUMNS = COLUMN_VECTORS * VF_LANES,
-    MANY = 4,     /* rows of x from which unpacking pays */
-    STREAMS = 4,  /* rows of weights read side by side where there are few rows of x */
+    MANY = 6,     /* rows of x from which unpacking pays */
+    AHEAD = 12288, /* bytes that weights are asked for before they are used, where they are used once */
     ROWS_HELD = 512, /* rows of x whose totals a panel keeps in scratch */
 };
 
@@ -75,15 +75,15 @@ QN_INLINE vf load_units(enum source source, const uint8_t *w, int64_t elements)
 }
 
 /* Row n of the weights from unit `unit` on, as a pointer that load_units reads: the file's own bytes, or `buffer` after
- * dequantising `units` units into it. */
+ * dequantising into it. */
 QN_INLINE const uint8_t *row_block(enum source source, const struct qn_matmul_params *p, int64_t n, int64_t unit,
-                                   int64_t units, float *buffer)
+                                   int64_t elements, float *buffer)
 {
     const uint8_t *row = (const uint8_t *)p->w + least(n, p->n - 1) * p->w_stride;
     if (source != SOURCE_GENERIC)
         return row + unit * unit_bytes(source);
     const struct qn_dtype_info *info = qn_dtype_info(p->w_dtype);
-    qn_quant(p->w_dtype)->dequantise(row + unit / info->block_elems * info->block_bytes, buffer, units);
+    qn_quant(p->w_dtype)->dequantise(row + unit / info->block_elems * info->block_bytes, buffer, elements);
     return (const uint8_t *)buffer;
 }
 
@@ -94,37 +94,26 @@ QN_INLINE const float *x_row(const struct qn_matmul_params *p, int64_t m)
 
 /* ---- few rows of x ---------------------------------------------------------------------------------------- */
 
-/* One block of STREAMS rows of weights times one row of x; lane j of lanes[s] becomes chain j. */
-QN_INLINE void dot_block(enum source source, const uint8_t *const w[STREAMS], const float *x, int64_t elements,
-                         int64_t ahead, float lanes[STREAMS][VF_LANES])
+/* One block of a row of weights times one row of x; lane j becomes chain j. One row after another is the order in which
+ * memory is fastest; the chains of the next blocks hide the latency of this one. */
+QN_INLINE vf dot_block(enum source source, const uint8_t *w, const float *x, int64_t elements)
 {
     const int64_t step = unit_bytes(source) * VF_LANES;
-    vf sum[STREAMS];
-    QN_UNROLL
-    for (int s = 0; s < STREAMS; s++)
-        sum[s] = vf_zero();
     int64_t whole = elements / (VF_LANES * UNIT_ELEMENTS);
+    vf sum = vf_zero();
     for (int64_t i = 0; i < whole; i++) {
-        vf value = vf_load(x + i * VF_LANES);
-        QN_UNROLL
-        for (int s = 0; s < STREAMS; s++) {
-            if (source != SOURCE_GENERIC && (step == 64 || i % 2 == 0))
-                __builtin_prefetch(w[s] + i * step + ahead, 0, 2);
-            sum[s] = MULTIPLY_ADD(load_units(source, w[s] + i * step, INT64_MAX), value, sum[s]);
-        }
+        if (source != SOURCE_GENERIC)
+            __builtin_prefetch(w + i * step + AHEAD);
+        sum = MULTIPLY_ADD(load_units(source, w + i * step, INT64_MAX), vf_load(x + i * VF_LANES), sum);
     }
     int64_t rest = elements - whole * VF_LANES * UNIT_ELEMENTS;
     if (rest) {
         int64_t rest_units = (rest + UNIT_ELEMENTS - 1) / UNIT_ELEMENTS;
         vf value = vf_load_part(x + whole * VF_LANES, rest_units);
-        for (int s = 0; s < STREAMS; s++) {
-            vf next = MULTIPLY_ADD(load_units(source, w[s] + whole * step, rest), value, sum[s]);
-            sum[s] = vf_keep(next, sum[s], rest_units);
-        }
+        vf next = MULTIPLY_ADD(load_units(source, w + whole * step, rest), value, sum);
+        sum = vf_keep(next, sum, rest_units);
     }
-    QN_UNROLL
-    for (int s = 0; s < STREAMS; s++)
-        vf_store(lanes[s], sum[s]);
+    return sum;
 }
 
 /* Adds the chains of VF_LANES rows of weights, block after block, and stores the outputs of one row of x. */
@@ -152,19 +141,15 @@ QN_INLINE void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n,
 QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int64_t begin, int64_t end, float *scratch)
 {
     int64_t units = unit_count(p), blocks = (units + BLOCK - 1) / BLOCK;
-    float(*buffer)[BLOCK] = (float(*)[BLOCK])scratch;
-    float(*lanes)[VF_LANES][VF_LANES] = (float(*)[VF_LANES][VF_LANES])(buffer + STREAMS);
+    float *buffer = scratch;
+    float(*lanes)[VF_LANES][VF_LANES] = (float(*)[VF_LANES][VF_LANES])(buffer + BLOCK);
     for (int64_t n = begin * VF_LANES; n < least(end * VF_LANES, p->n); n += VF_LANES) {
-        for (int group = 0; group < VF_LANES; group += STREAMS)
+        for (int i = 0; i < VF_LANES; i++)
             for (int64_t b = 0; b < blocks; b++) {
-                int64_t unit = b * BLOCK;
-                const uint8_t *w[STREAMS];
-                for (int s = 0; s < STREAMS; s++)
-                    w[s] = row_block(source, p, n + group + s, unit, least(BLOCK, units - unit), buffer[s]);
-                int64_t elements = least(BLOCK * UNIT_ELEMENTS, p->k - unit * UNIT_ELEMENTS);
+                int64_t unit = b * BLOCK, elements = least(BLOCK * UNIT_ELEMENTS, p->k - unit * UNIT_ELEMENTS);
+                const uint8_t *w = row_block(source, p, n + i, unit, elements, buffer);
                 for (int64_t m = 0; m < p->m; m++)
-                    dot_block(source, w, x_row(p, m) + unit, elements, STREAMS * p->w_stride,
-                              &lanes[m * blocks + b][group]);
+                    vf_store(lanes[m * blocks + b][i], dot_block(source, w, x_row(p, m) + unit, elements));
             }
         for (int64_t m = 0; m < p->m; m++)
             fold_few(p, m, n, lanes + m * blocks, blocks);
@@ -302,7 +287,7 @@ static int64_t float_scratch(const void *params)
 {
     const struct qn_matmul_params *p = params;
     int64_t blocks = (unit_count(p) + BLOCK - 1) / BLOCK;
-    int64_t few = STREAMS * BLOCK + p->m * blocks * VF_LANES * VF_LANES;
+    int64_t few = BLOCK + p->m * blocks * VF_LANES * VF_LANES;
     int64_t many = BLOCK * COLUMNS + least(p->m, ROWS_HELD) * COLUMNS + VF_LANES * BLOCK;
     return (p->m < MANY ? few : many) * (int64_t)sizeof(float);
 }
