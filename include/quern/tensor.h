@@ -1,0 +1,21 @@
+/* Tensors as the public API passes them: a pointer, an element type and a shape. Contiguous, row-major. */
+#ifndef QUERN_TENSOR_H
+#define QUERN_TENSOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quern/dtype.h"
+
+enum { QN_TENSOR_MAX_RANK = 8 };
+
+/* The caller owns the memory. */
+struct qn_tensor {
+    void *data;
+    size_t bytes; /* of room behind data */
+    qn_dtype dtype;
+    uint32_t rank;
+    int64_t dims[QN_TENSOR_MAX_RANK]; /* outermost first */
+};
+
+#endif
