@@ -76,7 +76,7 @@ static qn_status check_dim(const struct qn_graph *g, qn_dim dim)
     return NULL;
 }
 
-static qn_status check_type(const struct qn_graph *g, const struct qn_type *type)
+qn_status qn_type_check(const struct qn_graph *g, const struct qn_type *type)
 {
     const struct qn_dtype_info *info = qn_dtype_info(type->dtype);
     if (!info->name)
@@ -154,7 +154,7 @@ qn_status qn_graph_file(struct qn_graph *g, struct qn_str path, uint32_t *file)
 
 qn_status qn_graph_add_input(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *out)
 {
-    QN_TRY(qn_status_note(check_type(g, type), "input '%.*s'", QN_STR_ARG(name)));
+    QN_TRY(qn_status_note(qn_type_check(g, type), "input '%.*s'", QN_STR_ARG(name)));
     QN_TRY(check_new_name(g, QN_SHARE_INPUT, name, "input"));
     QN_TRY(reserve_values(g, 1));
     struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_INPUT, .index = g->inputs.count};
@@ -168,7 +168,7 @@ qn_status qn_graph_add_input(struct qn_graph *g, struct qn_str name, const struc
 
 qn_status qn_graph_add_state(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *in)
 {
-    QN_TRY(qn_status_note(check_type(g, type), "state '%.*s'", QN_STR_ARG(name)));
+    QN_TRY(qn_status_note(qn_type_check(g, type), "state '%.*s'", QN_STR_ARG(name)));
     QN_TRY(check_new_name(g, QN_SHARE_STATE, name, "state"));
     QN_TRY(reserve_values(g, 1));
     struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_STATE, .index = g->states.count};
@@ -202,10 +202,10 @@ qn_status qn_graph_add_output(struct qn_graph *g, struct qn_str name, qn_value v
     return NULL;
 }
 
-static qn_status check_blob(const struct qn_graph *g, const struct qn_type *type, const struct qn_blob *blob)
+qn_status qn_blob_check(const struct qn_graph *g, const struct qn_type *type, const struct qn_blob *blob)
 {
     uint64_t bytes, end;
-    QN_TRY(check_type(g, type));
+    QN_TRY(qn_type_check(g, type));
     if (!qn_type_bytes(type, &bytes))
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s has no size in bytes", qn_type_text(g, type).text);
     if (bytes != blob->bytes)
@@ -221,7 +221,7 @@ static qn_status check_blob(const struct qn_graph *g, const struct qn_type *type
 qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const struct qn_type *type,
                                 const struct qn_blob *blob, qn_value *out)
 {
-    QN_TRY(qn_status_note(check_blob(g, type, blob), "constant '%.*s'", QN_STR_ARG(name)));
+    QN_TRY(qn_status_note(qn_blob_check(g, type, blob), "constant '%.*s'", QN_STR_ARG(name)));
     struct qn_blob clean = {.place = blob->place, .bytes = blob->bytes};
     if (blob->place == QN_BLOB_FILE) {
         clean.file = blob->file;
@@ -295,7 +295,7 @@ union attr_record {
 #undef QN_ATTR_END
 };
 
-enum { MAX_INPUTS = 16, MAX_OUTPUTS = 4, ATTR_ALIGN = 8 };
+enum { ATTR_ALIGN = 8 };
 
 static qn_status check_inputs(const struct qn_graph *g, const struct qn_op_info *info, const qn_value *inputs,
                               uint32_t count)
@@ -313,8 +313,9 @@ static qn_status check_inputs(const struct qn_graph *g, const struct qn_op_info 
     return NULL;
 }
 
-static qn_status check_attr(const struct qn_graph *g, const struct qn_op_info *info, const void *attr)
+qn_status qn_attr_check(const struct qn_graph *g, uint16_t op, const void *attr)
 {
+    const struct qn_op_info *info = qn_op_info(op);
     for (uint32_t i = 0; i < info->field_count; i++) {
         const struct qn_attr_field *field = &info->fields[i];
         const void *at = (const char *)attr + field->offset;
@@ -332,24 +333,24 @@ static qn_status check_attr(const struct qn_graph *g, const struct qn_op_info *i
     return NULL;
 }
 
-/* Types of the outputs by the op's shape rule. */
-static qn_status infer(struct qn_graph *g, const struct qn_op_info *info, const qn_value *inputs, uint32_t count,
-                       const void *attr, struct qn_type *outputs)
+qn_status qn_shape_infer(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
+                         struct qn_type *outputs)
 {
+    const struct qn_op_info *info = qn_op_info(op);
     struct qn_shape_context context = {.graph = g, .input_count = count, .attr = attr, .outputs = outputs};
     for (uint32_t i = 0; i < count; i++)
         if (inputs[i])
             context.inputs[i] = qn_graph_type(g, inputs[i]);
     QN_TRY(info->shape(&context));
     for (uint32_t i = 0; i < info->outputs; i++)
-        QN_TRY(qn_status_note(check_type(g, &outputs[i]), "output %u", i));
+        QN_TRY(qn_status_note(qn_type_check(g, &outputs[i]), "output %u", i));
     return NULL;
 }
 
 /* All room that the node needs, so that nothing fails half way. */
 static qn_status reserve_node(struct qn_graph *g, const struct qn_op_info *info, uint32_t input_count)
 {
-    if (g->nodes.count >= QN_SHARE_MAX_ID || g->edges.count > UINT32_MAX - MAX_INPUTS ||
+    if (g->nodes.count >= QN_SHARE_MAX_ID || g->edges.count > UINT32_MAX - QN_MAX_INPUTS ||
         g->attrs.count > UINT32_MAX - 2 * sizeof(union attr_record))
         return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many nodes");
     QN_TRY(reserve_values(g, info->outputs));
@@ -387,10 +388,11 @@ static void push_node(struct qn_graph *g, const struct qn_op_info *info, const s
 static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, struct qn_share_node *key,
                           struct qn_str name, qn_value *outs)
 {
-    union attr_record attr = {0};
+    union attr_record attr;
+    memset(&attr, 0, sizeof attr);
     QN_TRY(check_inputs(g, info, key->inputs, key->input_count));
     if (key->attr) {
-        QN_TRY(check_attr(g, info, key->attr));
+        QN_TRY(qn_attr_check(g, key->op, key->attr));
         qn_attr_copy(key->op, &attr, key->attr);
     }
     qn_value first = key->input_count ? key->inputs[0] : 0;
@@ -398,8 +400,8 @@ static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, str
     key->attr = &attr;
     uint32_t found = info->traits & QN_OP_PURE ? qn_share_find(g, QN_SHARE_NODE, key) : UINT32_MAX;
     if (found == UINT32_MAX) {
-        struct qn_type types[MAX_OUTPUTS] = {0};
-        QN_TRY(infer(g, info, key->inputs, key->input_count, &attr, types));
+        struct qn_type types[QN_MAX_OUTPUTS] = {0};
+        QN_TRY(qn_shape_infer(g, key->op, key->inputs, key->input_count, &attr, types));
         QN_TRY(reserve_node(g, info, key->input_count));
         struct qn_str copy = {0};
         if (name.size)
@@ -418,10 +420,10 @@ qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inp
     const struct qn_op_info *info = qn_op_info(op);
     if (!info->name)
         return QN_ERROR(QN_INVALID_ARGUMENT, "node '%.*s': unknown op %u", QN_STR_ARG(name), op);
-    qn_value own[MAX_INPUTS]; /* `inputs` may lie in this graph's edge pool, which grows */
+    qn_value own[QN_MAX_INPUTS]; /* `inputs` may lie in this graph's edge pool, which grows */
     while (input_count > info->min_inputs && inputs[input_count - 1] == 0)
         input_count--; /* absent at the end: equal nodes have equal lists */
-    uint32_t count = input_count < MAX_INPUTS ? input_count : MAX_INPUTS;
+    uint32_t count = input_count < QN_MAX_INPUTS ? input_count : QN_MAX_INPUTS;
     for (uint32_t i = 0; i < count; i++)
         own[i] = inputs[i];
     struct qn_share_node key = {op, own, input_count, attr};

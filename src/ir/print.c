@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ir/ir.h"
 
@@ -129,4 +130,296 @@ struct qn_type_text qn_type_text(const struct qn_graph *g, const struct qn_type 
         snprintf(fixed.text, sizeof fixed.text, "%.*s", QN_STR_ARG(qn_strbuf_view(&buf)));
     qn_strbuf_deinit(&buf);
     return fixed;
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------------------ */
+
+/* The shortest form that reads back as the same number, with a point whatever the locale. */
+static void print_number(double value, bool single, struct qn_strbuf *out)
+{
+    char text[40];
+    if (isnan(value) || isinf(value)) {
+        qn_strbuf_add(out, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+        return;
+    }
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        double back = strtod(text, NULL);
+        if (single ? (float)back == (float)value : back == value)
+            break;
+    }
+    for (char *c = text; *c; c++)
+        if (*c == ',')
+            *c = '.';
+    qn_strbuf_add(out, text);
+}
+
+static void print_element(qn_dtype dtype, const void *data, struct qn_strbuf *out)
+{
+    union {
+        float f32;
+        double f64;
+        int8_t i8;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        uint8_t u8;
+        uint16_t u16;
+        uint32_t u32;
+        uint64_t u64;
+    } element;
+    memcpy(&element, data, qn_dtype_info(dtype)->block_bytes);
+    switch (dtype) {
+    case QN_DTYPE_F32:
+        print_number((double)element.f32, true, out);
+        break;
+    case QN_DTYPE_F64:
+        print_number(element.f64, false, out);
+        break;
+    case QN_DTYPE_I8:
+        qn_strbuf_printf(out, "%d", element.i8);
+        break;
+    case QN_DTYPE_I16:
+        qn_strbuf_printf(out, "%d", element.i16);
+        break;
+    case QN_DTYPE_I32:
+        qn_strbuf_printf(out, "%" PRId32, element.i32);
+        break;
+    case QN_DTYPE_I64:
+        qn_strbuf_printf(out, "%" PRId64, element.i64);
+        break;
+    case QN_DTYPE_U8:
+    case QN_DTYPE_BOOL:
+        qn_strbuf_printf(out, "%u", element.u8);
+        break;
+    case QN_DTYPE_U16:
+        qn_strbuf_printf(out, "%u", element.u16);
+        break;
+    case QN_DTYPE_U32:
+        qn_strbuf_printf(out, "%" PRIu32, element.u32);
+        break;
+    default:
+        qn_strbuf_printf(out, "%" PRIu64, element.u64);
+        break;
+    }
+}
+
+static bool is_nan(qn_dtype dtype, const void *data)
+{
+    float single;
+    double wide;
+    if (dtype == QN_DTYPE_F32) {
+        memcpy(&single, data, sizeof single);
+        return isnan(single);
+    }
+    memcpy(&wide, data, sizeof wide);
+    return dtype == QN_DTYPE_F64 && isnan(wide);
+}
+
+/* Short lists of numbers as numbers, everything else in hexadecimal. */
+static bool prints_as_numbers(const struct qn_type *type, const struct qn_blob *blob)
+{
+    enum { MOST = 16 };
+    const struct qn_dtype_info *info = qn_dtype_info(type->dtype);
+    bool half = info->class_ == QN_DTYPE_CLASS_FLOAT && info->block_bytes < 4;
+    if (half || info->class_ == QN_DTYPE_CLASS_BLOCK || blob->bytes / info->block_bytes > MOST)
+        return false;
+    if (info->class_ == QN_DTYPE_CLASS_FLOAT)
+        for (uint64_t at = 0; at < blob->bytes; at += info->block_bytes)
+            if (is_nan(type->dtype, (const char *)blob->data + at))
+                return false; /* its bits would be lost */
+    return true;
+}
+
+/* ---- the graph ---------------------------------------------------------------------------------------------- */
+
+static void print_blob(const struct qn_type *type, const struct qn_blob *blob, struct qn_strbuf *out)
+{
+    const uint8_t *bytes = blob->data;
+    if (blob->place == QN_BLOB_FILE) {
+        qn_strbuf_printf(out, "@%" PRIu32 ":%" PRIu64 ":%" PRIu64, blob->file, blob->offset, blob->bytes);
+    } else if (prints_as_numbers(type, blob)) {
+        uint32_t step = qn_dtype_info(type->dtype)->block_bytes;
+        qn_strbuf_add(out, "{");
+        for (uint64_t at = 0; at < blob->bytes; at += step) {
+            qn_strbuf_add(out, at ? ", " : "");
+            print_element(type->dtype, bytes + at, out);
+        }
+        qn_strbuf_add(out, "}");
+    } else {
+        qn_strbuf_add(out, "x\"");
+        for (uint64_t at = 0; at < blob->bytes; at++)
+            qn_strbuf_printf(out, "%02x", bytes[at]);
+        qn_strbuf_add(out, "\"");
+    }
+}
+
+static void print_ints(const struct qn_ints *ints, struct qn_strbuf *out)
+{
+    qn_strbuf_add(out, "[");
+    for (uint32_t i = 0; i < ints->count; i++)
+        qn_strbuf_printf(out, "%s%" PRId64, i ? "," : "", ints->items[i]);
+    qn_strbuf_add(out, "]");
+}
+
+static void print_field(const struct qn_graph *g, enum qn_attr_kind kind, const void *at, struct qn_strbuf *out)
+{
+    const struct qn_ints *ints = at;
+    switch (kind) {
+    case QN_ATTR_bool_:
+        qn_strbuf_printf(out, "%u", *(const uint8_t *)at);
+        break;
+    case QN_ATTR_i64:
+        qn_strbuf_printf(out, "%" PRId64, *(const int64_t *)at);
+        break;
+    case QN_ATTR_f32:
+        print_number((double)*(const float *)at, true, out);
+        break;
+    case QN_ATTR_dtype:
+        qn_strbuf_add(out, qn_dtype_name((qn_dtype) * (const uint32_t *)at));
+        break;
+    case QN_ATTR_ints:
+        print_ints(ints, out);
+        break;
+    case QN_ATTR_dim:
+        qn_dim_print(g, *(const qn_dim *)at, out);
+        break;
+    case QN_ATTR_dims:
+        print_dims(g, ints->items, ints->count, out);
+        break;
+    }
+}
+
+static bool all_zero(const uint8_t *bytes, uint32_t size)
+{
+    for (uint32_t i = 0; i < size; i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
+/* Fields that are zero are left out: zero is every field's default. */
+static void print_attr(const struct qn_graph *g, qn_node n, struct qn_strbuf *out)
+{
+    const struct qn_op_info *info = qn_op_info(qn_graph_node(g, n)->op);
+    const uint8_t *attr = qn_graph_attr(g, n);
+    const char *before = " {";
+    for (uint32_t i = 0; i < info->field_count; i++) {
+        const struct qn_attr_field *field = &info->fields[i];
+        if (all_zero(attr + field->offset, field->size))
+            continue;
+        qn_strbuf_printf(out, "%s%s=", before, field->name);
+        print_field(g, field->kind, attr + field->offset, out);
+        before = ", ";
+    }
+    if (before[0] == ',')
+        qn_strbuf_add(out, "}");
+}
+
+static void print_optional_name(struct qn_str name, struct qn_strbuf *out)
+{
+    if (name.size) {
+        qn_strbuf_add(out, " ");
+        print_quoted(name, out);
+    }
+}
+
+static void print_value(const struct qn_graph *g, qn_value v, struct qn_strbuf *out)
+{
+    qn_strbuf_printf(out, "%%%" PRIu32 ":", v);
+    qn_type_print(g, qn_graph_type(g, v), out);
+}
+
+static void print_node(const struct qn_graph *g, qn_node n, struct qn_strbuf *out)
+{
+    const struct qn_node_info *node = qn_graph_node(g, n);
+    for (uint32_t i = 0; i < node->output_count; i++) {
+        qn_strbuf_add(out, i ? ", " : "");
+        print_value(g, node->first_output + i, out);
+    }
+    qn_strbuf_printf(out, " = %s(", qn_op_info(node->op)->name);
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        qn_value input = qn_graph_input_of(g, n, i);
+        qn_strbuf_add(out, i ? ", " : "");
+        if (input)
+            qn_strbuf_printf(out, "%%%" PRIu32, input);
+        else
+            qn_strbuf_add(out, "_");
+    }
+    qn_strbuf_add(out, ")");
+    print_attr(g, n, out);
+    print_optional_name(node->name, out);
+    qn_strbuf_add(out, "\n");
+}
+
+static void print_leaf(const struct qn_graph *g, qn_value v, struct qn_strbuf *out)
+{
+    const struct qn_value_info *value = qn_graph_value(g, v);
+    print_value(g, v, out);
+    if (value->kind == QN_VALUE_CONSTANT) {
+        qn_strbuf_add(out, " = const ");
+        print_blob(&value->type, &g->blobs.items[value->index], out);
+        print_optional_name(value->name, out);
+    } else {
+        qn_strbuf_add(out, value->kind == QN_VALUE_INPUT ? " = input " : " = state ");
+        print_quoted(value->name, out);
+    }
+    qn_strbuf_add(out, "\n");
+}
+
+/* Encodings come just before the first value that needs them: the constants they name stand above then. */
+static uint32_t print_encodings(const struct qn_graph *g, uint32_t from, uint32_t to, struct qn_strbuf *out)
+{
+    for (; from < to; from++) {
+        const struct qn_encoding *e = &g->encodings.items[from];
+        qn_strbuf_printf(out, "encoding %" PRIu32 " axis=%" PRId32 " block=%" PRIu32 " scales=%%%" PRIu32, from,
+                         e->axis, e->block_size, e->scales);
+        if (e->zero_points)
+            qn_strbuf_printf(out, " zero_points=%%%" PRIu32, e->zero_points);
+        qn_strbuf_add(out, "\n");
+    }
+    return from;
+}
+
+qn_status qn_graph_print(const struct qn_graph *g, struct qn_strbuf *out)
+{
+    qn_strbuf_add(out, "graph ");
+    print_quoted(g->name, out);
+    qn_strbuf_add(out, "\n");
+    for (uint32_t i = 0; i < g->symbols.count; i++) {
+        const struct qn_symbol *symbol = &g->symbols.items[i];
+        qn_strbuf_add(out, "symbol ");
+        print_name(symbol->name, out);
+        qn_strbuf_printf(out, " %" PRId64 "..%" PRId64 "\n", symbol->min, symbol->max);
+    }
+    for (uint32_t i = 0; i < g->files.count; i++) {
+        qn_strbuf_printf(out, "file %" PRIu32 " ", i);
+        print_quoted(g->files.items[i], out);
+        qn_strbuf_add(out, "\n");
+    }
+    uint32_t encodings = 1;
+    for (qn_value v = 1; v < g->values.count && !out->failed; v++) {
+        const struct qn_value_info *value = qn_graph_value(g, v);
+        if (value->type.encoding)
+            encodings = print_encodings(g, encodings, value->type.encoding + 1, out);
+        if (value->kind != QN_VALUE_NODE)
+            print_leaf(g, v, out);
+        else if (value->index == 0)
+            print_node(g, value->producer, out);
+    }
+    print_encodings(g, encodings, g->encodings.count, out);
+    for (uint32_t i = 0; i < g->states.count; i++) {
+        const struct qn_state *state = &g->states.items[i];
+        if (state->out == state->in)
+            continue; /* only read */
+        qn_strbuf_add(out, "store ");
+        print_quoted(state->name, out);
+        qn_strbuf_printf(out, " = %%%" PRIu32 "\n", state->out);
+    }
+    for (uint32_t i = 0; i < g->outputs.count; i++) {
+        qn_strbuf_add(out, "output ");
+        print_quoted(g->outputs.items[i].name, out);
+        qn_strbuf_printf(out, " = %%%" PRIu32 "\n", g->outputs.items[i].value);
+    }
+    return out->failed ? QN_OOM() : NULL;
 }

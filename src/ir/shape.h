@@ -17,4 +17,14 @@ void qn_attr_normalise(uint16_t op, void *attr, const struct qn_type *type);
 /* Copies the fields alone, so that padding and the unused ends of lists are zero. */
 void qn_attr_copy(uint16_t op, void *to, const void *from);
 
+/* Checks that builder and verifier share: dims and dtype of a type, the dims inside a record, the output types that
+ * the op's rule gives (`outputs` has room for the op's). They only ever add expressions to the graph. */
+qn_status qn_type_check(const struct qn_graph *g, const struct qn_type *type) QN_MUST_USE;
+qn_status qn_attr_check(const struct qn_graph *g, uint16_t op, const void *attr) QN_MUST_USE;
+qn_status qn_shape_infer(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
+                         struct qn_type *outputs) QN_MUST_USE;
+qn_status qn_blob_check(const struct qn_graph *g, const struct qn_type *type, const struct qn_blob *blob) QN_MUST_USE;
+
+enum { QN_MAX_INPUTS = 16, QN_MAX_OUTPUTS = 4 };
+
 #endif
