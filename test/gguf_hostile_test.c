@@ -502,11 +502,26 @@ static void test_foreign_types(void **state)
         uint32_t number;
         const char *words;
     } rows[] = {
-        {4, "q4_2 (number 4) was removed"},  {5, "q4_3"},     {9, "q8_1"},     {15, "q8_k"},   {16, "iq2_xxs"},
-        {17, "iq2_xs"},                      {18, "iq3_xxs"}, {19, "iq1_s"},   {21, "iq3_s"},  {22, "iq2_s"},
-        {29, "iq1_m"},                       {31, "q4_0_4_4"}, {33, "q4_0_8_8"}, {34, "tq1_0"}, {35, "tq2_0"},
-        {36, "iq4_nl_4_4"},                  {40, "nvfp4 (number 40) is not supported yet"},    {41, "q1_0"},
-        {77, "unknown type number 77"},      {UINT32_MAX, "unknown type number 4294967295"},
+        {4, "q4_2 (number 4) was removed"},
+        {5, "q4_3"},
+        {9, "q8_1"},
+        {15, "q8_k"},
+        {16, "iq2_xxs"},
+        {17, "iq2_xs"},
+        {18, "iq3_xxs"},
+        {19, "iq1_s"},
+        {21, "iq3_s"},
+        {22, "iq2_s"},
+        {29, "iq1_m"},
+        {31, "q4_0_4_4"},
+        {33, "q4_0_8_8"},
+        {34, "tq1_0"},
+        {35, "tq2_0"},
+        {36, "iq4_nl_4_4"},
+        {40, "nvfp4 (number 40) is not supported yet"},
+        {41, "q1_0"},
+        {77, "unknown type number 77"},
+        {UINT32_MAX, "unknown type number 4294967295"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct gguf_bytes b = {.size = 0};
@@ -526,7 +541,7 @@ static void test_accepted(void **state)
     put_kv_u32(&b, "schl\xc3\xbcssel", 5);
     put_key(&b, "empty", QN_GGUF_ARRAY);
     put_array(&b, QN_GGUF_STRING, 0);
-    put_f32_tensor(&b, "later", 2, 9);   /* out of order, with a gap, at an odd address */
+    put_f32_tensor(&b, "later", 2, 9); /* out of order, with a gap, at an odd address */
     put_f32_tensor(&b, "earlier", 2, 0);
     put_zeros(&b, 17);
     struct qn_gguf *gguf;

@@ -216,8 +216,9 @@ static void test_every_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_info),        cmocka_unit_test(test_meta),    cmocka_unit_test(test_typed),
-        cmocka_unit_test(test_tensors),     cmocka_unit_test(test_struct_size), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_info),        cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_typed),       cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_struct_size), cmocka_unit_test(test_options),
         cmocka_unit_test(test_errors),      cmocka_unit_test(test_every_allocation),
     };
     return cmocka_run_group_tests_name("gguf_model", tests, NULL, NULL);

@@ -243,8 +243,8 @@ static void test_conformance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_types), cmocka_unit_test(test_quantised),  cmocka_unit_test(test_aligned),
-        cmocka_unit_test(test_version2),  cmocka_unit_test(test_no_tensors), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_all_types),  cmocka_unit_test(test_quantised),   cmocka_unit_test(test_aligned),
+        cmocka_unit_test(test_version2),   cmocka_unit_test(test_no_tensors),  cmocka_unit_test(test_split),
         cmocka_unit_test(test_big_endian), cmocka_unit_test(test_conformance),
     };
     return cmocka_run_group_tests_name("gguf_sample", tests, NULL, NULL);

@@ -125,8 +125,7 @@ static void test_contradictions(void **state)
     qn_assert_fails(open_parts("sum", sum, 2, 0, &gguf), QN_INVALID_FILE,
                     "sum-00001-of-00002.gguf: key 'split.tensors.count' is 3, but the parts have 2");
     static const struct part twice[] = {{0, 2, 2, "same"}, {1, 2, 2, "same"}};
-    qn_assert_fails(open_parts("twice", twice, 2, 0, &gguf), QN_INVALID_FILE,
-                    "tensor 'same' occurs more than once");
+    qn_assert_fails(open_parts("twice", twice, 2, 0, &gguf), QN_INVALID_FILE, "tensor 'same' occurs more than once");
     assert_null(gguf);
 }
 

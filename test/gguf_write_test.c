@@ -14,8 +14,20 @@ static const uint8_t numbers[] = {0x00, 0x01, 0x01, 0x00, 0x01, 0x00, 0x01, 0x00
                                   0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xf8, 0x7f, 0x01, 0x01, 0x01, 0x00};
 static const struct qn_str words[] = {{"", 0}, {"one", 3}, {"t\0o\xff", 4}};
 
-#define SCALAR(name, t, member, v) {name, {.type = t, .count = 1, .as.member = (v)}}
-#define NUMBERS(name, t, n) {name, {.type = QN_GGUF_ARRAY, .elem_type = t, .count = n, .as.items = numbers}}
+#define SCALAR(name, t, member, v)                  \
+    {                                               \
+        name,                                       \
+        {                                           \
+            .type = t, .count = 1, .as.member = (v) \
+        }                                           \
+    }
+#define NUMBERS(name, t, n)                                                        \
+    {                                                                              \
+        name,                                                                      \
+        {                                                                          \
+            .type = QN_GGUF_ARRAY, .elem_type = t, .count = n, .as.items = numbers \
+        }                                                                          \
+    }
 
 static const struct {
     const char *key;
@@ -277,7 +289,9 @@ static void test_refusals(void **state)
                                wide = {.type = QN_GGUF_U8, .count = 1, .as.u = 256},
                                low = {.type = QN_GGUF_I8, .count = 1, .as.i = -129},
                                odd = {.type = (enum qn_gguf_type)13, .count = 1},
-                               flags = {.type = QN_GGUF_ARRAY, .elem_type = QN_GGUF_BOOL, .count = 1,
+                               flags = {.type = QN_GGUF_ARRAY,
+                                        .elem_type = QN_GGUF_BOOL,
+                                        .count = 1,
                                         .as.items = (const uint8_t *)"\2"};
     qn_assert_fails(qn_gguf_writer_set(writer, QN_STR(""), &fine), QN_INVALID_ARGUMENT, "refused.gguf");
     qn_assert_fails(qn_gguf_writer_set(writer, QN_STR("a\n"), &fine), QN_INVALID_ARGUMENT, "not printable");
@@ -296,8 +310,7 @@ static void test_refusals(void **state)
                     "rows of 40 elements");
     qn_assert_fails(qn_gguf_writer_add_tensor(writer, t, QN_DTYPE_NONE, 2, dims), QN_INVALID_ARGUMENT, "tensor 't'");
     qn_assert_ok(qn_gguf_writer_add_tensor(writer, t, QN_DTYPE_F32, 2, dims));
-    qn_assert_fails(qn_gguf_writer_add_tensor(writer, t, QN_DTYPE_F32, 2, dims), QN_INVALID_ARGUMENT,
-                    "declared twice");
+    qn_assert_fails(qn_gguf_writer_add_tensor(writer, t, QN_DTYPE_F32, 2, dims), QN_INVALID_ARGUMENT, "declared twice");
     qn_assert_fails(qn_gguf_writer_write(writer, dims, 4), QN_INVALID_ARGUMENT, "before it was begun");
     qn_assert_ok(qn_gguf_writer_begin_data(writer));
     qn_assert_fails(qn_gguf_writer_begin_data(writer), QN_INVALID_ARGUMENT, "already begun");

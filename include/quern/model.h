@@ -107,7 +107,7 @@ enum qn_meta_kind {
 
 struct qn_model_meta {
     size_t struct_size;
-    const char *key;         /* printable UTF-8 */
+    const char *key; /* printable UTF-8 */
     enum qn_meta_kind kind;
     enum qn_meta_kind elem_kind; /* of an array's elements; of the value itself otherwise */
     const char *type_name;       /* of a value or an element, as the format calls it: "u32" */
@@ -128,8 +128,8 @@ struct qn_meta_item {
 /* Metadata stand in the file's order. */
 qn_status qn_model_meta(const struct qn_model *model, uint32_t index, struct qn_model_meta *out) QN_MUST_USE;
 /* Element `item` of an array; item 0 of any other value is the value. */
-qn_status qn_model_meta_item(const struct qn_model *model, uint32_t index, uint64_t item, struct qn_meta_item *out)
-    QN_MUST_USE;
+qn_status qn_model_meta_item(const struct qn_model *model, uint32_t index, uint64_t item,
+                             struct qn_meta_item *out) QN_MUST_USE;
 /* False when there is no such key. */
 bool qn_model_find_meta(const struct qn_model *model, const char *key, uint32_t *index);
 
@@ -138,8 +138,8 @@ bool qn_model_find_meta(const struct qn_model *model, const char *key, uint32_t 
 qn_status qn_model_get_u64(const struct qn_model *model, const char *key, uint64_t *out, bool *found) QN_MUST_USE;
 qn_status qn_model_get_f64(const struct qn_model *model, const char *key, double *out, bool *found) QN_MUST_USE;
 qn_status qn_model_get_bool(const struct qn_model *model, const char *key, bool *out, bool *found) QN_MUST_USE;
-qn_status qn_model_get_text(const struct qn_model *model, const char *key, struct qn_model_text *out, bool *found)
-    QN_MUST_USE;
+qn_status qn_model_get_text(const struct qn_model *model, const char *key, struct qn_model_text *out,
+                            bool *found) QN_MUST_USE;
 
 /* ---- tensors ----------------------------------------------------------------------------------------------- */
 

@@ -104,8 +104,8 @@ static int store_int(const struct qn_args *args, const struct qn_arg *arg, const
     if (end == value || *end || isspace((unsigned char)*value))
         return qn_args_fail(args, "option '--%s': expected a whole number, found '%s'", arg->name, value);
     if (errno == ERANGE || (double)number < arg->min || (double)number > arg->max)
-        return qn_args_fail(args, "option '--%s': expected a number from %.0f to %.0f, found '%s'", arg->name,
-                            arg->min, arg->max, value);
+        return qn_args_fail(args, "option '--%s': expected a number from %.0f to %.0f, found '%s'", arg->name, arg->min,
+                            arg->max, value);
     *(int64_t *)arg->out = number;
     return QN_EXIT_OK;
 }

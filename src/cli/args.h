@@ -55,6 +55,7 @@ struct qn_arg {
     const char *help;  /* one line, defaults included */
 };
 
+/* clang-format off */
 #define QN_ARG_FLAG(letter, name, out, help) {QN_ARG_TYPE_FLAG, letter, true, name, (bool *){out}, 0, 0, 0, help}
 #define QN_ARG_INT(letter, name, out, min, max, value, help) \
     {QN_ARG_TYPE_INT, letter, true, name, (int64_t *){out}, value, min, max, help}
@@ -70,12 +71,13 @@ struct qn_arg {
     {QN_ARG_TYPE_POSITION, 0, false, name, (const char **){out}, 0, 0, 0, help}
 #define QN_ARG_OPTIONAL(name, out, help) {QN_ARG_TYPE_POSITION, 0, true, name, (const char **){out}, 0, 0, 0, help}
 #define QN_ARG_REST(name, out, help) {QN_ARG_TYPE_REST, 0, false, name, (struct qn_arg_list *){out}, 0, 0, 0, help}
+/* clang-format on */
 
 struct qn_args {
-    const char *command; /* "run" */
-    const char *summary; /* one line */
+    const char *command;        /* "run" */
+    const char *summary;        /* one line */
     const struct qn_arg *table; /* ends with {0} */
-    const char *examples; /* lines to print under "Examples:", or NULL */
+    const char *examples;       /* lines to print under "Examples:", or NULL */
 };
 
 /* Fills the table's variables from argv[1..]. False when the command has to end now with *code: --help was printed

@@ -10,14 +10,14 @@
 /* The exit codes of `quern`, for scripts. Numbers are stable. */
 enum qn_exit {
     QN_EXIT_OK = 0,
-    QN_EXIT_FAILED = 1,       /* the work failed while running: input/output, memory, a bug of ours */
-    QN_EXIT_USAGE = 2,        /* the command line is wrong: nothing was done */
-    QN_EXIT_BAD_FILE = 3,     /* a file is damaged or breaks its format's rules */
-    QN_EXIT_UNSUPPORTED = 4,  /* a well-formed file or request that Quern cannot serve */
-    QN_EXIT_NOT_FOUND = 5,    /* a file, tensor, key or name does not exist */
-    QN_EXIT_LIMIT = 6,        /* past a capacity, such as the model's context */
+    QN_EXIT_FAILED = 1,        /* the work failed while running: input/output, memory, a bug of ours */
+    QN_EXIT_USAGE = 2,         /* the command line is wrong: nothing was done */
+    QN_EXIT_BAD_FILE = 3,      /* a file is damaged or breaks its format's rules */
+    QN_EXIT_UNSUPPORTED = 4,   /* a well-formed file or request that Quern cannot serve */
+    QN_EXIT_NOT_FOUND = 5,     /* a file, tensor, key or name does not exist */
+    QN_EXIT_LIMIT = 6,         /* past a capacity, such as the model's context */
     QN_EXIT_INTERRUPTED = 130, /* Ctrl-C */
-    QN_EXIT_PIPE = 141,       /* the reader of standard output went away */
+    QN_EXIT_PIPE = 141,        /* the reader of standard output went away */
 };
 
 #define QN_COMMAND(name, summary) int qn_cmd_##name(int argc, char **argv);
@@ -29,11 +29,11 @@ enum qn_exit {
 int qn_command_status(qn_status status);
 
 /* Returns from a function that returns a qn_status when expr fails. */
-#define QN_COMMAND_TRY(expr)                       \
-    do {                                           \
-        qn_status qn_command_try_status = (expr);  \
-        if (qn_command_try_status)                 \
-            return qn_command_try_status;          \
+#define QN_COMMAND_TRY(expr)                      \
+    do {                                          \
+        qn_status qn_command_try_status = (expr); \
+        if (qn_command_try_status)                \
+            return qn_command_try_status;         \
     } while (0)
 
 #endif

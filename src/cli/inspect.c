@@ -18,6 +18,7 @@ enum {
 
 struct inspection {
     const struct qn_model *model;
+    FILE *out;
     struct qn_model_info info;
     bool full; /* --all: nothing is shortened */
 };
@@ -29,9 +30,9 @@ struct type_total {
 /* ---- helpers ----------------------------------------------------------------------------------------------- */
 
 /* Spaces up to `width`, at least two. */
-static void pad(size_t columns, size_t width)
+static void pad(const struct inspection *in, size_t columns, size_t width)
 {
-    printf("%*s", (int)(columns + 2 <= width ? width - columns : 2), "");
+    fprintf(in->out, "%*s", (int)(columns + 2 <= width ? width - columns : 2), "");
 }
 
 static qn_status sum_types(const struct inspection *in, struct type_total totals[QN_DTYPE_LIMIT])
@@ -49,16 +50,16 @@ static qn_status sum_types(const struct inspection *in, struct type_total totals
 
 /* ---- overview ---------------------------------------------------------------------------------------------- */
 
-static void print_text_line(const char *label, struct qn_model_text text)
+static void print_text_line(const struct inspection *in, const char *label, struct qn_model_text text)
 {
     if (!text.data)
         return;
-    printf("%-16s", label);
-    qn_terminal_text(stdout, text.data, text.size, VALUE_COLUMNS);
-    putchar('\n');
+    fprintf(in->out, "%-16s", label);
+    qn_terminal_text(in->out, text.data, text.size, VALUE_COLUMNS);
+    fputc('\n', in->out);
 }
 
-static void print_type_totals(const struct type_total totals[QN_DTYPE_LIMIT])
+static void print_type_totals(const struct inspection *in, const struct type_total totals[QN_DTYPE_LIMIT])
 {
     char elements[QN_TERMINAL_NUMBER_SIZE], bytes[QN_TERMINAL_NUMBER_SIZE];
     const char *label = "types";
@@ -66,9 +67,9 @@ static void print_type_totals(const struct type_total totals[QN_DTYPE_LIMIT])
         const struct type_total *total = &totals[dtype];
         if (!total->tensors)
             continue;
-        printf("%-16s%-8s %6" PRIu64 " tensor%s %9s parameters %10s\n", label, qn_dtype_name((qn_dtype)dtype),
-               total->tensors, total->tensors == 1 ? " " : "s", qn_terminal_count(total->elements, elements),
-               qn_terminal_bytes(total->bytes, bytes));
+        fprintf(in->out, "%-16s%-8s %6" PRIu64 " tensor%s %9s parameters %10s\n", label, qn_dtype_name((qn_dtype)dtype),
+                total->tensors, total->tensors == 1 ? " " : "s", qn_terminal_count(total->elements, elements),
+                qn_terminal_bytes(total->bytes, bytes));
         label = "";
     }
 }
@@ -81,25 +82,26 @@ static qn_status print_overview(const struct inspection *in)
     for (uint32_t i = 0; i < info->file_count; i++) {
         struct qn_model_file file = {.struct_size = sizeof file};
         QN_COMMAND_TRY(qn_model_file(in->model, i, &file));
-        printf("%-16s", i == 0 ? "file" : "");
-        qn_terminal_text(stdout, file.path, strlen(file.path), 0);
-        printf(" (%s)\n", qn_terminal_bytes(file.bytes, number));
+        fprintf(in->out, "%-16s", i == 0 ? "file" : "");
+        qn_terminal_text(in->out, file.path, strlen(file.path), 0);
+        fprintf(in->out, " (%s)\n", qn_terminal_bytes(file.bytes, number));
     }
-    printf("%-16s%s", "format", info->format);
+    fprintf(in->out, "%-16s%s", "format", info->format);
     if (info->format_version)
-        printf(" version %" PRIu32, info->format_version);
-    putchar('\n');
-    print_text_line("architecture", info->architecture);
-    print_text_line("name", info->name);
+        fprintf(in->out, " version %" PRIu32, info->format_version);
+    fputc('\n', in->out);
+    print_text_line(in, "architecture", info->architecture);
+    print_text_line(in, "name", info->name);
     if (info->context_length)
-        printf("%-16s%" PRIu64 " tokens\n", "context length", info->context_length);
+        fprintf(in->out, "%-16s%" PRIu64 " tokens\n", "context length", info->context_length);
     if (info->parameters) {
-        printf("%-16s%s\n", "parameters", qn_terminal_count(info->parameters, number));
-        printf("%-16s%s, %.2f bits a parameter\n", "tensor data", qn_terminal_bytes(info->tensor_bytes, number),
-               (double)info->tensor_bytes * 8 / (double)info->parameters);
+        fprintf(in->out, "%-16s%s\n", "parameters", qn_terminal_count(info->parameters, number));
+        fprintf(in->out, "%-16s%s, %.2f bits a parameter\n", "tensor data",
+                qn_terminal_bytes(info->tensor_bytes, number),
+                (double)info->tensor_bytes * 8 / (double)info->parameters);
     }
     QN_COMMAND_TRY(sum_types(in, totals));
-    print_type_totals(totals);
+    print_type_totals(in, totals);
     return NULL;
 }
 
@@ -151,29 +153,29 @@ static qn_status json_overview(const struct inspection *in, struct qn_json_out *
 /* ---- metadata ---------------------------------------------------------------------------------------------- */
 
 /* Returns the columns written. */
-static size_t print_item(const struct qn_meta_item *item, bool quoted, size_t max_chars)
+static size_t print_item(const struct inspection *in, const struct qn_meta_item *item, bool quoted, size_t max_chars)
 {
     char number[QN_JSON_OUT_NUMBER_SIZE];
     switch (item->kind) {
     case QN_META_TEXT:
         if (!quoted)
-            return qn_terminal_text(stdout, item->as.text.data, item->as.text.size, max_chars);
-        putchar('\'');
-        size_t columns = qn_terminal_text(stdout, item->as.text.data, item->as.text.size, max_chars);
-        putchar('\'');
+            return qn_terminal_text(in->out, item->as.text.data, item->as.text.size, max_chars);
+        fputc('\'', in->out);
+        size_t columns = qn_terminal_text(in->out, item->as.text.data, item->as.text.size, max_chars);
+        fputc('\'', in->out);
         return columns + 2;
     case QN_META_BOOL:
-        return (size_t)printf("%s", item->as.b ? "true" : "false");
+        return (size_t)fprintf(in->out, "%s", item->as.b ? "true" : "false");
     case QN_META_INT:
-        return (size_t)printf("%" PRId64, item->as.i);
+        return (size_t)fprintf(in->out, "%" PRId64, item->as.i);
     case QN_META_UINT:
-        return (size_t)printf("%" PRIu64, item->as.u);
+        return (size_t)fprintf(in->out, "%" PRIu64, item->as.u);
     case QN_META_FLOAT32:
-        return (size_t)printf("%s", qn_json_out_format_f32((float)item->as.f, number));
+        return (size_t)fprintf(in->out, "%s", qn_json_out_format_f32((float)item->as.f, number));
     case QN_META_FLOAT64:
-        return (size_t)printf("%s", qn_json_out_format_f64(item->as.f, number));
+        return (size_t)fprintf(in->out, "%s", qn_json_out_format_f64(item->as.f, number));
     case QN_META_ARRAY:
-        return (size_t)printf("[...]");
+        return (size_t)fprintf(in->out, "[...]");
     case QN_META_NONE:
         break;
     }
@@ -183,19 +185,19 @@ static size_t print_item(const struct qn_meta_item *item, bool quoted, size_t ma
 static qn_status print_array(const struct inspection *in, uint32_t index, uint64_t count)
 {
     size_t columns = 0;
-    putchar('[');
+    fputc('[', in->out);
     for (uint64_t i = 0; i < count; i++) {
         struct qn_meta_item item;
         if (!in->full && (columns >= VALUE_COLUMNS || i == SHOWN_ELEMENTS)) {
-            printf(", ...");
+            fprintf(in->out, ", ...");
             break;
         }
         QN_COMMAND_TRY(qn_model_meta_item(in->model, index, i, &item));
         if (i)
-            columns += (size_t)printf(", ");
-        columns += print_item(&item, true, in->full ? 0 : VALUE_COLUMNS / 3);
+            columns += (size_t)fprintf(in->out, ", ");
+        columns += print_item(in, &item, true, in->full ? 0 : VALUE_COLUMNS / 3);
     }
-    putchar(']');
+    fputc(']', in->out);
     return NULL;
 }
 
@@ -203,22 +205,22 @@ static qn_status print_meta(const struct inspection *in, uint32_t index, size_t 
 {
     struct qn_model_meta meta = {.struct_size = sizeof meta};
     QN_COMMAND_TRY(qn_model_meta(in->model, index, &meta));
-    printf("  ");
-    pad(qn_terminal_text(stdout, meta.key, strlen(meta.key), 0), key_columns);
+    fprintf(in->out, "  ");
+    pad(in, qn_terminal_text(in->out, meta.key, strlen(meta.key), 0), key_columns);
     int type_columns;
     if (meta.kind == QN_META_ARRAY)
-        type_columns = printf("%s[%" PRIu64 "]", meta.type_name, meta.count);
+        type_columns = fprintf(in->out, "%s[%" PRIu64 "]", meta.type_name, meta.count);
     else
-        type_columns = printf("%s", meta.type_name);
-    pad((size_t)type_columns, TYPE_COLUMNS);
+        type_columns = fprintf(in->out, "%s", meta.type_name);
+    pad(in, (size_t)type_columns, TYPE_COLUMNS);
     if (meta.kind == QN_META_ARRAY) {
         QN_COMMAND_TRY(print_array(in, index, meta.count));
     } else {
         struct qn_meta_item item;
         QN_COMMAND_TRY(qn_model_meta_item(in->model, index, 0, &item));
-        print_item(&item, false, in->full ? 0 : VALUE_COLUMNS);
+        print_item(in, &item, false, in->full ? 0 : VALUE_COLUMNS);
     }
-    putchar('\n');
+    fputc('\n', in->out);
     return NULL;
 }
 
@@ -232,7 +234,7 @@ static qn_status print_metadata(const struct inspection *in)
         if (columns > key_columns && columns <= KEY_COLUMNS)
             key_columns = columns;
     }
-    printf("metadata (%" PRIu32 ")\n", in->info.meta_count);
+    fprintf(in->out, "metadata (%" PRIu32 ")\n", in->info.meta_count);
     for (uint32_t i = 0; i < in->info.meta_count; i++)
         QN_COMMAND_TRY(print_meta(in, i, key_columns));
     return NULL;
@@ -316,13 +318,13 @@ static qn_status print_tensor(const struct inspection *in, uint32_t index, size_
     char shape[256], bytes[QN_TERMINAL_NUMBER_SIZE];
     struct qn_model_tensor tensor = {.struct_size = sizeof tensor};
     QN_COMMAND_TRY(qn_model_tensor(in->model, index, &tensor));
-    printf("  ");
-    pad(qn_terminal_text(stdout, tensor.name, strlen(tensor.name), 0), name_columns);
-    printf("%-8s%-22s%12s  at %12" PRIu64, qn_dtype_name(tensor.dtype), format_shape(&tensor, shape),
-           qn_terminal_bytes(tensor.bytes, bytes), tensor.offset);
+    fprintf(in->out, "  ");
+    pad(in, qn_terminal_text(in->out, tensor.name, strlen(tensor.name), 0), name_columns);
+    fprintf(in->out, "%-8s%-22s%12s  at %12" PRIu64, qn_dtype_name(tensor.dtype), format_shape(&tensor, shape),
+            qn_terminal_bytes(tensor.bytes, bytes), tensor.offset);
     if (in->info.file_count > 1)
-        printf(" of file %" PRIu32, tensor.file + 1);
-    putchar('\n');
+        fprintf(in->out, " of file %" PRIu32, tensor.file + 1);
+    fputc('\n', in->out);
     return NULL;
 }
 
@@ -336,8 +338,8 @@ static qn_status print_tensors(const struct inspection *in)
         if (columns > name_columns && columns <= KEY_COLUMNS)
             name_columns = columns;
     }
-    printf("tensors (%" PRIu32 ")%s\n", in->info.tensor_count,
-           in->info.tensor_count ? ", outermost dimension first" : "");
+    fprintf(in->out, "tensors (%" PRIu32 ")%s\n", in->info.tensor_count,
+            in->info.tensor_count ? ", outermost dimension first" : "");
     for (uint32_t i = 0; i < in->info.tensor_count; i++)
         QN_COMMAND_TRY(print_tensor(in, i, name_columns));
     return NULL;
@@ -387,7 +389,7 @@ static qn_status inspect_text(const struct inspection *in, const bool chosen[SEC
         if (!chosen[i])
             continue;
         if (!first)
-            putchar('\n');
+            fputc('\n', in->out);
         first = false;
         QN_COMMAND_TRY(sections[i].print(in));
     }
@@ -397,7 +399,7 @@ static qn_status inspect_text(const struct inspection *in, const bool chosen[SEC
 static qn_status inspect_json(const struct inspection *in, const bool chosen[SECTION_COUNT])
 {
     struct qn_json_out json;
-    qn_json_out_begin(&json, stdout);
+    qn_json_out_begin(&json, in->out);
     qn_json_out_object(&json, NULL);
     for (int i = 0; i < SECTION_COUNT; i++)
         if (chosen[i])
@@ -407,9 +409,11 @@ static qn_status inspect_json(const struct inspection *in, const bool chosen[SEC
     return NULL;
 }
 
-static qn_status inspect(const struct qn_model *model, const bool chosen[SECTION_COUNT], bool json, bool full)
+/* Writes the chosen sections of a model to `out`. */
+static qn_status inspect(const struct qn_model *model, FILE *out, const bool chosen[SECTION_COUNT], bool json,
+                         bool full)
 {
-    struct inspection in = {.model = model, .info.struct_size = sizeof in.info, .full = full};
+    struct inspection in = {.model = model, .out = out, .info.struct_size = sizeof in.info, .full = full};
     QN_COMMAND_TRY(qn_model_info(model, &in.info));
     return json ? inspect_json(&in, chosen) : inspect_text(&in, chosen);
 }
@@ -442,7 +446,7 @@ int qn_cmd_inspect(int argc, char **argv)
     qn_status status = qn_model_open(path, NULL, &model);
     if (status)
         return qn_command_status(status);
-    status = inspect(model, chosen, json, full);
+    status = inspect(model, stdout, chosen, json, full);
     qn_model_close(model);
     return qn_command_status(status);
 }

@@ -47,8 +47,8 @@ struct qn_gguf_value {
         struct qn_str str;
         const uint8_t *items;         /* array of numbers: little-endian, unaligned, in the map */
         const struct qn_str *strings; /* array of strings: views into the map */
-    } as; /* an array of arrays is kept raw in items and only shown as a count */
-    uint64_t item_bytes; /* size of items */
+    } as;                             /* an array of arrays is kept raw in items and only shown as a count */
+    uint64_t item_bytes;              /* size of items */
 };
 
 /* Keys and tensor names are terminated copies. */
@@ -82,7 +82,7 @@ struct qn_gguf {
     uint32_t tensor_count;
     struct qn_gguf_file *files; /* more than one for a split model */
     uint32_t file_count;
-    bool borrowed; /* opened over the caller's memory: nothing to unmap */
+    bool borrowed;                     /* opened over the caller's memory: nothing to unmap */
     uint32_t *kv_slots, *tensor_slots; /* hash indexes by name; NULL when empty */
     uint32_t kv_mask, tensor_mask;
 };
@@ -122,11 +122,11 @@ double qn_gguf_item_f64(const struct qn_gguf_value *value, uint64_t i);
 /* Writing: metadata and tensor descriptions first, then begin_data, then each tensor's bytes in the order declared.
  * The file is version 3; its alignment is the key general.alignment where that is set, 32 otherwise. */
 struct qn_gguf_writer;
-qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *allocator, struct qn_gguf_writer **out)
-    QN_MUST_USE;
+qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *allocator,
+                                struct qn_gguf_writer **out) QN_MUST_USE;
 /* Copies the value; replaces a key that exists. */
-qn_status qn_gguf_writer_set(struct qn_gguf_writer *writer, struct qn_str key, const struct qn_gguf_value *value)
-    QN_MUST_USE;
+qn_status qn_gguf_writer_set(struct qn_gguf_writer *writer, struct qn_str key,
+                             const struct qn_gguf_value *value) QN_MUST_USE;
 qn_status qn_gguf_writer_add_tensor(struct qn_gguf_writer *writer, struct qn_str name, qn_dtype dtype, uint32_t rank,
                                     const uint64_t *dims) QN_MUST_USE;
 qn_status qn_gguf_writer_begin_data(struct qn_gguf_writer *writer) QN_MUST_USE;

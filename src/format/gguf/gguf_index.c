@@ -45,8 +45,7 @@ qn_status qn_gguf_index_build(struct qn_gguf_index *index, const void *items, ui
     return NULL;
 }
 
-uint32_t qn_gguf_index_find(const uint32_t *slots, uint32_t mask, const void *items, size_t stride,
-                            struct qn_str name)
+uint32_t qn_gguf_index_find(const uint32_t *slots, uint32_t mask, const void *items, size_t stride, struct qn_str name)
 {
     if (!slots)
         return UINT32_MAX;

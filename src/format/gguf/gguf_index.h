@@ -15,7 +15,6 @@ qn_status qn_gguf_index_build(struct qn_gguf_index *index, const void *items, ui
                               const char *noun, struct qn_arena *arena) QN_MUST_USE;
 
 /* Number of the element with this name, UINT32_MAX when there is none. */
-uint32_t qn_gguf_index_find(const uint32_t *slots, uint32_t mask, const void *items, size_t stride,
-                            struct qn_str name);
+uint32_t qn_gguf_index_find(const uint32_t *slots, uint32_t mask, const void *items, size_t stride, struct qn_str name);
 
 #endif

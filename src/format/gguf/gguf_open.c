@@ -52,8 +52,7 @@ static qn_status read_split(const struct qn_gguf_part *part, struct split *split
     if (split->count < 2)
         split->count = 1;
     if (split->count > 99999)
-        return QN_ERROR(QN_INVALID_FILE, "key 'split.count': %" PRIu64 " parts, expected at most 99999",
-                        split->count);
+        return QN_ERROR(QN_INVALID_FILE, "key 'split.count': %" PRIu64 " parts, expected at most 99999", split->count);
     if (split->count > 1 && !has_number)
         return QN_ERROR(QN_INVALID_FILE, "key 'split.no' is missing, yet 'split.count' is %" PRIu64, split->count);
     if (split->number >= split->count)
@@ -73,8 +72,10 @@ static qn_status split_prefix(struct qn_str path, const struct split *split, str
     char suffix[SUFFIX_SIZE];
     format_suffix(suffix, split->number, split->count);
     if (!qn_str_ends(path, qn_str_from(suffix)))
-        return QN_ERROR(QN_INVALID_FILE, "part %" PRIu64 " of a model split into %" PRIu64 " files: expected a file "
-                        "name that ends in '%s', to find the others", split->number + 1, split->count, suffix);
+        return QN_ERROR(QN_INVALID_FILE,
+                        "part %" PRIu64 " of a model split into %" PRIu64 " files: expected a file "
+                        "name that ends in '%s', to find the others",
+                        split->number + 1, split->count, suffix);
     *prefix = (struct qn_str){path.data, path.size - strlen(suffix)};
     return NULL;
 }
@@ -177,8 +178,7 @@ static qn_status join_parts(struct qn_gguf *gguf, const struct qn_gguf_part *par
     gguf->tensor_count = 0;
     for (uint32_t i = 0; i < gguf->file_count; i++) {
         if (parts[i].tensor_count)
-            memcpy(gguf->tensors + gguf->tensor_count, parts[i].tensors,
-                   parts[i].tensor_count * sizeof *gguf->tensors);
+            memcpy(gguf->tensors + gguf->tensor_count, parts[i].tensors, parts[i].tensor_count * sizeof *gguf->tensors);
         gguf->tensor_count += parts[i].tensor_count;
     }
     return NULL;
@@ -190,8 +190,8 @@ static qn_status build_indexes(struct qn_gguf *gguf)
     QN_TRY(qn_gguf_index_build(&index, gguf->kvs, gguf->kv_count, sizeof *gguf->kvs, "key", &gguf->arena));
     gguf->kv_slots = index.slots;
     gguf->kv_mask = index.mask;
-    QN_TRY(qn_gguf_index_build(&index, gguf->tensors, gguf->tensor_count, sizeof *gguf->tensors, "tensor",
-                               &gguf->arena));
+    QN_TRY(
+        qn_gguf_index_build(&index, gguf->tensors, gguf->tensor_count, sizeof *gguf->tensors, "tensor", &gguf->arena));
     gguf->tensor_slots = index.slots;
     gguf->tensor_mask = index.mask;
     return NULL;
@@ -211,9 +211,9 @@ static qn_status prepare_split(struct qn_gguf *gguf, const struct qn_gguf_part *
     if (split->number) {
         char suffix[SUFFIX_SIZE];
         format_suffix(suffix, 0, split->count);
-        return QN_ERROR(QN_INVALID_ARGUMENT, "part %" PRIu64 " of a model split into %" PRIu64
-                        " files; open the first, '%.*s%s'", split->number + 1, split->count, QN_STR_ARG(*prefix),
-                        suffix);
+        return QN_ERROR(QN_INVALID_ARGUMENT,
+                        "part %" PRIu64 " of a model split into %" PRIu64 " files; open the first, '%.*s%s'",
+                        split->number + 1, split->count, QN_STR_ARG(*prefix), suffix);
     }
     return check_siblings(&gguf->arena, *prefix, split);
 }
@@ -222,8 +222,9 @@ static qn_status join_and_index(struct qn_gguf *gguf, const struct qn_gguf_part 
 {
     QN_TRY(join_parts(gguf, parts));
     if (split->count > 1 && split->has_tensors && split->tensors != gguf->tensor_count)
-        return QN_ERROR(QN_INVALID_FILE, "key 'split.tensors.count' is %" PRIu64 ", but the parts have %" PRIu32
-                        " tensors", split->tensors, gguf->tensor_count);
+        return QN_ERROR(QN_INVALID_FILE,
+                        "key 'split.tensors.count' is %" PRIu64 ", but the parts have %" PRIu32 " tensors",
+                        split->tensors, gguf->tensor_count);
     return build_indexes(gguf);
 }
 

@@ -51,8 +51,9 @@ static qn_status read_string(struct reader *r, const char *what, struct qn_str *
     uint64_t length;
     QN_TRY(read_u64(r, what, &length));
     if (length > r->size - r->at)
-        return QN_ERROR(QN_INVALID_FILE, "%s has a length of %" PRIu64 " bytes, but the file ends %" PRIu64
-                        " bytes further", what, length, r->size - r->at);
+        return QN_ERROR(QN_INVALID_FILE,
+                        "%s has a length of %" PRIu64 " bytes, but the file ends %" PRIu64 " bytes further", what,
+                        length, r->size - r->at);
     *out = (struct qn_str){(const char *)r->data + r->at, (size_t)length};
     r->at += length;
     return NULL;
@@ -70,8 +71,10 @@ static qn_status read_name(struct reader *r, const char *noun, uint32_t index, s
         return QN_ERROR(QN_INVALID_FILE, "%s %" PRIu32 " (at byte %" PRIu64 "): the name is %s", noun, index, start,
                         name.size ? "not printable UTF-8 text" : "empty");
     if (name.size > QN_GGUF_MAX_KEY)
-        return QN_ERROR(QN_INVALID_FILE, "%s %" PRIu32 " (at byte %" PRIu64 "): the name has %zu bytes, expected at "
-                        "most %d", noun, index, start, name.size, QN_GGUF_MAX_KEY);
+        return QN_ERROR(QN_INVALID_FILE,
+                        "%s %" PRIu32 " (at byte %" PRIu64 "): the name has %zu bytes, expected at "
+                        "most %d",
+                        noun, index, start, name.size, QN_GGUF_MAX_KEY);
     *out = qn_arena_str(r->arena, name);
     return out->data ? NULL : QN_OOM();
 }
@@ -113,8 +116,9 @@ static qn_status read_count(struct reader *r, const char *what, uint64_t smalles
     uint64_t count;
     QN_TRY(read_u64(r, "the header", &count));
     if (count > (r->size - r->at) / smallest || count >= UINT32_MAX / 2)
-        return QN_ERROR(QN_INVALID_FILE, "the header announces %" PRIu64 " %s, more than the remaining %" PRIu64
-                        " bytes can hold", count, what, r->size - r->at);
+        return QN_ERROR(QN_INVALID_FILE,
+                        "the header announces %" PRIu64 " %s, more than the remaining %" PRIu64 " bytes can hold",
+                        count, what, r->size - r->at);
     *out = (uint32_t)count;
     return NULL;
 }
@@ -124,8 +128,7 @@ static qn_status read_count(struct reader *r, const char *what, uint64_t smalles
 static qn_status read_string_array(struct reader *r, struct qn_gguf_value *value)
 {
     if (value->count > (r->size - r->at) / SMALLEST_STRING)
-        return QN_ERROR(QN_INVALID_FILE, "an array of %" PRIu64 " strings goes past the end of the file",
-                        value->count);
+        return QN_ERROR(QN_INVALID_FILE, "an array of %" PRIu64 " strings goes past the end of the file", value->count);
     struct qn_str *strings = QN_ARENA_ARRAY(r->arena, struct qn_str, (size_t)value->count);
     if (!strings)
         return QN_OOM();
@@ -148,8 +151,8 @@ static qn_status read_array(struct reader *r, struct qn_gguf_value *value)
     value->elem_type = (enum qn_gguf_type)elem_type;
     if (value->elem_type == QN_GGUF_STRING)
         return read_string_array(r, value);
-    QN_TRY(qn_gguf_measure_array(r->data + r->at, r->size - r->at, value->elem_type, value->count, 0,
-                                 &value->item_bytes));
+    QN_TRY(
+        qn_gguf_measure_array(r->data + r->at, r->size - r->at, value->elem_type, value->count, 0, &value->item_bytes));
     value->as.items = r->data + r->at;
     r->at += value->item_bytes;
     return NULL;
@@ -233,8 +236,10 @@ static qn_status read_shape(struct reader *r, struct qn_gguf_tensor *tensor)
     for (uint32_t i = tensor->rank; i-- > 0;) { /* innermost first in the file */
         QN_TRY(read_u64(r, "the shape", &tensor->dims[i]));
         if (tensor->dims[i] < 1 || tensor->dims[i] > INT64_MAX)
-            return QN_ERROR(QN_INVALID_FILE, "dimension %" PRIu32 " is %" PRIu64 ", expected at least 1 and less than "
-                            "2^63", i, tensor->dims[i]);
+            return QN_ERROR(QN_INVALID_FILE,
+                            "dimension %" PRIu32 " is %" PRIu64 ", expected at least 1 and less than "
+                            "2^63",
+                            i, tensor->dims[i]);
     }
     return NULL;
 }
@@ -258,8 +263,9 @@ static qn_status compute_bytes(struct qn_gguf_tensor *tensor)
     if (!qn_dtype_row_bytes(tensor->dtype, row, &tensor->bytes)) {
         uint32_t block = qn_dtype_info(tensor->dtype)->block_elems;
         if (row % block)
-            return QN_ERROR(QN_INVALID_FILE, "rows of %" PRIu64 " elements, expected a multiple of %" PRIu32
-                            ", the block size of %s", row, block, qn_dtype_name(tensor->dtype));
+            return QN_ERROR(QN_INVALID_FILE,
+                            "rows of %" PRIu64 " elements, expected a multiple of %" PRIu32 ", the block size of %s",
+                            row, block, qn_dtype_name(tensor->dtype));
         return QN_ERROR(QN_INVALID_FILE, "rows of %" PRIu64 " elements: the size overflows", row);
     }
     for (uint32_t i = 0; i + 1 < tensor->rank; i++)
@@ -307,11 +313,12 @@ static qn_status place_tensors(struct reader *r)
         section = UINT64_MAX;
     for (uint32_t i = 0; i < part->tensor_count; i++) {
         struct qn_gguf_tensor *tensor = &part->tensors[i];
-        if (!qn_add_u64(section, tensor->offset, &tensor->offset) ||
-            !qn_add_u64(tensor->offset, tensor->bytes, &end) || end > r->size)
-            return QN_ERROR(QN_INVALID_FILE, "tensor '%.*s': its %" PRIu64 " bytes at %" PRIu64
-                            " leave the file, which has %" PRIu64 " bytes", QN_STR_ARG(tensor->name), tensor->bytes,
-                            tensor->offset, r->size);
+        if (!qn_add_u64(section, tensor->offset, &tensor->offset) || !qn_add_u64(tensor->offset, tensor->bytes, &end) ||
+            end > r->size)
+            return QN_ERROR(QN_INVALID_FILE,
+                            "tensor '%.*s': its %" PRIu64 " bytes at %" PRIu64 " leave the file, which has %" PRIu64
+                            " bytes",
+                            QN_STR_ARG(tensor->name), tensor->bytes, tensor->offset, r->size);
     }
     return NULL;
 }

@@ -8,10 +8,10 @@ static const struct {
     const char *name;
     uint32_t bytes;
 } types[] = {
-    [QN_GGUF_U8] = {"u8", 1},         [QN_GGUF_I8] = {"i8", 1},       [QN_GGUF_U16] = {"u16", 2},
-    [QN_GGUF_I16] = {"i16", 2},       [QN_GGUF_U32] = {"u32", 4},     [QN_GGUF_I32] = {"i32", 4},
-    [QN_GGUF_F32] = {"f32", 4},       [QN_GGUF_BOOL] = {"bool", 1},   [QN_GGUF_STRING] = {"string", 0},
-    [QN_GGUF_ARRAY] = {"array", 0},   [QN_GGUF_U64] = {"u64", 8},     [QN_GGUF_I64] = {"i64", 8},
+    [QN_GGUF_U8] = {"u8", 1},       [QN_GGUF_I8] = {"i8", 1},     [QN_GGUF_U16] = {"u16", 2},
+    [QN_GGUF_I16] = {"i16", 2},     [QN_GGUF_U32] = {"u32", 4},   [QN_GGUF_I32] = {"i32", 4},
+    [QN_GGUF_F32] = {"f32", 4},     [QN_GGUF_BOOL] = {"bool", 1}, [QN_GGUF_STRING] = {"string", 0},
+    [QN_GGUF_ARRAY] = {"array", 0}, [QN_GGUF_U64] = {"u64", 8},   [QN_GGUF_I64] = {"i64", 8},
     [QN_GGUF_F64] = {"f64", 8},
 };
 
@@ -36,13 +36,13 @@ const struct qn_gguf_foreign_type *qn_gguf_foreign_type(uint32_t number)
         uint32_t number;
         struct qn_gguf_foreign_type type;
     } rows[] = {
-        {4, {"q4_2", removed}},         {5, {"q4_3", removed}},         {9, {"q8_1", interim}},
-        {15, {"q8_k", interim}},        {16, {"iq2_xxs", unread}},      {17, {"iq2_xs", unread}},
-        {18, {"iq3_xxs", unread}},      {19, {"iq1_s", unread}},        {21, {"iq3_s", unread}},
-        {22, {"iq2_s", unread}},        {29, {"iq1_m", unread}},        {31, {"q4_0_4_4", removed}},
-        {32, {"q4_0_4_8", removed}},    {33, {"q4_0_8_8", removed}},    {34, {"tq1_0", unread}},
-        {35, {"tq2_0", unread}},        {36, {"iq4_nl_4_4", removed}},  {37, {"iq4_nl_4_8", removed}},
-        {38, {"iq4_nl_8_8", removed}},  {40, {"nvfp4", unread}},        {41, {"q1_0", unread}},
+        {4, {"q4_2", removed}},        {5, {"q4_3", removed}},        {9, {"q8_1", interim}},
+        {15, {"q8_k", interim}},       {16, {"iq2_xxs", unread}},     {17, {"iq2_xs", unread}},
+        {18, {"iq3_xxs", unread}},     {19, {"iq1_s", unread}},       {21, {"iq3_s", unread}},
+        {22, {"iq2_s", unread}},       {29, {"iq1_m", unread}},       {31, {"q4_0_4_4", removed}},
+        {32, {"q4_0_4_8", removed}},   {33, {"q4_0_8_8", removed}},   {34, {"tq1_0", unread}},
+        {35, {"tq2_0", unread}},       {36, {"iq4_nl_4_4", removed}}, {37, {"iq4_nl_4_8", removed}},
+        {38, {"iq4_nl_8_8", removed}}, {40, {"nvfp4", unread}},       {41, {"q1_0", unread}},
         {42, {"q2_0", unread}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -92,8 +92,10 @@ static qn_status measure_strings(const uint8_t *data, uint64_t size, uint64_t co
         uint64_t length = qn_gguf_load_u64(data + at);
         at += 8;
         if (length > size - at)
-            return QN_ERROR(QN_INVALID_FILE, "string %" PRIu64 " of an array has a length of %" PRIu64
-                            " bytes, past the end of the file", i, length);
+            return QN_ERROR(QN_INVALID_FILE,
+                            "string %" PRIu64 " of an array has a length of %" PRIu64
+                            " bytes, past the end of the file",
+                            i, length);
         at += length;
     }
     *bytes = at;

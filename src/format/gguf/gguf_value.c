@@ -108,8 +108,8 @@ static qn_status fail_type(const struct qn_gguf *gguf, const char *key, const ch
     if (value->type == QN_GGUF_ARRAY)
         return QN_ERROR(QN_INVALID_FILE, "%s: key '%s': expected %s, found an array of %" PRIu64 " %s",
                         gguf->files[0].path.data, key, expected, value->count, qn_gguf_type_name(value->elem_type));
-    return QN_ERROR(QN_INVALID_FILE, "%s: key '%s': expected %s, found a value of type %s",
-                    gguf->files[0].path.data, key, expected, qn_gguf_type_name(value->type));
+    return QN_ERROR(QN_INVALID_FILE, "%s: key '%s': expected %s, found a value of type %s", gguf->files[0].path.data,
+                    key, expected, qn_gguf_type_name(value->type));
 }
 
 qn_status qn_gguf_get_u64(const struct qn_gguf *gguf, const char *key, uint64_t *out, bool *found)

@@ -71,8 +71,7 @@ static qn_status put_array(struct qn_strbuf *buf, const struct qn_gguf_value *va
         return NULL;
     }
     uint64_t bytes = value->item_bytes, measured;
-    if (value->elem_type != QN_GGUF_ARRAY &&
-        !qn_mul_u64(value->count, qn_gguf_type_bytes(value->elem_type), &bytes))
+    if (value->elem_type != QN_GGUF_ARRAY && !qn_mul_u64(value->count, qn_gguf_type_bytes(value->elem_type), &bytes))
         return QN_ERROR(QN_INVALID_ARGUMENT, "an array of %" PRIu64 " elements", value->count);
     qn_status status = qn_gguf_measure_array(value->as.items, bytes, value->elem_type, value->count, 0, &measured);
     if (!status && measured != bytes)
@@ -216,8 +215,7 @@ qn_status qn_gguf_writer_add_tensor(struct qn_gguf_writer *writer, struct qn_str
                                     const uint64_t *dims)
 {
     if (writer->in_data)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: a tensor is declared after the data has begun",
-                        writer->path.data);
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: a tensor is declared after the data has begun", writer->path.data);
     if (!qn_gguf_name_is_printable(name) || name.size > QN_GGUF_MAX_KEY)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s: a tensor name of %zu bytes is empty, too long or not printable",
                         writer->path.data, name.size);
@@ -287,8 +285,8 @@ qn_status qn_gguf_writer_write(struct qn_gguf_writer *writer, const void *data, 
     const uint8_t *bytes = data;
     while (size) {
         if (writer->current == writer->tensors.count)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "%s: %zu bytes past the end of the last tensor",
-                            writer->path.data, size);
+            return QN_ERROR(QN_INVALID_ARGUMENT, "%s: %zu bytes past the end of the last tensor", writer->path.data,
+                            size);
         const struct written_tensor *tensor = &writer->tensors.items[writer->current];
         uint64_t left = tensor->bytes - writer->done;
         size_t part = size < left ? size : (size_t)left;
@@ -344,9 +342,8 @@ qn_status qn_gguf_writer_commit(struct qn_gguf_writer *writer)
     if (!writer->in_data)
         status = QN_ERROR(QN_INVALID_ARGUMENT, "%s: committed before the data was begun", writer->path.data);
     else if (writer->current < writer->tensors.count)
-        status = QN_ERROR(QN_INVALID_ARGUMENT, "%s: tensor '%.*s': %" PRIu64 " of its %" PRIu64
-                          " bytes were written", writer->path.data,
-                          QN_STR_ARG(writer->tensors.items[writer->current].name), writer->done,
+        status = QN_ERROR(QN_INVALID_ARGUMENT, "%s: tensor '%.*s': %" PRIu64 " of its %" PRIu64 " bytes were written",
+                          writer->path.data, QN_STR_ARG(writer->tensors.items[writer->current].name), writer->done,
                           writer->tensors.items[writer->current].bytes);
     if (status)
         qn_file_writer_discard(writer->file);
