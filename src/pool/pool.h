@@ -19,9 +19,9 @@ qn_status qn_pool_create(uint32_t threads, const struct qn_allocator *allocator,
 void qn_pool_destroy(struct qn_pool *pool); /* NULL is allowed; no call may be under way */
 uint32_t qn_pool_threads(const struct qn_pool *pool);
 
-/* Runs fn over [0, tiles) in ranges of at least `grain` tiles (the last may be shorter) and returns when all are done. `thread` is below
- * qn_pool_threads and distinct among the ranges that run at the same time (for scratch memory). One caller at a time:
- * a pool belongs to one engine thread. */
+/* Runs fn over [0, tiles) in ranges of at least `grain` tiles (the last may be shorter); returns when all are done.
+ * `thread` is below qn_pool_threads and distinct among the ranges that run at the same time (for scratch memory). One
+ * caller at a time: a pool belongs to one engine thread. */
 typedef void (*qn_pool_fn)(void *context, int64_t begin, int64_t end, uint32_t thread);
 void qn_pool_for(struct qn_pool *pool, int64_t tiles, int64_t grain, qn_pool_fn fn, void *context);
 
