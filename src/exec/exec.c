@@ -295,10 +295,31 @@ static void run_tiles(void *context, int64_t begin, int64_t end, uint32_t thread
     call->kernel->run(call->params, begin, end, call->scratch ? call->scratch + thread * call->scratch_bytes : NULL);
 }
 
-static void run_kernel(struct qn_exec *e, const struct qn_kernel *kernel, const struct qn_params *params)
+/* Work that one thread finishes before another would have woken: elements written by a kernel that does little for
+ * each. A single token's norms and activations stay below. */
+enum { SMALL_OUTPUT = 8192 };
+
+static bool is_small(const struct qn_kernel *kernel, const struct qn_view *out)
 {
+    if (kernel->family == QN_FAMILY_MATMUL || kernel->family == QN_FAMILY_BATCH_MATMUL ||
+        kernel->family == QN_FAMILY_ATTENTION)
+        return false;
+    int64_t elements = 1;
+    for (uint32_t i = 0; i < out->rank && elements <= SMALL_OUTPUT; i++)
+        elements *= out->dims[i];
+    return elements <= SMALL_OUTPUT;
+}
+
+static void run_kernel(struct qn_exec *e, const struct qn_bind *bind, const struct qn_params *params)
+{
+    const struct qn_kernel *kernel = bind->kernel;
+    int64_t tiles = kernel->tiles(params->bytes);
+    if (is_small(kernel, kernel->family == QN_FAMILY_SCATTER_ROWS ? &bind->in[2] : &bind->out[0])) {
+        kernel->run(params->bytes, 0, tiles, e->scratch);
+        return;
+    }
     struct call call = {kernel, params->bytes, e->scratch, e->plan->scratch_bytes};
-    qn_pool_for(e->pool, kernel->tiles(params->bytes), 1, run_tiles, &call);
+    qn_pool_for(e->pool, tiles, 1, run_tiles, &call);
 }
 
 static void run_activation(struct qn_exec *e, const struct qn_bind *bind)
@@ -308,7 +329,7 @@ static void run_activation(struct qn_exec *e, const struct qn_bind *bind)
     int64_t k = x->dims[x->rank - 1];
     *(struct qn_activation_params *)params.bytes = (struct qn_activation_params){
         .x = x->data, .x_stride = k, .out = bind->out[0].data, .rows = bind->out[0].dims[0], .k = k};
-    run_kernel(e, bind->kernel, &params);
+    run_kernel(e, bind, &params);
 }
 
 static qn_status run_step(struct qn_exec *e, const struct qn_plan_step *step)
@@ -334,7 +355,7 @@ static qn_status run_step(struct qn_exec *e, const struct qn_plan_step *step)
     struct qn_params params;
     for (int64_t call = 0; call < calls; call++) {
         row->bind(&bind, call, &params);
-        run_kernel(e, bind.kernel, &params);
+        run_kernel(e, &bind, &params);
     }
     if (e->fault == QN_FAULT_NONE)
         return NULL;
