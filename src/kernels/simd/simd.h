@@ -9,6 +9,15 @@
  *   vf_load_f16, vf_load_bf16  VF_LANES 16-bit floats, widened; _part as above
  *   vf_keep(c, old, n)         the first n lanes of c, the others of old
  *   vf_transpose(v)            VF_LANES vectors as a square matrix
+ *
+ *   vi                         a vector of VF_LANES 32-bit integers, or of 4 VF_LANES bytes
+ *   vi_set, vi_load, vi_store, vi_and, vi_or, vi_xor, vi_add, vi_mul, vi_left, vi_right (logical shifts), vi_float
+ *   vi_set4(p)                 the 4 bytes at p in every lane
+ *   vi_half_float(v)           the low 16 bits of each lane, as a half, widened
+ *   vi_transpose_rows(rows, offset, v)  lane r of v[i]: bytes 4i to 4i + 3 of the 16 at rows[r] + offset
+ *   vi_dot(sum, u, s)          adds to each lane the 4 products of unsigned bytes below 64 and signed bytes
+ *   vi_dot_wide(sum, w, s)     the same with any signed w, given as vi_wide(w): the sum comes out too large by
+ *                              2^VI_WIDE_SHIFT times the sum of s where that is not 0
  */
 #ifndef QN_SIMD_H
 #define QN_SIMD_H

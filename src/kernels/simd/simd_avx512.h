@@ -95,4 +95,101 @@ QN_INLINE void vf_transpose(vf v[16])
     }
 }
 
+/* ---- integers --------------------------------------------------------------------------------------------- */
+
+typedef __m512i vi;
+
+QN_INLINE vi vi_set(int32_t value)
+{
+    return _mm512_set1_epi32(value);
+}
+QN_INLINE vi vi_load(const int32_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+QN_INLINE void vi_store(int32_t *p, vi v)
+{
+    _mm512_storeu_si512(p, v);
+}
+QN_INLINE vi vi_and(vi a, vi b)
+{
+    return _mm512_and_si512(a, b);
+}
+QN_INLINE vi vi_or(vi a, vi b)
+{
+    return _mm512_or_si512(a, b);
+}
+QN_INLINE vi vi_xor(vi a, vi b)
+{
+    return _mm512_xor_si512(a, b);
+}
+QN_INLINE vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+QN_INLINE vi vi_mul(vi a, vi b)
+{
+    return _mm512_mullo_epi32(a, b);
+}
+QN_INLINE vi vi_left(vi a, unsigned bits)
+{
+    return _mm512_slli_epi32(a, bits);
+}
+QN_INLINE vi vi_right(vi a, unsigned bits)
+{
+    return _mm512_srli_epi32(a, bits);
+}
+QN_INLINE vf vi_float(vi a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
+QN_INLINE vi vi_set4(const int8_t *p)
+{
+    int32_t value;
+    __builtin_memcpy(&value, p, 4);
+    return _mm512_set1_epi32(value);
+}
+QN_INLINE vf vi_half_float(vi a)
+{
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a));
+}
+QN_INLINE __m128i vi_row16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+QN_INLINE void vi_transpose_rows(const uint8_t *const rows[16], int64_t offset, vi v[4])
+{
+    vi a[4];
+    QN_UNROLL
+    for (int i = 0; i < 4; i++) { /* lane l of a[i] is row 4 l + i */
+        a[i] = _mm512_castsi128_si512(vi_row16(rows[i] + offset));
+        a[i] = _mm512_inserti32x4(a[i], vi_row16(rows[4 + i] + offset), 1);
+        a[i] = _mm512_inserti32x4(a[i], vi_row16(rows[8 + i] + offset), 2);
+        a[i] = _mm512_inserti32x4(a[i], vi_row16(rows[12 + i] + offset), 3);
+    }
+    vi p = _mm512_unpacklo_epi32(a[0], a[1]), q = _mm512_unpackhi_epi32(a[0], a[1]);
+    vi r = _mm512_unpacklo_epi32(a[2], a[3]), s = _mm512_unpackhi_epi32(a[2], a[3]);
+    v[0] = _mm512_unpacklo_epi64(p, r);
+    v[1] = _mm512_unpackhi_epi64(p, r);
+    v[2] = _mm512_unpacklo_epi64(q, s);
+    v[3] = _mm512_unpackhi_epi64(q, s);
+}
+
+#if defined(__AVX512VNNI__)
+enum { VI_WIDE_SHIFT = 7 };
+
+QN_INLINE vi vi_dot(vi sum, vi u, vi s)
+{
+    return _mm512_dpbusd_epi32(sum, u, s);
+}
+QN_INLINE vi vi_wide(vi w)
+{
+    return _mm512_xor_si512(w, _mm512_set1_epi8(-128));
+}
+QN_INLINE vi vi_dot_wide(vi sum, vi w, vi s)
+{
+    return _mm512_dpbusd_epi32(sum, w, s);
+}
+#endif
+
 #endif

@@ -1,0 +1,116 @@
+/* exp, tanh, sigmoid, erf and what activations are made of, on the vectors of vec.h. Within 2 ulp of the true value
+ * (gelu near its zero and in its tail: within 2 ulp of the larger term); NaN stays NaN.
+ *
+ * The polynomials are minimax fits made for this file with a Remez exchange in 50 digits, rounded to float.
+ */
+#ifndef QN_SIMD_VEC_MATH_H
+#define QN_SIMD_VEC_MATH_H
+
+#include "kernels/simd/vec.h"
+
+/* 2^n e^r with |r| <= ln(2)/2; e^r = 1 + r + r^2 P(r), P fitted to 7.5e-9. */
+QN_INLINE vf vf_exp(vf x)
+{
+    x = vf_min(vf_set(89.0f), vf_max(vf_set(-104.0f), x));
+    vf n = vf_nearest(vf_mul(x, vf_set(1.44269504f)));
+    vf r = vf_fnma(n, vf_set(0x1.62e400p-1f), x);
+    r = vf_fnma(n, vf_set(0x1.7f7d1cp-20f), r);
+    vf p = vf_fma(vf_set(0x1.6a5500p-10f), r, vf_set(0x1.120944p-7f));
+    p = vf_fma(p, r, vf_set(0x1.5557b8p-5f));
+    p = vf_fma(p, r, vf_set(0x1.5554e0p-3f));
+    p = vf_fma(p, r, vf_set(0x1.fffffep-2f));
+    p = vf_fma(vf_mul(r, r), p, r);
+    return vf_scale(vf_add(p, vf_set(1.0f)), n);
+}
+
+QN_INLINE vf vf_copysign(vf size, vf sign)
+{
+    return vf_xor(size, vf_sign(sign)); /* size >= 0 */
+}
+
+/* x + x^3 P(x^2) up to 0.625, 1 - 2 / (e^2x + 1) beyond. */
+QN_INLINE vf vf_tanh(vf x)
+{
+    vf a = vf_abs(x), z = vf_mul(x, x), one = vf_set(1.0f);
+    vf p = vf_fma(vf_set(0x1.2a4ef4p-9f), z, vf_set(-0x1.10f1d6p-7f));
+    p = vf_fma(p, z, vf_set(0x1.649802p-6f));
+    p = vf_fma(p, z, vf_set(-0x1.ba07c6p-5f));
+    p = vf_fma(p, z, vf_set(0x1.1110e6p-3f));
+    p = vf_fma(p, z, vf_set(-0x1.555556p-2f));
+    vf near = vf_fma(vf_mul(x, z), p, x);
+    vf e = vf_exp(vf_add(a, a));
+    vf far = vf_sub(one, vf_div(vf_set(2.0f), vf_add(e, one)));
+    return vf_select(vf_less(a, vf_set(0.625f)), near, vf_copysign(far, x));
+}
+
+/* With e = exp(-|x|): 1 / (1 + e), or e / (1 + e) for negative x, which keeps the tail. */
+QN_INLINE vf vf_sigmoid(vf x)
+{
+    vf one = vf_set(1.0f), e = vf_exp(vf_sub(vf_zero(), vf_abs(x)));
+    vf top = vf_select(vf_less(x, vf_zero()), e, one);
+    return vf_div(top, vf_add(one, e));
+}
+
+/* erf(a) for 0 <= a < 1 as a + a P(a^2). */
+QN_INLINE vf vf_erf_near(vf a)
+{
+    vf z = vf_mul(a, a);
+    vf p = vf_fma(vf_set(0x1.4ae4d0p-14f), z, vf_set(-0x1.a485ecp-11f));
+    p = vf_fma(p, z, vf_set(0x1.5419f6p-8f));
+    p = vf_fma(p, z, vf_set(-0x1.b7fbb4p-6f));
+    p = vf_fma(p, z, vf_set(0x1.ce2d20p-4f));
+    p = vf_fma(p, z, vf_set(-0x1.81273ep-2f));
+    p = vf_fma(p, z, vf_set(0x1.06eba8p-3f));
+    return vf_fma(a, p, a);
+}
+
+/* erfc(a) for a >= 1 as exp(-Q(a)), to a few 1e-9; 0 beyond 4, where it is below 1.6e-8. */
+QN_INLINE vf vf_erfc_far(vf a)
+{
+    vf q = vf_fma(vf_set(0x1.6c0692p-16f), a, vf_set(-0x1.ceeaf0p-12f));
+    q = vf_fma(q, a, vf_set(0x1.1398fap-8f));
+    q = vf_fma(q, a, vf_set(-0x1.9d0bd6p-6f));
+    q = vf_fma(q, a, vf_set(0x1.bc18d0p-4f));
+    q = vf_fma(q, a, vf_set(0x1.4434f0p-1f));
+    q = vf_fma(q, a, vf_set(0x1.212c2cp+0f));
+    q = vf_fma(q, a, vf_set(-0x1.8b3f24p-13f));
+    vf e = vf_exp(vf_sub(vf_zero(), q));
+    return vf_select(vf_less(vf_set(4.0f), a), vf_zero(), e);
+}
+
+QN_INLINE vf vf_erf(vf x)
+{
+    vf a = vf_abs(x), one = vf_set(1.0f);
+    vf far = vf_copysign(vf_sub(one, vf_erfc_far(a)), x);
+    vf near = vf_copysign(vf_erf_near(a), x);
+    return vf_select(vf_nan(x), x, vf_select(vf_less(a, one), near, far));
+}
+
+QN_INLINE vf vf_relu(vf x)
+{
+    return vf_select(vf_less(x, vf_zero()), vf_zero(), x);
+}
+
+QN_INLINE vf vf_silu(vf x)
+{
+    return vf_mul(x, vf_sigmoid(x));
+}
+
+/* 0.5 x (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3) */
+QN_INLINE vf vf_gelu_tanh(vf x)
+{
+    vf cube = vf_mul(vf_mul(x, x), x);
+    vf u = vf_mul(vf_set(1.59576912f), vf_fma(vf_set(0.044715f), cube, x));
+    return vf_mul(x, vf_sigmoid(u));
+}
+
+/* x (1 - erfc/2) for x >= 0 and x erfc/2 for x < 0, with erfc of |x| / sqrt(2) */
+QN_INLINE vf vf_gelu_erf(vf x)
+{
+    vf one = vf_set(1.0f), half = vf_set(0.5f), a = vf_mul(vf_abs(x), vf_set(0.707106781f));
+    vf near = vf_sub(one, vf_erf_near(a));
+    vf tail = vf_mul(half, vf_select(vf_less(a, one), near, vf_erfc_far(a)));
+    return vf_mul(x, vf_select(vf_less(x, vf_zero()), tail, vf_sub(one, tail)));
+}
+
+#endif
