@@ -18,7 +18,7 @@ void qn_terminal_set_quiet(bool value)
 /* ---- messages ---------------------------------------------------------------------------------------------- */
 
 /* Messages carry names from files and command lines, so they are escaped as a whole; newlines are ours. */
-static void print_message(const char *prefix, const char *fmt, va_list args)
+static void print_lines(const char *prefix, const char *fmt, va_list args)
 {
     char text[4096];
     vsnprintf(text, sizeof text, fmt, args);
@@ -35,7 +35,7 @@ void qn_terminal_error(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    print_message("quern: error: ", fmt, args);
+    print_lines("quern: error: ", fmt, args);
     va_end(args);
 }
 
@@ -43,7 +43,7 @@ void qn_terminal_warning(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    print_message("quern: warning: ", fmt, args);
+    print_lines("quern: warning: ", fmt, args);
     va_end(args);
 }
 
@@ -53,7 +53,7 @@ void qn_terminal_note(const char *fmt, ...)
         return;
     va_list args;
     va_start(args, fmt);
-    print_message("", fmt, args);
+    print_lines("", fmt, args);
     va_end(args);
 }
 
