@@ -26,7 +26,10 @@ float qn_f16_to_f32(uint16_t half);
 uint16_t qn_f32_to_f16(float value);
 static inline float qn_bf16_to_f32(uint16_t value)
 {
-    union { uint32_t u; float f; } bits = {(uint32_t)value << 16};
+    union {
+        uint32_t u;
+        float f;
+    } bits = {(uint32_t)value << 16};
     return bits.f;
 }
 uint16_t qn_f32_to_bf16(float value);

@@ -23,14 +23,16 @@ struct qn_search_sums qn_search_round_sums(const float *x, const float *w, int n
     for (int i = 0; i < n; i += 8) {
         for (int half = 0; half < 2; half++) {
             qn_lanes v = qn_lanes_load(x + i + 4 * half);
-            qn_lanes l = level((v - qn_lanes_spread(m)) * qn_lanes_spread(inverse), qn_lanes_spread(lo), qn_lanes_spread(hi));
+            qn_lanes l =
+                level((v - qn_lanes_spread(m)) * qn_lanes_spread(inverse), qn_lanes_spread(lo), qn_lanes_spread(hi));
             qn_lanes wl = qn_lanes_load(w + i + 4 * half) * l;
             q[half] += wl;
             qq[half] += wl * l;
             xq[half] += wl * v;
         }
     }
-    return (struct qn_search_sums){qn_lanes_total(q[0], q[1]), qn_lanes_total(qq[0], qq[1]), qn_lanes_total(xq[0], xq[1])};
+    return (struct qn_search_sums){qn_lanes_total(q[0], q[1]), qn_lanes_total(qq[0], qq[1]),
+                                   qn_lanes_total(xq[0], xq[1])};
 }
 
 struct qn_search_moments qn_search_moments(const float *x, const float *w, int n)
@@ -42,7 +44,8 @@ struct qn_search_moments qn_search_moments(const float *x, const float *w, int n
         x_sum += weight * v;
         xx_sum += weight * v * v;
     }
-    return (struct qn_search_moments){qn_lanes_total(w_sum, none), qn_lanes_total(x_sum, none), qn_lanes_total(xx_sum, none)};
+    return (struct qn_search_moments){qn_lanes_total(w_sum, none), qn_lanes_total(x_sum, none),
+                                      qn_lanes_total(xx_sum, none)};
 }
 
 static void weigh(const float *x, int n, enum qn_weighing weighing, float *w)
@@ -109,6 +112,16 @@ uint16_t qn_search_half(float d, float amax, float *stored)
     return half;
 }
 
+uint16_t qn_search_scale_half(float d, float amax, float *stored)
+{
+    uint16_t half = qn_search_half(d, amax, stored);
+    if (d == 0 || *stored != 0)
+        return half;
+    half = d < 0 ? 0x8001 : 0x0001;
+    *stored = qn_half_load(half) / amax;
+    return half;
+}
+
 void qn_search_round(const float *x, int n, float d, float m, int lo, int hi, int8_t *q)
 {
     float inverse = d != 0 ? 1 / d : 0;
@@ -127,8 +140,8 @@ float qn_search_scale(const float *x, const float *w, int n, int lo, int hi)
         return 0;
     /* The largest element at a level near either end of the range, half a level apart or closer. Beyond the range it
      * is cut off, which pays where it stands alone. */
-    static const float trials[] = {-1.2f, -0.9f, -0.7f, -0.5f, -0.35f, -0.2f, -0.1f, 0, 0.1f, 0.2f, 0.35f, 0.5f, 0.7f,
-                                   0.9f,  1.2f,  1.6f,  2.0f};
+    static const float trials[] = {-1.2f, -0.9f, -0.7f, -0.5f, -0.35f, -0.2f, -0.1f, 0,   0.1f,
+                                   0.2f,  0.35f, 0.5f,  0.7f,  0.9f,   1.2f,  1.6f,  2.0f};
     float best_score = 0, best_d = 0;
     for (int end = 0; end < 2; end++) {
         float level = (float)(end ? hi : lo);

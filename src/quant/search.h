@@ -37,6 +37,9 @@ float qn_search_load(const float *in, const float *importance, int n, int group,
 /* d * amax as a half, limited to the finite ones; what it stands for, divided by amax, goes to *stored. */
 uint16_t qn_search_half(float d, float amax, float *stored);
 
+/* The same for a scale, which is never 0 unless d is: levels or codes make up for a scale that is too large. */
+uint16_t qn_search_scale_half(float d, float amax, float *stored);
+
 /* q[i] = the whole number in lo..hi nearest to (x[i] - m) / d; 0 limited to that range where d is 0. */
 void qn_search_round(const float *x, int n, float d, float m, int lo, int hi, int8_t *q);
 

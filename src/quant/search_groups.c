@@ -54,7 +54,7 @@ void qn_search_groups_scale(const struct qn_search_shape *shape, const float *x,
         sc[j] = 0;
     }
     *d = 0;
-    uint16_t trial = qn_search_half(largest / (float)shape->code_lo, amax, &factor);
+    uint16_t trial = qn_search_scale_half(largest / (float)shape->code_lo, amax, &factor);
     for (int r = 0; r < ROUNDS && factor != 0; r++) {
         int8_t codes[QN_SEARCH_GROUPS];
         float error = 0, cross = 0, square = 0, group_error;
@@ -74,7 +74,7 @@ void qn_search_groups_scale(const struct qn_search_shape *shape, const float *x,
         memcpy(sc, codes, (size_t)shape->groups);
         if (!(square > 0))
             break;
-        trial = qn_search_half(cross / square, amax, &factor);
+        trial = qn_search_scale_half(cross / square, amax, &factor);
     }
     for (int j = 0; j < shape->groups; j++)
         qn_search_round(x + j * size, size, kept_factor * (float)sc[j], 0, shape->lo, shape->hi, q + j * size);
@@ -147,8 +147,8 @@ void qn_search_groups_affine(const struct qn_search_shape *shape, const float *x
         sc[j] = mn[j] = 0;
     }
     float factor, min_factor, kept = 0, min_kept = 0, best = INFINITY;
-    uint16_t trial = qn_search_half(scale_max / (float)shape->code_hi, amax, &factor);
-    uint16_t min_trial = qn_search_half(min_max / (float)shape->code_hi, amax, &min_factor);
+    uint16_t trial = qn_search_scale_half(scale_max / (float)shape->code_hi, amax, &factor);
+    uint16_t min_trial = qn_search_scale_half(min_max / (float)shape->code_hi, amax, &min_factor);
     *d = *dmin = 0;
     for (int r = 0; r < ROUNDS; r++) {
         uint8_t sc_codes[QN_SEARCH_GROUPS], mn_codes[QN_SEARCH_GROUPS];
@@ -176,8 +176,8 @@ void qn_search_groups_affine(const struct qn_search_shape *shape, const float *x
         memcpy(mn, mn_codes, (size_t)shape->groups);
         float d_fit = factor, dmin_fit = min_factor;
         factors_solve(&f, &d_fit, &dmin_fit);
-        trial = qn_search_half(d_fit, amax, &factor);
-        min_trial = qn_search_half(dmin_fit, amax, &min_factor);
+        trial = qn_search_scale_half(d_fit, amax, &factor);
+        min_trial = qn_search_scale_half(dmin_fit, amax, &min_factor);
     }
     for (int j = 0; j < shape->groups; j++)
         qn_search_round(x + j * size, size, kept * (float)sc[j], -min_kept * (float)mn[j], 0, shape->hi, q + j * size);

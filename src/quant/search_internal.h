@@ -58,9 +58,9 @@ static inline float qn_search_limit(float v, float lo, float hi)
 }
 
 /* Rounds (x - m) * inverse to lo..hi and sums; the levels themselves are not kept. */
-struct qn_search_sums qn_search_round_sums(const float * x, const float * w, int n, float inverse,
-                                           float m, float lo, float hi);
-struct qn_search_moments qn_search_moments(const float * x, const float * w, int n);
+struct qn_search_sums qn_search_round_sums(const float *x, const float *w, int n, float inverse, float m, float lo,
+                                           float hi);
+struct qn_search_moments qn_search_moments(const float *x, const float *w, int n);
 
 /* Weighted squared error of d * q + m. */
 static inline float qn_search_error(const struct qn_search_sums *s, const struct qn_search_moments *mo, float d,

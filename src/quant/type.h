@@ -5,8 +5,8 @@
 #include "quant/half.h"
 #include "quant/quant.h"
 
-#define QN_QUANT_TYPE(NAME, dequantise, quantise)    \
-    extern const struct qn_quant qn_quant_##NAME;    \
+#define QN_QUANT_TYPE(NAME, dequantise, quantise) \
+    extern const struct qn_quant qn_quant_##NAME; \
     const struct qn_quant qn_quant_##NAME = {dequantise, quantise}
 
 #endif

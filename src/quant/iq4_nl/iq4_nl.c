@@ -24,7 +24,7 @@ static void quantise(const float *in, void *blocks, int64_t elems, const float *
     uint8_t q[32];
     for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
         float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_RMS, x, w);
-        b->d = qn_search_half(qn_iq4_scale(x, w), amax, &d);
+        b->d = qn_search_scale_half(qn_iq4_scale(x, w), amax, &d);
         qn_iq4_round(x, d, q);
         for (int k = 0; k < 16; k++)
             b->qs[k] = (uint8_t)(q[k] | q[k + 16] << 4);

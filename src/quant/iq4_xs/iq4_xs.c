@@ -57,7 +57,7 @@ static float search(const float *x, const float *w, float amax, uint16_t *d, int
         sc[j] = 0;
     }
     *d = 0;
-    uint16_t trial = qn_search_half(largest / -32, amax, &factor);
+    uint16_t trial = qn_search_scale_half(largest / -32, amax, &factor);
     for (int r = 0; r < ROUNDS && factor != 0; r++) {
         int8_t codes[GROUPS];
         float error = 0, cross = 0, square = 0;
@@ -79,7 +79,7 @@ static float search(const float *x, const float *w, float amax, uint16_t *d, int
         memcpy(sc, codes, GROUPS);
         if (!(square > 0))
             break;
-        trial = qn_search_half(cross / square, amax, &factor);
+        trial = qn_search_scale_half(cross / square, amax, &factor);
     }
     return kept;
 }

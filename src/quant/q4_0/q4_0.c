@@ -22,7 +22,7 @@ static void quantise(const float *in, void *blocks, int64_t elems, const float *
     int8_t q[32];
     for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
         float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_EQUAL, x, w);
-        b->d = qn_search_half(qn_search_scale(x, w, 32, -8, 7), amax, &d);
+        b->d = qn_search_scale_half(qn_search_scale(x, w, 32, -8, 7), amax, &d);
         qn_search_round(x, 32, d, 0, -8, 7, q);
         for (int k = 0; k < 16; k++)
             b->qs[k] = (uint8_t)((q[k] + 8) | (q[k + 16] + 8) << 4);

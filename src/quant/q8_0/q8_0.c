@@ -21,7 +21,7 @@ static void quantise(const float *in, void *blocks, int64_t elems, const float *
     float x[32], d;
     for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
         float amax = qn_search_normalise(in, 32, x);
-        b->d = qn_search_half(1.0f / 127, amax, &d);
+        b->d = qn_search_scale_half(1.0f / 127, amax, &d);
         qn_search_round(x, 32, d, 0, -127, 127, b->qs);
     }
 }
