@@ -1,6 +1,7 @@
 /* Fuzzes the GGUF reader and `quern inspect`: whatever opens is walked to its last byte and shown in every form. */
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The command's sources, since the command is no library. */
@@ -11,6 +12,7 @@
 
 #include "cli/inspect.c"
 
+#include "base/json.h"
 #include "format/gguf/gguf.h"
 #include "format/model.h"
 
@@ -53,11 +55,40 @@ static uint64_t walk(const struct qn_gguf *gguf)
     return sum;
 }
 
+/* Text holds no control character but the newline, and JSON reads back: a terminal or a reader is never fooled. */
+static void check_shown(const char *text, size_t size, bool json)
+{
+    const struct qn_json_options options = {.unique_keys = true};
+    const struct qn_json *root;
+    struct qn_arena arena;
+    for (size_t i = 0; i < size; i++)
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\n') || text[i] == 0x7f)
+            __builtin_trap();
+    if (!json)
+        return;
+    qn_arena_init(&arena, NULL);
+    if (qn_json_read((struct qn_str){text, size}, &options, &arena, &root))
+        __builtin_trap();
+    qn_arena_deinit(&arena);
+}
+
+static void show(const struct qn_model *model, bool json, bool full)
+{
+    static const bool all[SECTION_COUNT] = {[0 ... SECTION_COUNT - 1] = true};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    if (inspect(model, out, all, json, full))
+        __builtin_trap(); /* what opens can be shown */
+    fclose(out);
+    check_shown(text, size, json);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static FILE *out;
-    if (!out)
-        out = fopen("/dev/null", "w");
     struct qn_model *model;
     qn_status status = qn_model_open_memory(data, size, "fuzz.gguf", NULL, &model);
     if (status) {
@@ -68,9 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     uint64_t sum = walk(qn_model_gguf(model));
     __asm__ volatile("" : : "r"(sum));
-    static const bool all[SECTION_COUNT] = {[0 ... SECTION_COUNT - 1] = true};
-    for (int form = 0; form < 3 && out; form++)
-        qn_status_free(inspect(model, out, all, form == 2, form == 1));
+    show(model, false, false);
+    show(model, false, true);
+    show(model, true, false);
     qn_model_close(model);
     return 0;
 }

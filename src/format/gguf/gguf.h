@@ -13,6 +13,7 @@
 #define QN_FORMAT_GGUF_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "platform/file.h"
 #include "quern/dtype.h"
@@ -82,9 +83,8 @@ struct qn_gguf {
     uint32_t tensor_count;
     struct qn_gguf_file *files; /* more than one for a split model */
     uint32_t file_count;
-    bool borrowed;                     /* opened over the caller's memory: nothing to unmap */
-    uint32_t *kv_slots, *tensor_slots; /* hash indexes by name; NULL when empty */
-    uint32_t kv_mask, tensor_mask;
+    bool borrowed;                    /* opened over the caller's memory: nothing to unmap */
+    struct qn_map kv_map, tensor_map; /* by name, to the index */
 };
 
 /* Opens a file, and its siblings when it is the first of a split model (any other part is an error that names the

@@ -3,7 +3,6 @@
 
 #include "format/format.h"
 #include "format/gguf/gguf.h"
-#include "format/gguf/gguf_index.h"
 #include "format/model.h"
 
 static enum qn_meta_kind kind_of(enum qn_gguf_type type)
@@ -137,8 +136,8 @@ static void meta_item(const void *impl, uint32_t index, uint64_t item, struct qn
 
 static uint32_t find_meta(const void *impl, struct qn_str key)
 {
-    const struct qn_gguf *gguf = impl;
-    return qn_gguf_index_find(gguf->kv_slots, gguf->kv_mask, gguf->kvs, sizeof *gguf->kvs, key);
+    const uint32_t *index = qn_map_get(&((const struct qn_gguf *)impl)->kv_map, key);
+    return index ? *index : UINT32_MAX;
 }
 
 static void tensor(const void *impl, uint32_t index, struct qn_model_tensor *out)
@@ -158,8 +157,8 @@ static void tensor(const void *impl, uint32_t index, struct qn_model_tensor *out
 
 static uint32_t find_tensor(const void *impl, struct qn_str name)
 {
-    const struct qn_gguf *gguf = impl;
-    return qn_gguf_index_find(gguf->tensor_slots, gguf->tensor_mask, gguf->tensors, sizeof *gguf->tensors, name);
+    const uint32_t *index = qn_map_get(&((const struct qn_gguf *)impl)->tensor_map, name);
+    return index ? *index : UINT32_MAX;
 }
 
 static const struct qn_format_ops ops = {

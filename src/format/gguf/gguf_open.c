@@ -4,7 +4,6 @@
 
 #include "base/checked.h"
 #include "format/gguf/gguf.h"
-#include "format/gguf/gguf_index.h"
 #include "format/gguf/gguf_read.h"
 
 /* What a split model says of itself in each of its parts. */
@@ -13,6 +12,9 @@ struct split {
     uint64_t tensors;       /* of all parts together */
     bool has_tensors;
 };
+
+/* build_map takes the name at the start of either. */
+_Static_assert(offsetof(struct qn_gguf_kv, key) == 0 && offsetof(struct qn_gguf_tensor, name) == 0, "names first");
 
 enum { MAX_NAMED_MISSING = 4, SUFFIX_SIZE = 64 };
 
@@ -184,17 +186,29 @@ static qn_status join_parts(struct qn_gguf *gguf, const struct qn_gguf_part *par
     return NULL;
 }
 
-static qn_status build_indexes(struct qn_gguf *gguf)
+/* Maps the names of items[0..count) to their indexes; each item starts with its name. A name that occurs twice is an
+ * error that starts with `noun`. */
+static qn_status build_map(struct qn_map *map, struct qn_arena *arena, const void *items, uint32_t count, size_t stride,
+                           const char *noun)
 {
-    struct qn_gguf_index index;
-    QN_TRY(qn_gguf_index_build(&index, gguf->kvs, gguf->kv_count, sizeof *gguf->kvs, "key", &gguf->arena));
-    gguf->kv_slots = index.slots;
-    gguf->kv_mask = index.mask;
-    QN_TRY(
-        qn_gguf_index_build(&index, gguf->tensors, gguf->tensor_count, sizeof *gguf->tensors, "tensor", &gguf->arena));
-    gguf->tensor_slots = index.slots;
-    gguf->tensor_mask = index.mask;
+    if (!qn_map_init(map, arena, count))
+        return QN_OOM();
+    for (uint32_t i = 0; i < count; i++) {
+        struct qn_str name = *(const struct qn_str *)((const char *)items + stride * i);
+        enum qn_map_result result = qn_map_put(map, name, i);
+        if (result == QN_MAP_FAILED)
+            return QN_OOM();
+        if (result == QN_MAP_REPLACED)
+            return QN_ERROR(QN_INVALID_FILE, "%s '%.*s' occurs more than once", noun, QN_STR_ARG(name));
+    }
     return NULL;
+}
+
+static qn_status build_maps(struct qn_gguf *gguf)
+{
+    struct qn_arena *arena = &gguf->arena;
+    QN_TRY(build_map(&gguf->kv_map, arena, gguf->kvs, gguf->kv_count, sizeof *gguf->kvs, "key"));
+    return build_map(&gguf->tensor_map, arena, gguf->tensors, gguf->tensor_count, sizeof *gguf->tensors, "tensor");
 }
 
 /* Reads what the first file says of its split and sees that the other files are there. */
@@ -218,14 +232,14 @@ static qn_status prepare_split(struct qn_gguf *gguf, const struct qn_gguf_part *
     return check_siblings(&gguf->arena, *prefix, split);
 }
 
-static qn_status join_and_index(struct qn_gguf *gguf, const struct qn_gguf_part *parts, const struct split *split)
+static qn_status join_and_map(struct qn_gguf *gguf, const struct qn_gguf_part *parts, const struct split *split)
 {
     QN_TRY(join_parts(gguf, parts));
     if (split->count > 1 && split->has_tensors && split->tensors != gguf->tensor_count)
         return QN_ERROR(QN_INVALID_FILE,
                         "key 'split.tensors.count' is %" PRIu64 ", but the parts have %" PRIu32 " tensors",
                         split->tensors, gguf->tensor_count);
-    return build_indexes(gguf);
+    return build_maps(gguf);
 }
 
 /* Opens over files[0].map when it is borrowed, otherwise by path. */
@@ -245,7 +259,7 @@ static qn_status open_all(struct qn_gguf *gguf, const char *path)
         parts[0] = first;
         QN_TRY(open_siblings(gguf, prefix, &split, parts));
     }
-    return note_file(join_and_index(gguf, parts, &split), gguf, 0);
+    return note_file(join_and_map(gguf, parts, &split), gguf, 0);
 }
 
 static qn_status create(const char *path, const void *data, size_t size, bool borrowed,

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/checked.h"
+#include "base/utf8.h"
 
 static const struct {
     const char *name;
@@ -51,32 +52,12 @@ const struct qn_gguf_foreign_type *qn_gguf_foreign_type(uint32_t number)
     return NULL;
 }
 
-/* Length of the UTF-8 character at s[0..size), 0 when there is none, or a control character. */
-static size_t printable_char(const uint8_t *s, size_t size)
-{
-    if (s[0] < 0x80)
-        return s[0] >= 0x20 && s[0] != 0x7f;
-    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4 || length > size)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if (s[0] == 0xc2 && s[1] < 0xa0)
-        return 0; /* C1 control characters */
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90))
-        return 0; /* longer than needed */
-    if ((s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90))
-        return 0; /* surrogates, past the last code point */
-    return length;
-}
-
 bool qn_gguf_name_is_printable(struct qn_str name)
 {
-    const uint8_t *s = (const uint8_t *)name.data;
     for (size_t at = 0; at < name.size;) {
-        size_t length = printable_char(s + at, name.size - at);
-        if (!length)
+        uint32_t c;
+        size_t length = qn_utf8_decode(name.data + at, name.size - at, &c);
+        if (!length || c < 0x20 || (c >= 0x7f && c < 0xa0))
             return false;
         at += length;
     }

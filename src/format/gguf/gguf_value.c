@@ -3,19 +3,18 @@
 #include <string.h>
 
 #include "format/gguf/gguf.h"
-#include "format/gguf/gguf_index.h"
 #include "format/gguf/gguf_types.h"
 
 const struct qn_gguf_value *qn_gguf_find(const struct qn_gguf *gguf, const char *key)
 {
-    uint32_t i = qn_gguf_index_find(gguf->kv_slots, gguf->kv_mask, gguf->kvs, sizeof *gguf->kvs, qn_str_from(key));
-    return i == UINT32_MAX ? NULL : &gguf->kvs[i].value;
+    const uint32_t *index = qn_map_get(&gguf->kv_map, qn_str_from(key));
+    return index ? &gguf->kvs[*index].value : NULL;
 }
 
 const struct qn_gguf_tensor *qn_gguf_tensor(const struct qn_gguf *gguf, struct qn_str name)
 {
-    uint32_t i = qn_gguf_index_find(gguf->tensor_slots, gguf->tensor_mask, gguf->tensors, sizeof *gguf->tensors, name);
-    return i == UINT32_MAX ? NULL : &gguf->tensors[i];
+    const uint32_t *index = qn_map_get(&gguf->tensor_map, name);
+    return index ? &gguf->tensors[*index] : NULL;
 }
 
 /* ---- elements ---------------------------------------------------------------------------------------------- */
