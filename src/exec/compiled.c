@@ -7,7 +7,7 @@ static qn_status compile(struct qn_compiled *c, struct qn_graph **graph, const s
                          const struct qn_compile_options *options)
 {
     QN_TRY(qn_cpu_features(&c->features));
-    QN_TRY(qn_optimise(graph, options->disabled_passes));
+    QN_TRY(qn_optimise(graph, options->disabled_passes, NULL));
     struct qn_plan_options plan_options = {.features = c->features, .f32_activations = options->f32_activations};
     QN_TRY(qn_plan_create(*graph, &qn_backend_cpu, &plan_options, c->allocator, &c->plan));
     QN_TRY(qn_pool_create(options->threads, c->allocator, &c->pool));

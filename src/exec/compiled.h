@@ -26,7 +26,11 @@ qn_status qn_compiled_init(struct qn_compiled *compiled, struct qn_graph *graph,
                            const struct qn_compile_options *options, const struct qn_allocator *allocator) QN_MUST_USE;
 void qn_compiled_deinit(struct qn_compiled *compiled);
 
-/* Optimises a graph in place by all passes but the disabled ones. */
-qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes) QN_MUST_USE;
+struct qn_pass_report;
+
+/* Optimises a graph in place by all passes but the disabled ones. reports: QN_PASS_COUNT of them (passes/pass.h), or
+ * NULL. */
+qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, struct qn_pass_report *reports)
+    QN_MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "exec/compiled.h"
 #include "format/model_graph.h"
+#include "passes/pass.h"
 
 enum { DEFAULT_CHUNK = 512, MAX_INPUTS = 64 };
 
@@ -195,7 +196,7 @@ qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options 
     QN_TRY(make_graph(model, &options, &graph));
     struct qn_strbuf buffer;
     qn_strbuf_init(&buffer, options.allocator);
-    qn_status status = optimised ? qn_optimise(&graph, options.disabled_passes) : NULL;
+    qn_status status = optimised ? qn_optimise(&graph, options.disabled_passes, NULL) : NULL;
     if (!status)
         status = qn_graph_print(graph, &buffer);
     qn_graph_destroy(graph);
@@ -215,4 +216,29 @@ void qn_graph_text_free(const struct qn_session_options *given, char *text, size
 {
     const struct qn_allocator *allocator = given && given->allocator ? given->allocator : qn_allocator_default();
     qn_free(allocator, text, text ? size + 1 : 0);
+}
+
+qn_status qn_graph_passes(struct qn_model *model, const struct qn_session_options *given, struct qn_pass_info *infos,
+                          uint32_t *count)
+{
+    struct qn_session_options options;
+    QN_TRY(read_options(given, &options));
+    if (*count < QN_PASS_COUNT) {
+        *count = QN_PASS_COUNT;
+        return QN_ERROR(QN_INVALID_ARGUMENT, "there are %d passes", QN_PASS_COUNT);
+    }
+    struct qn_graph *graph;
+    QN_TRY(make_graph(model, &options, &graph));
+    struct qn_pass_report reports[QN_PASS_COUNT];
+    qn_status status = qn_optimise(&graph, options.disabled_passes, reports);
+    qn_graph_destroy(graph);
+    QN_TRY(status);
+    *count = QN_PASS_COUNT;
+    for (uint32_t i = 0; i < QN_PASS_COUNT; i++)
+        infos[i] = (struct qn_pass_info){.name = qn_passes[i].name,
+                                         .summary = qn_passes[i].summary,
+                                         .enabled = reports[i].ran,
+                                         .nodes_before = reports[i].nodes_before,
+                                         .nodes_after = reports[i].nodes_after};
+    return NULL;
 }
