@@ -114,6 +114,7 @@ struct qn_model_meta {
     uint64_t count;              /* elements of an array, otherwise 1 */
 };
 
+/* One value. Its size is fixed for good: no struct_size. */
 struct qn_meta_item {
     enum qn_meta_kind kind; /* QN_META_ARRAY: an array within an array, whose content is not shown */
     union {

@@ -1,6 +1,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -57,16 +58,23 @@ void qn_terminal_note(const char *fmt, ...)
     va_end(args);
 }
 
+/* Whether nobody reads standard output any more: a closed pipe or socket. */
+static bool reader_is_gone(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
+}
+
 int qn_terminal_finish(int code)
 {
     errno = 0;
     bool failed = fflush(stdout) != 0;
-    int reason = errno;
+    int reason = errno; /* 0 when an earlier write failed */
     if (!failed && !ferror(stdout))
         return code;
-    if (reason == EPIPE || reason == 0)
+    if (reader_is_gone())
         return QN_EXIT_PIPE; /* whoever read us has seen enough: no reason to complain */
-    qn_terminal_error("cannot write to standard output: %s", strerror(reason));
+    qn_terminal_error("cannot write to standard output%s%s", reason ? ": " : "", reason ? strerror(reason) : "");
     return QN_EXIT_FAILED;
 }
 

@@ -1,7 +1,10 @@
 /* What leaves the command: escaped text, human-readable numbers, JSON. */
+#define _GNU_SOURCE /* posix_openpt */
 #include "cli/terminal.c"
 
+#include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "cli/json_out.c"
 #include "support/testing.h"
@@ -126,13 +129,53 @@ static void test_json_text(void **state)
                                    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
+/* What the bar writes to a terminal, with one in place of standard error. */
+static const char *draw(bool say_less)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0);
+    assert_int_equal(grantpt(terminal) | unlockpt(terminal), 0);
+    int inside = open(ptsname(terminal), O_RDWR | O_NOCTTY), saved = dup(STDERR_FILENO);
+    assert_true(inside >= 0);
+    fflush(stderr);
+    dup2(inside, STDERR_FILENO);
+    qn_terminal_set_quiet(say_less);
+    struct qn_progress progress;
+    qn_progress_begin(&progress, "loading");
+    qn_progress_update(&progress, 0, 0); /* nothing is known yet */
+    qn_progress_update(&progress, 50, 100);
+    qn_progress_update(&progress, 51, 100); /* too soon after the last */
+    qn_progress_end(&progress);
+    fputs("end", stderr);
+    fflush(stderr);
+    qn_terminal_set_quiet(false);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    size_t size = 0;
+    written[0] = 0;
+    while (!strstr(written, "end")) {
+        ssize_t got = read(terminal, written + size, sizeof written - 1 - size);
+        assert_true(got > 0);
+        size += (size_t)got;
+        written[size] = 0;
+    }
+    close(inside);
+    close(terminal);
+    return written;
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    assert_string_equal(draw(false), "\rloading [===============               ]  50 %\r\033[Kend");
+    assert_string_equal(draw(true), "end");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_json_text),
+        cmocka_unit_test(test_text), cmocka_unit_test(test_progress),  cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_json), cmocka_unit_test(test_json_text),
     };
     return cmocka_run_group_tests_name("terminal", tests, NULL, NULL);
 }
