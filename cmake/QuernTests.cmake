@@ -3,11 +3,10 @@
 # What all of these may see: the insides of the library and the test helpers.
 add_library(quern_internal INTERFACE)
 target_include_directories(quern_internal INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/test)
-target_compile_definitions(quern_internal INTERFACE QN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                                                    $<$<BOOL:${QUERN_MUTATE}>:QN_MUTATE=1>)
+target_compile_definitions(quern_internal INTERFACE QN_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 target_link_libraries(quern_internal INTERFACE libquern quern_flags quern_libraries)
 
-file(GLOB support_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} test/support/*.c)
+file(GLOB support_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} test/support/*.c test/conformance/*.c)
 list(FILTER support_sources EXCLUDE REGEX "_test\\.c$")
 if(support_sources)
   add_library(quern_test_support STATIC ${support_sources})
@@ -19,11 +18,22 @@ endif()
 
 # A program that runs no test has failed. tools/count-tests also catches one that prints nothing at all.
 function(quern_add_test name source)
-  add_executable(${name} ${source})
+  # test/x_test.c takes the files of test/x/ with it.
+  string(REGEX REPLACE "_test\\.c$" "" folder ${source})
+  file(GLOB parts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.c)
+  list(FILTER parts EXCLUDE REGEX "_test\\.c$")
+  if(NOT source MATCHES "^test/")
+    set(parts "")
+  endif()
+  add_executable(${name} ${source} ${parts})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE quern_test_support PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "Running 0 test" TIMEOUT 600)
+  file(STRINGS ${source} reads_conformance_data REGEX "qn_test_conformance" LIMIT_COUNT 1)
+  if(reads_conformance_data)
+    set_tests_properties(${name} PROPERTIES LABELS conformance)
+  endif()
   if(TARGET quern)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "QUERN_COMMAND=$<TARGET_FILE:quern>")
   endif()

@@ -25,9 +25,10 @@
             goto label;          \
     } while (0)
 
+/* Never NULL, and the compiler knows: what a failed call leaves unset is not used. */
 qn_status qn_status_make(enum qn_code code, const char *file, int line, const char *fmt, ...)
-    QN_PRINTF(4, 5) QN_MUST_USE;
-qn_status qn_status_oom(void) QN_MUST_USE;
+    QN_PRINTF(4, 5) QN_MUST_USE __attribute__((returns_nonnull));
+qn_status qn_status_oom(void) QN_MUST_USE __attribute__((returns_nonnull));
 
 /* Prefixes a note ("file 'x.gguf'") to a status and returns it; NULL stays NULL. */
 qn_status qn_status_note(qn_status status, const char *fmt, ...) QN_PRINTF(2, 3) QN_MUST_USE;
