@@ -5,6 +5,7 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/inspect_graph.h"
 #include "cli/json_out.h"
 #include "cli/terminal.h"
 #include "quern/model.h"
@@ -421,11 +422,16 @@ static qn_status inspect(const struct qn_model *model, FILE *out, const bool cho
 int qn_cmd_inspect(int argc, char **argv)
 {
     const char *path = NULL;
-    bool json = false, full = false, chosen[SECTION_COUNT] = {false};
+    const char *passes_off = NULL;
+    bool json = false, full = false, graph = false, optimised = false, passes = false, chosen[SECTION_COUNT] = {false};
     const struct qn_arg table[] = {
         QN_ARG_POSITION("FILE", &path, "model file; the first file of a split model"),
         QN_ARG_FLAG('m', "metadata", &chosen[SECTION_METADATA], "show the metadata alone"),
         QN_ARG_FLAG('t', "tensors", &chosen[SECTION_TENSORS], "show the tensors alone"),
+        QN_ARG_FLAG('g', "graph", &graph, "print the model's graph as the importer builds it, in core ops"),
+        QN_ARG_FLAG('o', "optimised", &optimised, "with --graph: after the passes"),
+        QN_ARG_FLAG(0, "passes", &passes, "show the nodes before and after each pass"),
+        QN_ARG_TEXT(0, "passes-off", &passes_off, "LIST", "passes not to run, separated by commas, or all"),
         QN_ARG_FLAG('a', "all", &full, "show long arrays and texts in full"),
         QN_ARG_FLAG('j', "json", &json, "write JSON; nothing is shortened"),
         {0},
@@ -433,7 +439,9 @@ int qn_cmd_inspect(int argc, char **argv)
     const struct qn_args args = {"inspect", "show what is in a model file", table,
                                  "  quern inspect model.gguf\n"
                                  "  quern inspect model.gguf --tensors\n"
-                                 "  quern inspect model.gguf --json\n"};
+                                 "  quern inspect model.gguf --json\n"
+                                 "  quern inspect model.gguf --graph --optimised\n"
+                                 "  quern inspect model.gguf --passes\n"};
     int code = QN_EXIT_OK;
     if (!qn_args_parse(&args, argc, argv, &code))
         return code;
@@ -446,7 +454,12 @@ int qn_cmd_inspect(int argc, char **argv)
     qn_status status = qn_model_open(path, NULL, &model);
     if (status)
         return qn_command_status(status);
-    status = inspect(model, stdout, chosen, json, full);
+    if (passes)
+        status = qn_inspect_passes(model, passes_off, json, stdout);
+    else if (graph || optimised)
+        status = qn_inspect_graph(model, optimised, passes_off, stdout);
+    else
+        status = inspect(model, stdout, chosen, json, full);
     qn_model_close(model);
     return qn_command_status(status);
 }

@@ -1,0 +1,58 @@
+#include "cli/inspect_graph.h"
+
+#include <string.h>
+
+#include "cli/command.h"
+#include "quern/session.h"
+
+enum { MAX_PASSES = 64 };
+
+qn_status qn_inspect_graph(struct qn_model *model, bool optimised, const char *passes_off, FILE *out)
+{
+    struct qn_session_options options = {.struct_size = sizeof options, .disabled_passes = passes_off};
+    char *text;
+    size_t size;
+    QN_COMMAND_TRY(qn_graph_text(model, &options, optimised, &text, &size));
+    fwrite(text, 1, size, out);
+    qn_graph_text_free(&options, text, size);
+    return NULL;
+}
+
+static void print_passes(const struct qn_pass_info *infos, uint32_t count, FILE *out)
+{
+    fprintf(out, "%-16s %8s %8s\n", "pass", "before", "after");
+    for (uint32_t i = 0; i < count; i++)
+        fprintf(out, "%-16s %8u %8u  %s%s\n", infos[i].name, infos[i].nodes_before, infos[i].nodes_after,
+                infos[i].enabled ? "" : "(off) ", infos[i].summary);
+}
+
+static void print_passes_json(const struct qn_pass_info *infos, uint32_t count, FILE *out)
+{
+    struct qn_json_out json;
+    qn_json_out_begin(&json, out);
+    qn_json_out_array(&json, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        qn_json_out_object(&json, NULL);
+        qn_json_out_string(&json, "name", infos[i].name);
+        qn_json_out_string(&json, "summary", infos[i].summary);
+        qn_json_out_bool(&json, "enabled", infos[i].enabled);
+        qn_json_out_u64(&json, "nodes_before", infos[i].nodes_before);
+        qn_json_out_u64(&json, "nodes_after", infos[i].nodes_after);
+        qn_json_out_end(&json);
+    }
+    qn_json_out_end(&json);
+    qn_json_out_finish(&json);
+}
+
+qn_status qn_inspect_passes(struct qn_model *model, const char *passes_off, bool json, FILE *out)
+{
+    struct qn_session_options options = {.struct_size = sizeof options, .disabled_passes = passes_off};
+    struct qn_pass_info infos[MAX_PASSES];
+    uint32_t count = MAX_PASSES;
+    QN_COMMAND_TRY(qn_graph_passes(model, &options, infos, &count));
+    if (json)
+        print_passes_json(infos, count, out);
+    else
+        print_passes(infos, count, out);
+    return NULL;
+}

@@ -1,0 +1,283 @@
+/* quern run: a prompt in, text out; or token ids in, logits out. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/json_out.h"
+#include "cli/lm.h"
+#include "cli/terminal.h"
+
+struct run {
+    struct qn_lm_args lm;
+    const char *prompt, *file, *tokens, *logits;
+    bool json, special, bare, ignore_end, no_echo;
+};
+
+struct text {
+    char *data;
+    size_t size, capacity;
+};
+
+static bool add_text(struct text *text, const char *data, size_t size)
+{
+    if (text->size + size + 1 > text->capacity) {
+        size_t capacity = 2 * text->capacity + size + 64;
+        char *grown = realloc(text->data, capacity);
+        if (!grown)
+            return false;
+        text->data = grown;
+        text->capacity = capacity;
+    }
+    memcpy(text->data + text->size, data, size);
+    text->size += size;
+    text->data[text->size] = 0;
+    return true;
+}
+
+/* ---- the prompt ------------------------------------------------------------------------------------------------------- */
+
+static int read_stream(FILE *file, const char *name, struct text *out)
+{
+    char buffer[65536];
+    size_t size;
+    while ((size = fread(buffer, 1, sizeof buffer, file)) > 0)
+        if (!add_text(out, buffer, size)) {
+            qn_terminal_error("%s: out of memory", name);
+            return QN_EXIT_FAILED;
+        }
+    if (ferror(file)) {
+        qn_terminal_error("%s: cannot be read", name);
+        return QN_EXIT_FAILED;
+    }
+    return QN_EXIT_OK;
+}
+
+/* From -p, from a file, or from stdin ("-" or neither). */
+static int read_prompt(const struct run *run, struct text *out)
+{
+    if (run->prompt && strcmp(run->prompt, "-") != 0)
+        return add_text(out, run->prompt, strlen(run->prompt)) ? QN_EXIT_OK : QN_EXIT_FAILED;
+    if (!run->file || strcmp(run->file, "-") == 0)
+        return read_stream(stdin, "standard input", out);
+    FILE *file = fopen(run->file, "rb");
+    if (!file) {
+        qn_terminal_error("%s: cannot be opened", run->file);
+        return QN_EXIT_NOT_FOUND;
+    }
+    int code = read_stream(file, run->file, out);
+    fclose(file);
+    return code;
+}
+
+/* ---- token ids in, logits out -------------------------------------------------------------------------------------------- */
+
+static int parse_ids(const struct qn_args *args, const char *list, int32_t **ids, size_t *count)
+{
+    *ids = calloc(strlen(list) / 2 + 2, sizeof **ids);
+    *count = 0;
+    if (!*ids)
+        return QN_EXIT_FAILED;
+    for (const char *at = list; *at;) {
+        char *end;
+        long id = strtol(at, &end, 10);
+        if (end == at || id < 0 || id > INT32_MAX)
+            return qn_args_fail(args, "option '--tokens': expected ids separated by commas, found '%s'", at);
+        (*ids)[(*count)++] = (int32_t)id;
+        at = end + strspn(end, ", ");
+        if (end == at && *at)
+            return qn_args_fail(args, "option '--tokens': expected ids separated by commas, found '%s'", at);
+    }
+    return *count ? QN_EXIT_OK : qn_args_fail(args, "option '--tokens': no ids");
+}
+
+/* float32 [rows, columns], C order, format version 1. Written aside and renamed. */
+static bool write_npy(const char *path, const float *data, size_t rows, size_t columns)
+{
+    char aside[4096], header[128], padded[128];
+    if (snprintf(aside, sizeof aside, "%s.tmp", path) >= (int)sizeof aside)
+        return false;
+    snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", rows, columns);
+    int size = snprintf(padded, sizeof padded, "%-117s\n", header); /* 10 + 118 bytes: a multiple of 64 */
+    FILE *file = fopen(aside, "wb");
+    if (!file)
+        return false;
+    const unsigned char magic[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)size, 0};
+    bool ok = fwrite(magic, 1, 10, file) == 10 && fwrite(padded, 1, (size_t)size, file) == (size_t)size &&
+              fwrite(data, sizeof *data, rows * columns, file) == rows * columns;
+    ok = fclose(file) == 0 && ok;
+    if (ok && rename(aside, path) == 0)
+        return true;
+    remove(aside);
+    return false;
+}
+
+static int run_logits(const struct run *run, const struct qn_args *args)
+{
+    int32_t *ids = NULL;
+    size_t count = 0;
+    int code = parse_ids(args, run->tokens, &ids, &count);
+    struct qn_lm_run lm = {0};
+    float *logits = NULL;
+    if (code == QN_EXIT_OK) {
+        qn_status status = qn_lm_open(&run->lm, false, &lm);
+        struct qn_llm_info info = {.struct_size = sizeof info};
+        if (!status) {
+            qn_llm_get_info(lm.llm, &info);
+            logits = calloc(count, info.vocabulary * sizeof *logits);
+            if (logits)
+                status = qn_llm_eval(lm.llm, ids, count, logits);
+        }
+        if (status) {
+            code = qn_command_status(status);
+        } else if (!logits) {
+            qn_terminal_error("no memory for the logits of %zu tokens", count);
+            code = QN_EXIT_FAILED;
+        } else if (!write_npy(run->logits, logits, count, info.vocabulary)) {
+            qn_terminal_error("%s: cannot be written", run->logits);
+            code = QN_EXIT_FAILED;
+        } else {
+            qn_terminal_note("%s: float32 [%zu, %u]", run->logits, count, info.vocabulary);
+        }
+    }
+    qn_lm_close(&lm);
+    free(logits);
+    free(ids);
+    return code;
+}
+
+/* ---- text ----------------------------------------------------------------------------------------------------------------- */
+
+struct output {
+    bool json;
+    struct text text;
+    struct qn_progress progress;
+};
+
+static bool on_text(void *context, const char *text, size_t size)
+{
+    struct output *output = context;
+    qn_progress_end(&output->progress);
+    if (output->json)
+        return add_text(&output->text, text, size);
+    return fwrite(text, 1, size, stdout) == size && fflush(stdout) == 0;
+}
+
+static void on_prompt(void *context, size_t done, size_t total)
+{
+    struct output *output = context;
+    qn_progress_update(&output->progress, done, total);
+}
+
+static void print_json(const struct run *run, const struct qn_lm_run *lm, const struct text *prompt,
+                       const struct text *text, const struct qn_generate_stats *stats)
+{
+    struct qn_json_out json;
+    qn_json_out_begin(&json, stdout);
+    qn_json_out_object(&json, NULL);
+    qn_json_out_string(&json, "model", run->lm.path);
+    qn_json_out_text(&json, "prompt", prompt->data ? prompt->data : "", prompt->size);
+    qn_json_out_text(&json, "text", text->data ? text->data : "", text->size);
+    qn_json_out_string(&json, "finish", qn_lm_finish_name(stats->finish));
+    qn_json_out_u64(&json, "seed", lm->seed);
+    qn_json_out_u64(&json, "prompt_tokens", stats->prompt_tokens);
+    qn_json_out_u64(&json, "generated_tokens", stats->generated_tokens);
+    qn_json_out_f64(&json, "load_s", lm->load_s);
+    qn_json_out_f64(&json, "prompt_s", stats->prompt_s);
+    qn_json_out_f64(&json, "first_token_s", stats->first_token_s);
+    qn_json_out_f64(&json, "decode_s", stats->decode_s);
+    qn_json_out_end(&json);
+    qn_json_out_finish(&json);
+}
+
+static qn_status generate(const struct run *run, struct qn_lm_run *lm, const struct text *prompt, struct output *output,
+                          struct qn_generate_stats *stats)
+{
+    struct qn_tokens tokens = {0};
+    struct qn_encode_options encode = {.struct_size = sizeof encode, .bare = run->bare, .parse_special = run->special};
+    QN_COMMAND_TRY(
+        qn_tokenizer_encode(lm->tokenizer, prompt->data ? prompt->data : "", prompt->size, &encode, &tokens));
+    struct qn_generate_options options = {
+        .struct_size = sizeof options,
+        .max_tokens = (uint32_t)run->lm.max_tokens,
+        .context_shift = run->lm.context_shift,
+        .ignore_end = run->ignore_end,
+        .special = run->special,
+        .stops = run->lm.stops.items,
+        .stop_count = run->lm.stops.count,
+        .on_text = on_text,
+        .on_prompt = on_prompt,
+        .context = output,
+    };
+    if (!run->json && !run->no_echo)
+        fwrite(prompt->data ? prompt->data : "", 1, prompt->size, stdout);
+    qn_progress_begin(&output->progress, "prompt");
+    qn_lm_on_interrupt(lm->llm);
+    qn_status status = qn_llm_generate(lm->llm, lm->tokenizer, lm->sampler, tokens.ids, tokens.count, &options, stats);
+    qn_lm_on_interrupt(NULL);
+    qn_progress_end(&output->progress);
+    qn_tokens_free(&tokens);
+    return status;
+}
+
+static int run_text(const struct run *run)
+{
+    struct text prompt = {0};
+    struct output output = {.json = run->json};
+    struct qn_lm_run lm = {0};
+    struct qn_generate_stats stats = {.struct_size = sizeof stats};
+    int code = read_prompt(run, &prompt);
+    if (code == QN_EXIT_OK) {
+        qn_status status = qn_lm_open(&run->lm, true, &lm);
+        if (!status)
+            status = generate(run, &lm, &prompt, &output, &stats);
+        if (status)
+            code = qn_command_status(status);
+        else if (run->json)
+            print_json(run, &lm, &prompt, &output.text, &stats);
+        else
+            putchar('\n');
+        fflush(stdout);
+        if (code == QN_EXIT_OK && (run->lm.stats || !run->json))
+            qn_lm_print_stats(&lm, &stats);
+        if (code == QN_EXIT_OK && stats.finish == QN_FINISH_CANCELLED && qn_lm_interrupted())
+            code = QN_EXIT_INTERRUPTED;
+    }
+    qn_lm_close(&lm);
+    free(prompt.data);
+    free(output.text.data);
+    return code;
+}
+
+int qn_cmd_run(int argc, char **argv)
+{
+    struct run run = {.lm = QN_LM_ARGS_DEFAULT};
+    const struct qn_arg table[] = {
+        QN_ARG_POSITION("MODEL", &run.lm.path, "the model file"),
+        QN_ARG_TEXT('p', "prompt", &run.prompt, "TEXT", "the text to go on from; - or none: standard input"),
+        QN_ARG_TEXT('f', "file", &run.file, "FILE", "the prompt from a file"),
+        QN_LM_ARG_ROWS(&run.lm),
+        QN_ARG_FLAG(0, "special", &run.special,
+                    "control tokens in the prompt count as such and are shown in the output"),
+        QN_ARG_FLAG(0, "no-bos", &run.bare, "add no token before or after the prompt"),
+        QN_ARG_FLAG(0, "ignore-end", &run.ignore_end, "go on past the end that the model gives"),
+        QN_ARG_FLAG(0, "no-echo", &run.no_echo, "do not repeat the prompt before the answer"),
+        QN_ARG_TEXT(0, "tokens", &run.tokens, "IDS", "token ids separated by commas instead of a text"),
+        QN_ARG_TEXT(0, "logits", &run.logits, "OUT.npy", "with --tokens: write float32 [tokens, vocabulary] and end"),
+        QN_ARG_FLAG(0, "json", &run.json, "text and numbers as JSON"),
+        {0},
+    };
+    const struct qn_args args = {"run", "generate text from a prompt", table,
+                                 "  quern run model.gguf -p \"Once upon a time\"\n"
+                                 "  quern run model.gguf -p \"The capital of France is\" -n 8 --temp 0\n"
+                                 "  cat question.txt | quern run model.gguf --no-echo --json\n"
+                                 "  quern run model.gguf --tokens 1,2,3 --logits out.npy --kv f32\n"};
+    int code = QN_EXIT_OK;
+    if (!qn_args_parse(&args, argc, argv, &code) || !qn_lm_args_finish(&args, &run.lm, &code))
+        return code;
+    if (run.prompt && run.file)
+        return qn_args_fail(&args, "options '--prompt' and '--file' exclude each other");
+    if (!run.tokens != !run.logits)
+        return qn_args_fail(&args, "options '--tokens' and '--logits' belong together");
+    return run.tokens ? run_logits(&run, &args) : run_text(&run);
+}
