@@ -142,7 +142,7 @@ static void greedy_story(void **state)
     struct story story = {0};
     int32_t bos = qn_tokenizer_role(tokenizer, QN_TOKEN_BOS);
     struct qn_generate_options options = {
-        .struct_size = sizeof options, .max_tokens = 199, .on_text = collect, .context = &story};
+        .struct_size = sizeof options, .max_tokens = 300, .on_text = collect, .context = &story};
     qn_assert_ok(qn_llm_generate(llm, tokenizer, NULL, &bos, 1, &options, NULL));
     while (expected_size && expected[expected_size - 1] == '\n')
         expected_size--;

@@ -5,10 +5,10 @@
 #include "quern/status.h"
 
 /* Raises a status: return QN_ERROR(QN_INVALID_FILE, "tensor '%s': ...", name); */
-#define QN_ERROR(code, ...) qn_status_make((code), __FILE__, __LINE__, __VA_ARGS__)
+#define QN_ERROR(code, ...) qn_status_raised(qn_status_make((code), __FILE__, __LINE__, __VA_ARGS__))
 
 /* Raises the out-of-memory status without allocating. */
-#define QN_OOM() qn_status_oom()
+#define QN_OOM() qn_status_raised(qn_status_oom())
 
 /* Returns from the calling function when expr fails. */
 #define QN_TRY(expr)                      \
@@ -25,10 +25,17 @@
             goto label;          \
     } while (0)
 
-/* Never NULL, and the compiler knows: what a failed call leaves unset is not used. */
 qn_status qn_status_make(enum qn_code code, const char *file, int line, const char *fmt, ...)
     QN_PRINTF(4, 5) QN_MUST_USE __attribute__((returns_nonnull));
 qn_status qn_status_oom(void) QN_MUST_USE __attribute__((returns_nonnull));
+
+/* A raised status is never NULL. Compilers and analysers must see it, or they warn of what a failed call left unset. */
+static inline QN_MUST_USE qn_status qn_status_raised(qn_status status)
+{
+    if (!status)
+        __builtin_unreachable();
+    return status;
+}
 
 /* Prefixes a note ("file 'x.gguf'") to a status and returns it; NULL stays NULL. */
 qn_status qn_status_note(qn_status status, const char *fmt, ...) QN_PRINTF(2, 3) QN_MUST_USE;

@@ -1,6 +1,7 @@
 #include "kernels/element.h"
 
 #include "quant/half.h"
+#include "quant/quant.h"
 
 #define AT(type, base, i) (*(type *)((char *)(base) + (i) * step))
 #define GET(type, base, i) (*(const type *)((const char *)(base) + (i) * step))
@@ -18,7 +19,7 @@ void qn_load_f64(double *out, const void *from, int64_t step, qn_dtype dtype, in
         LOAD(F32, float, (double)x)
         LOAD(F64, double, x)
         LOAD(F16, uint16_t, (double)qn_half_load(x))
-        LOAD(BF16, uint16_t, (double)qn_bfloat_load(x))
+        LOAD(BF16, uint16_t, (double)qn_bf16_to_f32(x))
         LOAD(I8, int8_t, x)
         LOAD(I16, int16_t, x)
         LOAD(I32, int32_t, x)
@@ -108,7 +109,7 @@ void qn_load_i64(int64_t *out, const void *from, int64_t step, qn_dtype dtype, i
         LOAD_INT(F32, float, to_i64((double)x))
         LOAD_INT(F64, double, to_i64(x))
         LOAD_INT(F16, uint16_t, to_i64((double)qn_half_load(x)))
-        LOAD_INT(BF16, uint16_t, to_i64((double)qn_bfloat_load(x)))
+        LOAD_INT(BF16, uint16_t, to_i64((double)qn_bf16_to_f32(x)))
         LOAD_INT(I8, int8_t, x)
         LOAD_INT(I16, int16_t, x)
         LOAD_INT(I32, int32_t, x)
@@ -166,7 +167,7 @@ void qn_load_f32(float *out, const void *from, int64_t step, qn_dtype dtype, int
         break;
     case QN_DTYPE_BF16:
         for (int64_t i = 0; i < n; i++)
-            out[i] = qn_bfloat_load(GET(uint16_t, from, i));
+            out[i] = qn_bf16_to_f32(GET(uint16_t, from, i));
         break;
     default:
         for (int64_t i = 0; i < n; i++)

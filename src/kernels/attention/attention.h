@@ -1,10 +1,11 @@
 /* Family ATTENTION: softmax(q k^T * scale + mask) v in one pass over the keys, for a dense call and for a paged cache.
- * q and y are f32; k and v share a dtype: f32, f16, bf16, or for the paged form a block type (head sizes whole blocks;
- * strides of block views in blocks). Sums run in f32 or better.
+ * q and y are of any float dtype; k and v share one: f32, f16, bf16, f64, or for the paged form a block type (head
+ * sizes whole blocks; strides of block views in blocks). Sums run in f32 or better.
  *
  * A query's bits depend on its own q, its own visible keys in their order, and nothing else: fast kernels take keys in
  * partitions of QN_ATTENTION_PART absolute positions, each with its own maximum, and merge them in rising order, the
- * same whether partitions run one after the other or on several threads. A hidden key adds nothing, not even a NaN.
+ * same whether partitions run one after the other or on several threads. A key outside a query's range is not touched
+ * for it; one that a mask hides has weight 0.
  *
  * DENSE: q [..., m, d], k [..., l, d], v [..., l, e], mask [..., m, l] (data NULL: none; f32 added, or bool: false
  * hides the key), y [..., m, e]; all views have y's rank, broadcast axes have stride 0. A query without a visible key
@@ -12,8 +13,8 @@
  *
  * PAGED: q [n, kv_heads, group, d], k [r, kv_heads, d], v [r, kv_heads, e], y [n, kv_heads, group, e]. Query i sees
  * the cache rows rows[seq[i], j] for pos[i] - window < j <= pos[i] (window 0: from 0). A sequence, position or row
- * outside its table reports a fault; such a query gives 0, such a row counts as hidden. A tile is (block of queries,
- * kv head), times a partition of the keys where `shared` is given and queries are few.
+ * outside its table reports a fault; the result is then of no use. A tile is (block of queries, kv head), times a
+ * partition of the keys where `shared` is given and queries are few.
  */
 #ifndef QN_KERNELS_ATTENTION_H
 #define QN_KERNELS_ATTENTION_H

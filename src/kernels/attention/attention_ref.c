@@ -62,7 +62,7 @@ static void add_key(struct query *s, const char *k, const char *v, double mask)
 static void start(struct query *s, const char *q)
 {
     const struct qn_view *view = &s->p->q;
-    qn_load_f64(s->q, q, view->strides[view->rank - 1] * 4, view->dtype, s->d);
+    qn_load_f64(s->q, q, view->strides[view->rank - 1] * qn_element_bytes(view->dtype), view->dtype, s->d);
     s->max = -__builtin_inf();
     s->total = 0;
     for (int64_t i = 0; i < s->e; i++)
@@ -74,7 +74,7 @@ static void finish(struct query *s, char *y)
     const struct qn_view *view = &s->p->y;
     for (int64_t i = 0; i < s->e; i++)
         s->sums[i] /= s->total;
-    qn_store_f64(y, view->strides[view->rank - 1] * 4, view->dtype, s->sums, s->e);
+    qn_store_f64(y, view->strides[view->rank - 1] * qn_element_bytes(view->dtype), view->dtype, s->sums, s->e);
 }
 
 static void dense_query(struct query *s, int64_t tile)
@@ -87,7 +87,7 @@ static void dense_query(struct query *s, int64_t tile)
     k.strides[last - 1] = v.strides[last - 1] = 0;
     const char *key = qn_view_row(&k, last, tile, unit), *value = qn_view_row(&v, last, tile, unit);
     const char *mask = p->mask.data ? qn_view_row(&p->mask, last, tile, qn_element_bytes(p->mask.dtype)) : NULL;
-    start(s, qn_view_row(&p->q, last, tile, 4));
+    start(s, qn_view_row(&p->q, last, tile, qn_element_bytes(p->q.dtype)));
     for (int64_t j = 0; j < l; j++) {
         double add = 0;
         if (mask) {
@@ -97,7 +97,7 @@ static void dense_query(struct query *s, int64_t tile)
         }
         add_key(s, key + j * p->k.strides[last - 1] * unit, value + j * p->v.strides[last - 1] * unit, add);
     }
-    finish(s, qn_view_row(&p->y, last, tile, 4));
+    finish(s, qn_view_row(&p->y, last, tile, qn_element_bytes(p->y.dtype)));
 }
 
 static void paged_query(struct query *s, int64_t tile)
@@ -107,11 +107,11 @@ static void paged_query(struct query *s, int64_t tile)
     int64_t seq = ((const int32_t *)p->seq.data)[i * p->seq.strides[0]];
     int64_t pos = ((const int32_t *)p->pos.data)[i * p->pos.strides[0]];
     int64_t unit = qn_dtype_info(p->k.dtype)->block_bytes;
-    start(s, qn_view_row(&p->q, 3, tile, 4));
+    start(s, qn_view_row(&p->q, 3, tile, qn_element_bytes(p->q.dtype)));
     if (seq < 0 || seq >= p->rows.dims[0] || pos < 0 || pos >= p->rows.dims[1]) {
         qn_fault_report(p->fault, QN_FAULT_POSITION);
         s->total = 1;
-        finish(s, qn_view_row(&p->y, 3, tile, 4));
+        finish(s, qn_view_row(&p->y, 3, tile, qn_element_bytes(p->y.dtype)));
         return;
     }
     int64_t first = p->window > 0 && pos >= p->window ? pos - p->window + 1 : 0;
@@ -125,7 +125,7 @@ static void paged_query(struct query *s, int64_t tile)
         add_key(s, (const char *)p->k.data + (row * p->k.strides[0] + head * p->k.strides[1]) * unit,
                 (const char *)p->v.data + (row * p->v.strides[0] + head * p->v.strides[1]) * unit, 0);
     }
-    finish(s, qn_view_row(&p->y, 3, tile, 4));
+    finish(s, qn_view_row(&p->y, 3, tile, qn_element_bytes(p->y.dtype)));
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)

@@ -16,4 +16,7 @@ struct qn_binary_params {
     struct qn_view a, b, y;
 };
 
+/* The generic kernel; the others hand it what they do not do themselves. */
+extern const struct qn_kernel qn_binary_ref;
+
 #endif

@@ -21,29 +21,26 @@ static int8_t round_to_int8(float x)
     return (int8_t)(uint8_t)bits.u;
 }
 
-static void quantise_row(const float *x, void *out, int64_t k)
+/* One block of 32 at its place in the row. */
+static void quantise_block(const float *x, struct qn_q8_row row, int64_t block)
 {
-    struct qn_q8_row row = qn_q8_row(out, k);
-    int8_t *q = (int8_t *)row.q;
-    for (int64_t b = 0; b < k / 32; b++) {
-        float largest = 0;
-        for (int i = 0; i < 32; i++) {
-            float magnitude = __builtin_fabsf(x[b * 32 + i]);
-            largest = magnitude > largest ? magnitude : largest;
-        }
-        float scale = largest >= least_scale ? largest / 127.0f : 0;
-        float inverse = largest >= least_scale ? 127.0f / largest : 0;
-        int32_t half[2] = {0, 0};
-        for (int i = 0; i < 32; i++) {
-            q[b * 32 + i] = round_to_int8(x[b * 32 + i] * inverse);
-            half[i / 16] += q[b * 32 + i];
-        }
-        ((float *)row.scale)[b] = scale;
-        ((float *)row.scaled_sum)[b] = scale * (float)(half[0] + half[1]);
-        ((int32_t *)row.minus_sum)[b] = -(half[0] + half[1]);
-        ((int32_t *)row.minus_half)[2 * b] = -half[0];
-        ((int32_t *)row.minus_half)[2 * b + 1] = -half[1];
+    int8_t *q = (int8_t *)row.q + 32 * block;
+    float largest = 0;
+    for (int i = 0; i < 32; i++) {
+        float magnitude = __builtin_fabsf(x[i]);
+        largest = magnitude > largest ? magnitude : largest;
     }
+    float scale = largest >= least_scale ? largest / 127.0f : 0;
+    float inverse = largest >= least_scale ? 127.0f / largest : 0;
+    int32_t first = 0, second = 0;
+    for (int i = 0; i < 32; i++) {
+        q[i] = round_to_int8(x[i] * inverse);
+        *(i < 16 ? &first : &second) += q[i];
+    }
+    ((float *)row.scale)[block] = scale;
+    ((int32_t *)row.minus_sum)[block] = -(first + second);
+    ((int32_t *)row.minus_first)[block] = -first;
+    ((int32_t *)row.minus_second)[block] = -second;
 }
 
 static void run_q8_32(const void *params, int64_t begin, int64_t end, void *scratch)
@@ -51,8 +48,13 @@ static void run_q8_32(const void *params, int64_t begin, int64_t end, void *scra
     const struct qn_activation_params *p = params;
     (void)scratch;
     int64_t row_bytes = qn_act_row_bytes(QN_ACT_Q8_32, p->k);
-    for (int64_t r = begin; r < end; r++)
-        quantise_row(p->x + r * p->x_stride, (uint8_t *)p->out + r * row_bytes, p->k);
+    for (int64_t r = begin; r < end; r++) {
+        uint8_t *out = (uint8_t *)p->out + r * row_bytes;
+        for (int64_t i = 0; i < row_bytes; i++)
+            out[i] = 0;
+        for (int64_t b = 0; b < p->k / 32; b++)
+            quantise_block(p->x + r * p->x_stride + 32 * b, qn_q8_row(out, p->k), b);
+    }
 }
 
 static void run_bf16(const void *params, int64_t begin, int64_t end, void *scratch)
@@ -64,6 +66,8 @@ static void run_bf16(const void *params, int64_t begin, int64_t end, void *scrat
         uint16_t *out = (uint16_t *)(void *)((uint8_t *)p->out + r * row_bytes);
         for (int64_t i = 0; i < p->k; i++)
             out[i] = qn_f32_to_bf16(p->x[r * p->x_stride + i]);
+        for (int64_t i = p->k; i < row_bytes / 2; i++)
+            out[i] = 0;
     }
 }
 

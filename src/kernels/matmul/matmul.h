@@ -39,26 +39,29 @@ struct qn_activation_params {
 int64_t qn_act_row_bytes(enum qn_act act, int64_t k);
 
 /* A row of the Q8_32 form: x[i] is close to scale[i / 32] * q[i], q in -127 .. 127. One array after the other, in this
- * order. The sums save kernels from multiplying by the offset or the minimum of a block type element by element; they
- * are negative because that is how an offset enters an accumulator. */
+ * order, each as long as if k were a multiple of QN_Q8_STEP, zero behind k. The sums save kernels from multiplying by
+ * the offset or the minimum of a block type element by element; they are negative because that is how an offset enters
+ * an accumulator. */
+enum { QN_Q8_STEP = 512 };
+
 struct qn_q8_row {
-    const int8_t *q;           /* k */
-    const float *scale;        /* k / 32 */
-    const float *scaled_sum;   /* k / 32: scale * (sum of 32 q) */
-    const int32_t *minus_sum;  /* k / 32: -(sum of 32 q) */
-    const int32_t *minus_half; /* k / 16: -(sum of 16 q) */
+    const int8_t *q;             /* k */
+    const float *scale;          /* k / 32 */
+    const int32_t *minus_sum;    /* k / 32: -(sum of the block's q) */
+    const int32_t *minus_first;  /* k / 32: -(sum of the first 16) */
+    const int32_t *minus_second; /* k / 32: -(sum of the last 16) */
 };
 
 static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
 {
-    const uint8_t *bytes = row;
-    int64_t array = k / 32 * 4;
+    int64_t padded = (k + QN_Q8_STEP - 1) / QN_Q8_STEP * QN_Q8_STEP, array = padded / 32 * 4;
+    const uint8_t *arrays = (const uint8_t *)row + padded;
     return (struct qn_q8_row){
-        .q = (const int8_t *)bytes,
-        .scale = (const float *)(const void *)(bytes + k),
-        .scaled_sum = (const float *)(const void *)(bytes + k + array),
-        .minus_sum = (const int32_t *)(const void *)(bytes + k + 2 * array),
-        .minus_half = (const int32_t *)(const void *)(bytes + k + 3 * array),
+        .q = row,
+        .scale = (const float *)(const void *)arrays,
+        .minus_sum = (const int32_t *)(const void *)(arrays + array),
+        .minus_first = (const int32_t *)(const void *)(arrays + 2 * array),
+        .minus_second = (const int32_t *)(const void *)(arrays + 3 * array),
     };
 }
 

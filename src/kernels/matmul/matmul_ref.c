@@ -9,7 +9,7 @@ int64_t qn_act_row_bytes(enum qn_act act, int64_t k)
     if (act == QN_ACT_BF16)
         bytes = 2 * k;
     else if (act == QN_ACT_Q8_32)
-        bytes = k + k / 32 * 20;
+        bytes = (k + QN_Q8_STEP - 1) / QN_Q8_STEP * QN_Q8_STEP / 2 * 3;
     return (bytes + 63) & ~(int64_t)63;
 }
 

@@ -16,4 +16,7 @@ struct qn_norm_params {
     float epsilon;
 };
 
+/* The generic kernel; the others hand it what they do not do themselves. */
+extern const struct qn_kernel qn_norm_ref;
+
 #endif

@@ -16,4 +16,7 @@ struct qn_rope_params {
     bool interleaved;
 };
 
+/* The generic kernel; the others hand it what they do not do themselves. */
+extern const struct qn_kernel qn_rope_ref;
+
 #endif

@@ -11,13 +11,26 @@
  *   vf_transpose(v)            VF_LANES vectors as a square matrix
  *
  *   vi                         a vector of VF_LANES 32-bit integers, or of 4 VF_LANES bytes
- *   vi_set, vi_load, vi_store, vi_and, vi_or, vi_xor, vi_add, vi_mul, vi_left, vi_right (logical shifts), vi_float
+ *   vi_set, vi_load, vi_store, vi_and, vi_or, vi_xor, vi_add, vi_mul, vi_float
+ *   vi_left, vi_right, vi_right_signed   shifts of 32-bit lanes
  *   vi_set4(p)                 the 4 bytes at p in every lane
  *   vi_half_float(v)           the low 16 bits of each lane, as a half, widened
- *   vi_transpose_rows(rows, offset, v)  lane r of v[i]: bytes 4i to 4i + 3 of the 16 at rows[r] + offset
  *   vi_dot(sum, u, s)          adds to each lane the 4 products of unsigned bytes below 64 and signed bytes
  *   vi_dot_wide(sum, w, s)     the same with any signed w, given as vi_wide(w): the sum comes out too large by
  *                              2^VI_WIDE_SHIFT times the sum of s where that is not 0
+ *   vi_fold(sums, first, second)  sums[i] lane j belongs to bytes 4 (VF_LANES i + j) and on of 32 VF_LANES: lane b of
+ *                              first and second becomes the sum of the first and last 16 of block b of 32
+ *
+ * Loads for quantised blocks; VI_BLOCKS blocks of 32 elements, VF_LANES / 8, fill a vector of bytes:
+ *   vi_bytes(p)                4 VF_LANES bytes
+ *   vi_blocks(p, stride)       32 bytes at p, at p + stride, ...
+ *   vi_nibbles(p, stride)      the 16 low nibbles at p, then the 16 high ones, then those at p + stride, ...
+ *   vi_bits(p, shift, step)    the 32 bytes at p moved right by shift, again by shift + step, ...; what comes in from the
+ *                              next byte is to be masked away
+ *   vi_flags(p, stride)        16 in each byte i whose bit i of the 32 at p is set, then those at p + stride, ...
+ *   vi_heads(p, stride)        the 4 bytes at p, p + stride, ...: one a lane
+ *   vi_eight_words(p, stride), vi_eight_bytes(p, stride)  8 at p, 8 at p + stride, ... widened to 32 bits
+ *   vf_eight_halves(p, stride) the half at p in 8 lanes, that at p + stride in the next 8, ...
  */
 #ifndef QN_SIMD_H
 #define QN_SIMD_H

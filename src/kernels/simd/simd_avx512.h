@@ -153,26 +153,111 @@ QN_INLINE vf vi_half_float(vi a)
 {
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a));
 }
-QN_INLINE __m128i vi_row16(const uint8_t *p)
+QN_INLINE vi vi_right_signed(vi a, unsigned bits)
+{
+    return _mm512_srai_epi32(a, bits);
+}
+QN_INLINE void vi_transpose(vi v[16])
+{
+    vf f[16];
+    QN_UNROLL
+    for (int i = 0; i < 16; i++)
+        f[i] = _mm512_castsi512_ps(v[i]);
+    vf_transpose(f);
+    QN_UNROLL
+    for (int i = 0; i < 16; i++)
+        v[i] = _mm512_castps_si512(f[i]);
+}
+
+/* ---- blocks ----------------------------------------------------------------------------------------------- */
+
+enum { VI_BLOCKS = 2 };
+
+QN_INLINE __m128i vi_16_bytes(const uint8_t *p)
 {
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
-QN_INLINE void vi_transpose_rows(const uint8_t *const rows[16], int64_t offset, vi v[4])
+QN_INLINE __m256i vi_32_bytes(const uint8_t *p)
 {
-    vi a[4];
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+QN_INLINE vi vi_bytes(const uint8_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+QN_INLINE vi vi_blocks(const uint8_t *p, int64_t stride)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(vi_32_bytes(p)), vi_32_bytes(p + stride), 1);
+}
+QN_INLINE vi vi_nibbles(const uint8_t *p, int64_t stride)
+{
+    vi both = _mm512_broadcast_i32x4(vi_16_bytes(p));
+    both = _mm512_mask_broadcast_i32x4(both, 0xff00, vi_16_bytes(p + stride));
+    both = _mm512_srlv_epi32(both, _mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4));
+    return _mm512_and_si512(both, _mm512_set1_epi8(15));
+}
+QN_INLINE vi vi_bits(const uint8_t *p, int shift, int step)
+{
+    vi both = _mm512_broadcast_i64x4(vi_32_bytes(p));
+    return _mm512_srlv_epi32(both, _mm512_inserti64x4(_mm512_set1_epi32(shift), _mm256_set1_epi32(shift + step), 1));
+}
+QN_INLINE vi vi_flags(const uint8_t *p, int64_t stride)
+{
+    uint32_t low, high;
+    __builtin_memcpy(&low, p, 4);
+    __builtin_memcpy(&high, p + stride, 4);
+    return _mm512_maskz_set1_epi8((__mmask64)high << 32 | low, 16);
+}
+
+/* Two or four of the 16 lie in 64 bytes; the words of a pair or a group stand at the same places. stride is even. */
+QN_INLINE vi vi_heads(const uint8_t *p, const int stride)
+{
+    const int group = stride <= 20 ? 4 : 2;
+    int16_t words[32];
     QN_UNROLL
-    for (int i = 0; i < 4; i++) { /* lane l of a[i] is row 4 l + i */
-        a[i] = _mm512_castsi128_si512(vi_row16(rows[i] + offset));
-        a[i] = _mm512_inserti32x4(a[i], vi_row16(rows[4 + i] + offset), 1);
-        a[i] = _mm512_inserti32x4(a[i], vi_row16(rows[8 + i] + offset), 2);
-        a[i] = _mm512_inserti32x4(a[i], vi_row16(rows[12 + i] + offset), 3);
+    for (int i = 0; i < 32; i++)
+        words[i] = (int16_t)(i / 2 % group * stride / 2 + i % 2);
+    vi places = _mm512_loadu_si512(words), heads = _mm512_setzero_si512();
+    QN_UNROLL
+    for (int i = 0; i < 16 / group; i++) {
+        __mmask32 mask = ((1u << 2 * group) - 1) << 2 * group * i;
+        heads = _mm512_mask_permutexvar_epi16(heads, mask, places, _mm512_loadu_si512(p + i * group * stride));
     }
-    vi p = _mm512_unpacklo_epi32(a[0], a[1]), q = _mm512_unpackhi_epi32(a[0], a[1]);
-    vi r = _mm512_unpacklo_epi32(a[2], a[3]), s = _mm512_unpackhi_epi32(a[2], a[3]);
-    v[0] = _mm512_unpacklo_epi64(p, r);
-    v[1] = _mm512_unpackhi_epi64(p, r);
-    v[2] = _mm512_unpacklo_epi64(q, s);
-    v[3] = _mm512_unpackhi_epi64(q, s);
+    return heads;
+}
+QN_INLINE vi vi_eight_words(const uint8_t *p, int64_t stride)
+{
+    return _mm512_cvtepu16_epi32(_mm256_inserti128_si256(_mm256_castsi128_si256(vi_16_bytes(p)), vi_16_bytes(p + stride), 1));
+}
+QN_INLINE vi vi_eight_bytes(const uint8_t *p, int64_t stride)
+{
+    __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return _mm512_cvtepu8_epi32(_mm_unpacklo_epi64(low, _mm_loadl_epi64((const __m128i *)(const void *)(p + stride))));
+}
+QN_INLINE vf vf_eight_halves(const uint8_t *p, int64_t stride)
+{
+    int16_t low, high;
+    __builtin_memcpy(&low, p, 2);
+    __builtin_memcpy(&high, p + stride, 2);
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_set1_epi16(low), _mm_set1_epi16(high), 1));
+}
+
+/* Each step adds the halves of two vectors into one. */
+QN_INLINE vi vi_fold_two(vi a, vi b)
+{
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+QN_INLINE vi vi_fold_four(const vi s[4])
+{
+    vi a = vi_fold_two(s[0], s[1]), b = vi_fold_two(s[2], s[3]);
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+QN_INLINE void vi_fold(const vi sums[8], vi *first, vi *second)
+{
+    vi a = vi_fold_four(sums), b = vi_fold_four(sums + 4); /* 128-bit lane l: quarter l of each of four vectors */
+    const vi order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    *first = _mm512_permutexvar_epi32(order, _mm512_shuffle_i32x4(a, b, 0x88));
+    *second = _mm512_permutexvar_epi32(order, _mm512_shuffle_i32x4(a, b, 0xdd));
 }
 
 #if defined(__AVX512VNNI__)

@@ -12,4 +12,7 @@ struct qn_softmax_params {
     uint32_t axis;
 };
 
+/* The generic kernel; the others hand it what they do not do themselves. */
+extern const struct qn_kernel qn_softmax_ref;
+
 #endif

@@ -14,4 +14,7 @@ struct qn_unary_params {
     struct qn_view x, y;
 };
 
+/* The generic kernel; the others hand it what they do not do themselves. */
+extern const struct qn_kernel qn_unary_ref;
+
 #endif

@@ -120,6 +120,40 @@ def tidy(text):
     return re.sub(r'((?:^|[\s]) ?")([a-z])', upper, text)
 
 
+# Safe exchanges: old words, new words, chance for each occurrence.
+EXCHANGES = [
+    (r"\bbegan to\b", "started to", .4), (r"\bvery\b(?! much)", "really", .15), (r"\bAt last\b", "Finally", .35),
+    (r"\bSoon,? (?=\w)", "Before long, ", .25), (r"\bshouted\b", "yelled", .2),
+    (r"\bwent to the\b", "walked to the", .2), (r"\bFrom that day on\b", "From then on", .4),
+    (r"\bThe next day\b", "The day after", .2), (r"\ba lot of fun\b", "so much fun", .4),
+    (r"\bgood friends\b", "close friends", .25), (r"\ball day long\b", "the whole day", .3),
+    (r"\bjumped for joy\b", "hopped with joy", .3), (r"\beverywhere\b", "all over the place", .15),
+ (r"\blaughed and laughed\b", "could not stop laughing", .25),
+    (r"\bwas sad\b", "was unhappy", .15), (r"\bwas happy\b", "was glad", .2),
+    (r"\bfelt happy\b", "felt good", .2), (r"\bso happy\b", "so glad", .2), (r"\bso proud\b", "very proud", .3),
+    (r"\ba little scared\b", "a bit scared", .4), (r"\bwhispered\b", "said softly", .25),
+    (r"\bfor a long time\b", "for a long while", .25), (r"\bone more time\b", "once more", .4),
+    (r"\bhome\.$", "back home.", .1), (r"\bhelped to\b", "helped", .4), (r"\btook good care of\b", "looked after", .3),
+    (r"\bcould not wait\b", "could hardly wait", .4), (r"\bSuddenly, ", "All at once, ", .3),
+    (r"\bin the end\b", "at the end", .2), (r"\bvery sad\b", "terribly sad", .15), (r"\bbig smile\b", "wide smile", .25),
+]
+SHORT_FORMS = [
+    (r"\b([Dd]id|[Dd]o|[Dd]oes|[Cc]ould|[Ww]as|[Ii]s|[Hh]ad) not\b", r"\1n't"), (r"\b([Cc])annot\b", r"\1an't"),
+    (r"\bI am (?=[a-z])", "I'm "), (r"\bI will (?=[a-z])", "I'll "), (r"\b([Ww])e will (?=[a-z])", r"\1e'll "),
+    (r"\b([Ll])et us (?=[a-z])", r"\1et's "), (r"\bIt is (?=[a-z])", "It's "), (r"\bYou are (?=[a-z])", "You're "),
+]
+
+
+def vary(rng, text):
+    """Swap some phrases for others that mean the same; some stories use short forms."""
+    for old, new, chance in EXCHANGES:
+        text = re.sub(old, lambda m: new if rng.random() < chance else m.group(0), text)
+    if rng.random() < 0.3:
+        for old, new in SHORT_FORMS:
+            text = re.sub(old, new, text)
+    return text
+
+
 class Story:
     """Collects sentences; holds the cast and props in ``slots``."""
 
@@ -137,7 +171,25 @@ class Story:
         return text
 
     def say(self, *options):
-        self.paragraphs[-1].append(tidy(self.expand(self.rng.choice(options))))
+        sentence = tidy(self.expand(self.rng.choice(options)))
+        self.paragraphs[-1].append(self.use_pronoun(sentence))
+
+    def use_pronoun(self, sentence):
+        """Sometimes 'She' for the hero's name, where it can mean nobody else."""
+        hero, before = self.slots["h"], self.paragraphs[-1][-1:]
+        name = str(hero)
+        if not before or not sentence.startswith(name + " ") or self.rng.random() < 0.3:
+            return sentence
+        alone = sum(isinstance(c, Character) and c.gender == hero.gender for c in self.slots.values()) == 1
+        told_of = re.match(rf"({name}|{hero.He})\b", before[0]) and '"' not in before[0]
+        spoke = re.search(rf'" (\w+ {name}|{name} \w+|{hero.he} \w+)\.$', before[0])
+        if not told_of and not (spoke and alone):
+            return sentence
+        for other in self.slots.values():
+            if isinstance(other, Character) and other is not hero and other.gender == hero.gender:
+                if re.search(rf"\b({other}|{other.kind})\b", before[0] + sentence, re.I):
+                    return sentence
+        return hero.He + sentence[len(name):]
 
     def maybe(self, chance, *options):
         if self.rng.random() < chance:
@@ -148,7 +200,18 @@ class Story:
             self.paragraphs.append([])
 
     def text(self):
-        return "\n\n".join(" ".join(p) for p in self.paragraphs if p)
+        """The story; no paragraph begins with a name.
+
+        A name after a line break would be another token than the same name after
+        a space, which a small model would have to learn twice.
+        """
+        names = tuple(c.name for c in self.slots.values() if isinstance(c, Character) and c.name)
+        whole = ""
+        for sentences in filter(None, self.paragraphs):
+            paragraph = " ".join(sentences)
+            gap = " " if paragraph.startswith(names) else "\n\n"
+            whole += (gap if whole else "") + paragraph
+        return vary(self.rng, whole)
 
     def words(self, **named):
         """Add plain word slots."""
@@ -242,7 +305,7 @@ class Story:
         self.trait = trait or self.pick([t for t in lx.GOOD_TRAITS if t != hero.adjective])
         self.hobby = self.pick(lx.HOBBIES)
         self.words(trait=self.trait, hobby=self.hobby[0], hobbying=self.hobby[1],
-                   home=hero.home, when=self.pick(lx.DAYS))
+                   home=hero.home, when=pick_branch(self.rng, lx.WHEN))
         self.say(
             "[once upon a time|once upon a time|once upon a time|long ago|once|a long time ago], there was {h.intro}.",
             "once upon a time, there was {h.intro} who lived {home}.",
@@ -251,6 +314,11 @@ class Story:
             "there was once {h.intro}.",
             "{home}, there lived {h.intro}.",
             "{h.intro} lived {home}.",
+            "not so long ago, {h.intro} lived {home}.",
+            "this is the story of {h}, {h.a} who lived {home}.",
+            "{h} was {h.a}.",
+            "have you heard of {h}? {h.He} was {h.a} who lived {home}.",
+            "once there [was|lived] {h.intro}.",
         )
         if trait:
             self.say("{h} was [very|so] {trait}.", "{h.He} was [very|] {trait}.",

@@ -45,7 +45,8 @@ HERO_ANIMALS = [
 CHILD_HOMES = """in a small village|in a little house by the sea|in a tall house in the town
 |in a house with a blue door|on a small farm|near a big forest|at the end of a long road
 |in a cottage on a hill|near the river|in a white house with a big garden
-|next to a bakery|beside a little lake""".replace("\n", "").split("|")
+|next to a bakery|beside a little lake|at the edge of the town|in a valley between two hills
+|by an old mill|in a yellow house by the road|above a small shop|behind the church|on a quiet street""".replace("\n", "").split("|")
 
 # base form, -ing form
 HOBBIES = [
@@ -98,11 +99,11 @@ FOODS = {  # flags: fruit (grows), baked, hand (one can hold and halve it)
     "apple": ("fruit hand", "big juicy sweet shiny"), "pear": ("fruit hand", "ripe sweet juicy"),
     "banana": ("hand", "ripe sweet long"), "cookie": ("baked hand", "big sweet warm"),
     "muffin": ("baked hand", "warm big sweet"), "sandwich": ("hand", "big tasty fresh"),
-    "cake": ("baked", "big sweet tall"), "pie": ("baked", "warm sweet big"),
+    "cake": ("baked party", "big sweet tall"), "pie": ("baked party", "warm sweet big"),
     "bun": ("baked hand", "warm soft sweet"), "carrot": ("grow hand", "big long sweet"),
     "pumpkin": ("grow", "big round heavy"), "pancake": ("hand", "warm round thick"),
     "peach": ("fruit hand", "soft ripe sweet"), "plum": ("fruit hand", "ripe sweet juicy"),
-    "loaf of bread": ("baked", "warm fresh big"), "honey cake": ("baked hand", "sweet warm little"),
+    "loaf of bread": ("baked", "warm fresh big"), "honey cake": ("baked hand party", "sweet warm little"),
 }
 
 # noun: (preposition, flags, hiding spots, things one can see there)
@@ -177,5 +178,11 @@ HAPPY = "happy glad cheerful proud".split()
 SAD = "sad upset unhappy".split()
 SCARED = "scared afraid frightened worried".split()
 
-DAYS = ("one day|one morning|one afternoon|one sunny day|one warm morning|one bright morning|one windy day"
-        "|one quiet afternoon|one cool morning|one spring day|one summer day|early one morning").split("|")
+# A template: when the story begins. Extra clauses make the openings differ.
+WHEN = ("[one day|one day|one morning|one afternoon|early one morning|late one afternoon"
+        "|one [sunny|warm|bright|windy|quiet|cool|fresh|clear|fine|golden|lazy] [morning|afternoon|day]"
+        "|on a [sunny|warm|bright|cool|lovely|mild] [morning|afternoon|day] in [spring|summer|autumn|May|June|April]"
+        "|one [sunny|warm|bright|fine] day after [breakfast|lunch]"
+        "|on the first day of [spring|summer|autumn|the week]"
+        "|one morning, [when the grass was still wet|before anyone else was awake|while the birds sang|as the sun came up]"
+        "|one afternoon, [when the work was done|while the bees hummed|after a little nap|when the sky was blue]]")

@@ -1,5 +1,5 @@
 """All plot schemata."""
 
-from . import plots_find, plots_heart
+from . import plots_find, plots_heart, plots_make, plots_world
 
-PLOTS = plots_find.PLOTS + plots_heart.PLOTS
+PLOTS = plots_find.PLOTS + plots_heart.PLOTS + plots_make.PLOTS + plots_world.PLOTS

@@ -11,7 +11,7 @@ def lost_toy(s):
           "{h} had {t.a}. {h.He} loved to {t.use}.")
     s.para()
     s.say("{when}, {h} took the {t} {p.to}.", "{when}, {h} went {p.to} with the {t}.")
-    s.maybe(.5, "there were {p.sight}.", "{h.He} saw {p.sight} and stopped to look.")
+    s.maybe(.5, "on the way, {h.he} saw {p.sight}.", "{h.He} saw {p.sight} and stopped to look.")
     s.say("{h.He} played [for a long time|until noon|and ran around], but then the {t} was gone.",
           "but on the way, {h.he} [dropped the {t}|let the {t} fall] and did not [see|notice] it.",
           "[soon|after a while], {h.he} looked down. The {t} was not there.")
@@ -23,7 +23,7 @@ def lost_toy(s):
     s.say('"I [lost|cannot find] my {t}," said {h}. "[Can you help me|Will you help me look|Please help me]?"',
           '"my {t} is lost," {h} [said|answered].', "{h} told {x.the} about the {t}.")
     s.say('{x.The} {xdeed}. "[Let us look together|I will help you|Do not worry]," {x.he} said.',
-          '"[of course|yes, I will help you]," said {x.the}. {x.He} {xdeed}.')
+          '"[of course I will help|I will help you]," said {x.the}. {x.He} {xdeed}.')
     s.say("they looked {p.spot}, but [it was not there|they only found a leaf|there was nothing].",
           "first they looked {p.spot}. [No {t}|Nothing]!")
     s.maybe(.6, "they looked {p.spot2}, but [it was not there either|there was only an old shoe|they saw only a beetle].",
@@ -59,7 +59,7 @@ def stuck_high(s):
             "{h.He} found a long stick, but it was [not long enough|too short].",
             "{h.He} sat down under the tree and [sighed|was sad].")
     s.say('{x.a} saw {h.him}. "[I can help you|Do you need help|May I help]?" {x.he} [asked|said].',
-          'then {x.a} came by. "[What is up there|Why do you look up]?" asked {x.the}.')
+          'then {x.a} came by. "[Can I help|Do you want some help]?" asked {x.the}.')
     s.say('"my {t} is [stuck|in the tree]," said {h}. "[I cannot reach it|It is too high for me]."',
           '"yes, please," said {h}. "[The {t} is too high for me|I want my {t} back]."')
     s.say("{x.The} {xdeed} and [pulled the {t} free|pushed the {t} down|got the {t}].",
@@ -86,13 +86,13 @@ def lost_child(s):
     s.say("[soon|when it was gone], {h} did not know [where {h.he} was|the way home].",
           "{h} turned around. [The path was gone|Everything looked strange|There was no path anymore].")
     s.say("the sky [grew|became] dark, and {h} was [scared|afraid|all alone].",
-          '"[I am lost|Where am I|I want to go home]," {h} [whispered|said] in a small voice.',
+          '"[I am lost|I do not know this place|I want to go home]," {h} [whispered|said] in a small voice.',
           "{h.He} sat down and began to cry.")
     s.para()
     s.say("just then, {x.a} [came out|appeared|stopped next to {h.him}]. \"[Are you lost|Why are you crying|What are you doing here]?\" asked {x.the}.",
           "{h} heard a soft sound. It was {x.a}. \"[Hello, little one|Who are you|Are you lost]?\" said {x.the}.")
     s.say('"yes," said {h}. "[I want to go home|I miss {g}|I do not know the way]."',
-          '"I went too far," said {h}, "and now I [am lost|cannot find my home]."') 
+          '"I went too far, and now I [am lost|cannot find my home]," said {h}.') 
     s.say('"[do not be afraid|do not cry|come with me]. [I know the way|I will show you the way]," {x.he} said. {x.The} {xdeed} and found the path.',
           '{x.The} {xdeed}. "[This way|Follow me|I know where you live]!" {x.he} said.')
     s.say("they walked [past the big rock|over a little bridge|under the tall trees] and [down the hill|along the stream|through the tall grass].",
@@ -115,18 +115,14 @@ def found_thing(s):
           "{when}, {h} was {p.at}. {h.He} looked {p.spot} and [found|saw] {t.a}.")
     s.say('"[what a nice {t}|wow, a {t}|how pretty]!" {h.he} said. {h.He} wanted to keep it.',
           "it was the [best|prettiest|nicest] {t} {h.he} had ever seen. {h.He} wanted to [keep it|take it home].")
-    s.say("but then {h.he} thought, \"[Someone must miss it|It is not mine|Who lost it]?\"" if s.rng.random() < .2 else
-          "but then {h.he} thought, \"[Someone must miss it|It is not mine|Maybe somebody is looking for it].\"",
-          "{h.He} put it in {h.his} bag. But {h.he} did not feel [good|right]. The {t} [was not {h.his}s|belonged to someone else]."
-          if s.slots["h"].gender == "f" else
-          "{h.He} put it in {h.his} bag. But {h.he} did not feel [good|right]. The {t} [was not his|belonged to someone else].")
+    s.say("but then {h.he} thought, \"[Someone must miss it|It is not mine|Maybe somebody is looking for it].\"",
+          "{h.He} put it in {h.his} bag. But {h.he} did not feel [good|right]. The {t} [was not for {h.him}|belonged to someone else].")
     s.para()
     s.say("[then|soon], {h} [heard someone cry|saw {f.a}]. It was {f}, {f.a} from the [town|village|next street].",
           "{h} [met|saw] {f.intro}. {f.He} looked [sad|very sad].")
     s.say('"[what is wrong|why are you sad]?" asked {h}. "I lost my {t}," said {f}. "[It was a gift from my grandma|I had it since I was a baby|I looked everywhere]."',
           '"[did you see|have you seen] a {t}?" {f} asked. "[It is {t.adjective}|I lost it here|I lost mine yesterday]."')
-    s.say('{h} [held out|showed {f.him}] the {t}. "[Is this yours|Is it this one|I found this]?"' if False else
-          '{h} held out the {t}. "Is [this|it] [yours|the one]?" {h.he} asked.',
+    s.say('{h} held out the {t}. "Is [this|it] [yours|the one]?" {h.he} asked.',
           "{h} [looked at the {t} one last time|took a deep breath]. Then {h.he} gave it to {f}.")
     s.say('"[yes, that is my {t}|my {t}|you found it]!" cried {f}. {f.He} [hugged {h.him}|smiled and smiled|jumped up and down].',
           "{f} [laughed|smiled|was so happy]. \"Thank you, {h}! You are so [kind|good|honest],\" {f.he} said.")
@@ -181,8 +177,8 @@ def runaway_pet(s):
     s.say("{h} looked {p.at}. {h.He} [asked a man with a cart|asked an old woman|called again and again]. [No one had seen the {pet}|There was no {pet}].",
           '"[I left the gate open|it is my fault]," {h} said, and tears ran down {h.his} [face|cheeks].')
     s.para()
-    s.say('{g.He} [came and took|held] {h.his} hand. "Do not run," said {g}. "[Sit down and wait|Be quiet and hold out {treat}|Bring {treat}]."',
-          '{g} had an idea. "[Put {treat} on the ground|Let us take {treat} with us]," {g.he} said.')
+    s.say('then {g} came and took {h.his} hand. "Do not run," {g.he} said. "[Sit down and wait|Be quiet and hold out {treat}|Bring {treat}]."',
+          'but {g} had an idea. "[Put {treat} on the ground|Let us take {treat} with us]," {g.he} said.')
     s.say("so {h} got {treat} and [sat very still|waited without a sound|waited {p.spot}].")
     s.say("[soon|after a long time|at last], the {pet} came out from {hide}. It {call} and [came closer|came to {h}|ran into {h.his} arms]."
           .replace("{hide}", s.pick("a hedge|a ditch|some bushes|the tall grass")),
@@ -205,10 +201,10 @@ def treasure(s):
     s.say('"[look, a treasure map|there is a red cross on it|maybe there is a treasure]!" said {f}.',
           '"[let us find the treasure|we must follow the map|come, let us go]!" said {h}.')
     s.say("they [followed the map|went|walked] {p.to}. There they saw {p.sight}.",
-          "first, the map led them {p.to}. They [looked|counted ten steps from] [{p.spot}|a tall tree]." .replace("|a tall tree", "").replace("counted ten steps from", "stopped and looked"))
+          "first, the map led them {p.to}. They looked {p.spot}, but [it was not there|there was no cross|the map said to go on].")
     s.say("then they [crossed a stream|went up a path|jumped over a ditch] and came {q.to}.",
           "the path was [long|steep|full of stones], but they [did not give up|sang a song|held hands].")
-    s.maybe(.5, '{f} was [tired|a little scared]. "[I want to go back|Is it far]," {f.he} said. "[Just a little more|We are almost there]," said {h}.'.replace('Is it far', 'It is so far'))
+    s.maybe(.5, '{f} was [tired|a little scared]. "[I want to go back|It is so far]," {f.he} said. "[Just a little more|We are almost there]," said {h}.')
     s.para()
     s.say("{q.at}, [behind|next to|under] a [big|flat|mossy] stone, they [dug|began to dig]. [Clonk|Bump]! They hit something hard.",
           "they saw a cross of sticks on the ground. They dug and dug until they found [something hard|something made of wood].")

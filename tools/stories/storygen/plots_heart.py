@@ -39,7 +39,7 @@ def share_food(s):
 
 def broken_thing(s):
     """Something precious breaks; the hero confesses (perhaps after a lie)."""
-    s.child(); s.adult(("mom", "dad", "grandma", "grandpa")); s.toy("throw", "roll", "fly")
+    s.child(); s.adult(("mom", "dad", "grandma", "grandpa")); s.toy(nouns=("ball", "toy car", "toy plane", "toy train", "spinning top", "marble"))
     thing, adjs = s.pick([("vase", "blue pretty tall"), ("cup", "white favourite pretty"), ("lamp", "green old tall"),
                           ("window", "big round clean"), ("plate", "blue big pretty"), ("clock", "old little round"),
                           ("flower pot", "red big round"), ("mirror", "round old pretty")])
@@ -47,10 +47,10 @@ def broken_thing(s):
     s.open(like=False)
     s.para()
     s.say("{when}, {h} [played|was playing] with {t.a} in the [living room|kitchen|house].",
-          '"do not play with {t.a} in the house," {g} always said. But {when}, {h} did it anyway.')
+          '"do not play with your {t} in the house," {g} always said. But {when}, {h} did it anyway.')
     s.say("[crash|smash|bang]! The {t} hit the {vadj} {v}, and [it broke|the {v} broke into many pieces].",
           "the {t} [flew too far|went the wrong way] and hit the {vadj} {v}. [Crash|Oh no]! It broke.")
-    s.say("{h} was [very |so |]scared. \"[{G} will be angry|{G} will be so sad|What have I done]!\" {h.he} thought.".replace("done]!", "done]!"),
+    s.say("{h} was [very |so |]scared. \"[{G} will be angry|{G} will be so sad|What have I done]!\" {h.he} thought.",
           "{h} [looked at the pieces|stood very still]. {h.His} [face turned red|heart beat fast].")
     s.para()
     if s.rng.random() < .5:
@@ -93,7 +93,7 @@ def quarrel(s):
     s.say("[the next day|in the morning|after a while], {h} [washed|cleaned] the {t} and went to {f}.",
           "[the next morning|later], {h} took the {t} to {f}.")
     s.say('"[I am sorry|I am sorry that I was mean]," {h.he} said. "[You can have it first|Let us share it|We can take turns]."')
-    s.say('"[I am sorry too|I am sorry, too|I was mean too]," said {f}.', "{f} [smiled|began to smile] and [gave {h.him} a hug|said, \"Let us be friends again\"].")
+    s.say('"[I am sorry too|I am sorry, too|I was mean too]," said {f}.', "{f} [smiled|began to smile] and [gave {h.him} a hug.|said, \"Let us be friends again!\"]")
     s.say("so they took turns. First {f} had the {t}, and then {h}.", "they played with the {t} together, and it was [much more fun|twice as much fun|so much better].")
     s.say("{h} and {f} [never fought about the {t} again|were best friends again].", "a friend is [worth more|much better] than a {t}." , "they learned that [sharing is more fun than fighting|taking turns is fair].")
     s.close()
@@ -120,7 +120,7 @@ def fear(s):
     s.say("but {h.he} was afraid of {fear}.", "there was only one thing {h.he} did not like. It was {fear}.", "but {h} had one big fear. {h.He} was afraid of {fear}.")
     s.maybe(.5, "the others [laughed at {h.him}|were not afraid], and that made {h.him} sad.", "\"[I am too small|I can never do it],\" {h.he} often said.")
     s.para()
-    s.say("{when}, {h} [shook with fear|wanted to run away|hid behind {g}].", "{when}, {h} [told {g} about it|cried because of it|said, \"I do not want to be afraid\"].")
+    s.say("{when}, {h} [shook with fear|wanted to run away|hid behind {g}].", "{when}, {h} [told {g} about it.|cried because of it.|said, \"I do not want to be afraid.\"]")
     s.say('"[everyone is afraid of something|I was afraid too, when I was little|being brave does not mean that you are not afraid]," said {g}. "[Let us try together|Let us take a small step|I am here with you]."')
     s.say("so {h} {one}. It was [hard|not easy|scary], but [nothing bad happened|{g} was there|{h.he} did it].",
           "first, {h} {one}. {h.His} [legs shook|heart beat fast|knees were weak].")
@@ -171,12 +171,12 @@ def new_friend(s):
     if shy:
         s.say("{h} wanted a friend, but {h.he} did not know [what to say|how to ask].", "{h.He} always played alone, because {h.he} was afraid to talk to others.")
         s.say("{when}, {h.he} [sat|stood] alone {p.at} with {t.a}.", "{when}, {h} was {p.at}. {h.He} held {t.a} in {h.his} arms.")
-        s.say("{f.a} came [closer|near|over]. \"[Hello, I am {f}|My name is {f}],\" {f.he} said. \"[I like your {t}|Can I play with you|What a nice {t}].\"")
+        s.say("{f.a} came [closer|near|over]. \"[Hello, I am {f}|My name is {f}],\" {f.he} said. \"[I like your {t}|I would like to play with you|What a nice {t}].\"")
         s.say('{h} [looked down|turned red|said nothing]. Then {h.he} said in a [small|soft|quiet] voice, "[I am {h}|Hello, I am {h}|You can play with me]."')
     else:
         s.say("{when}, {h} saw {f.a} {p.at}. {f.He} was new and [sat alone|stood by a tree|had no one to play with]." if "tree" in s.slots["p"].flags else
               "{when}, {h} saw {f.a} {p.at}. {f.He} was new and [sat alone|had no one to play with].")
-        s.say('"[why does nobody play with {f.him}|{f.He} looks so lonely]," thought {h}.'.replace("why does nobody play with {f.him}", "nobody plays with {f.him}"),
+        s.say('"[nobody plays with {f.him}|{f.He} looks so lonely]," thought {h}.',
               "the others [ran past {f.him}|did not see {f.him}|played their own game].")
         s.say("{h} took {h.his} {t.full} and went over. \"[Hello, I am {h}|Hi, my name is {h}]. [Do you want to play|What is your name]?\" {h.he} asked.")
         s.say('"I am {f}," {f.he} [said|whispered]. "[I do not know anyone here|We just moved here|I would love to play]."')
@@ -196,7 +196,7 @@ def bad_lie(s):
     """Crying wolf in many forms."""
     s.child(); s.words(who=s.pick("the farmer|the baker|the people in the village|the other children|{h.his} brothers"),
                        danger=s.pick("a wolf|a fire|a big bear|a snake|a bull"))
-    s.open(trait=s.pick(["bored", "funny", "silly"])); s.say("{h} liked to play tricks on [others|people].", "but {h} often told [lies|little lies] for fun.")
+    s.open(trait=s.pick(["bored", "funny", "silly"])); s.say("{h} liked to play tricks on [others|people].", "{h} often told [lies|little lies] for fun.")
     s.para()
     s.say('{when}, {h.he} shouted, "Help! [There is {danger}|I see {danger}]!" But it was not true.')
     s.say("{who} came running. \"Where is it?\" they asked. {h} only laughed.".replace("they asked", "came the question"),
