@@ -1,0 +1,89 @@
+/* COPY. A file for an instruction set defines CONVERT (as qn_convert_elements), KERNEL, SERIAL, NAME, NEEDS and RANK
+ * and includes this. */
+#include "kernels/copy/copy.h"
+#include "kernels/walk.h"
+
+static bool is_block(qn_dtype dtype)
+{
+    return qn_element_bytes(dtype) == 0;
+}
+
+static int64_t rows_of(const struct qn_view *view)
+{
+    int64_t rows = 1;
+    for (uint32_t i = 0; i + 1 < view->rank; i++)
+        rows *= view->dims[i];
+    return rows;
+}
+
+static int64_t tiles(const void *params)
+{
+    const struct qn_copy_params *p = params;
+    return is_block(p->x.dtype) || is_block(p->y.dtype) ? rows_of(&p->y) : qn_view_tiles(&p->y);
+}
+
+/* Pieces of a row of blocks pass through a local array; 512 is a multiple of every block size. */
+enum { PIECE = 512 };
+
+static void copy_block_row(const struct qn_copy_params *p, const char *x, char *y, int64_t d)
+{
+    const struct qn_dtype_info *from = qn_dtype_info(p->x.dtype), *to = qn_dtype_info(p->y.dtype);
+    if (p->x.dtype == p->y.dtype) {
+        __builtin_memmove(y, x, (size_t)(d / from->block_elems * from->block_bytes));
+        return;
+    }
+    int64_t y_step = p->y.strides[p->y.rank - 1] * qn_element_bytes(p->y.dtype);
+    int64_t x_step = p->x.strides[p->x.rank - 1] * qn_element_bytes(p->x.dtype);
+    float v[PIECE];
+    for (int64_t i = 0, n; i < d; i += n) {
+        n = d - i < PIECE ? d - i : PIECE;
+        if (is_block(p->x.dtype))
+            p->dequantise(x + i / from->block_elems * from->block_bytes, v, n);
+        else
+            qn_load_f32(v, x + i * x_step, x_step, p->x.dtype, n);
+        if (is_block(p->y.dtype))
+            p->quantise(v, y + i / to->block_elems * to->block_bytes, n, NULL);
+        else
+            CONVERT(y + i * y_step, y_step, p->y.dtype, v, 4, QN_DTYPE_F32, n);
+    }
+}
+
+static void run_blocks(const struct qn_copy_params *p, int64_t begin, int64_t end)
+{
+    uint32_t axis = p->y.rank - 1;
+    for (int64_t row = begin; row < end; row++) {
+        const char *x = qn_view_row(&p->x, axis, row, qn_dtype_info(p->x.dtype)->block_bytes);
+        char *y = qn_view_row(&p->y, axis, row, qn_dtype_info(p->y.dtype)->block_bytes);
+        copy_block_row(p, x, y, p->y.dims[axis]);
+    }
+}
+
+static void run(const void *params, int64_t begin, int64_t end, void *scratch)
+{
+    (void)scratch;
+    const struct qn_copy_params *p = params;
+    if (is_block(p->x.dtype) || is_block(p->y.dtype)) {
+        run_blocks(p, begin, end);
+        return;
+    }
+    int64_t first = begin * QN_ELEMENT_TILE, all = qn_view_elems(&p->y), left = end * QN_ELEMENT_TILE;
+    left = (left < all ? left : all) - first;
+    struct qn_walk walk;
+    qn_walk_start(&walk, (const struct qn_view *[]){&p->y, &p->x}, 2, first);
+    int64_t y_step = qn_walk_step(&walk, 0), x_step = qn_walk_step(&walk, 1), n;
+    for (; left > 0; left -= n) {
+        n = qn_walk_run(&walk, left);
+        CONVERT(walk.at[0], y_step, p->y.dtype, walk.at[1], x_step, p->x.dtype, n);
+        qn_walk_advance(&walk, n);
+    }
+}
+
+const struct qn_kernel KERNEL = {
+    .serial = SERIAL,
+    .name = NAME,
+    .family = QN_FAMILY_COPY,
+    .needs = NEEDS,
+    .rank = RANK,
+    .tiles = tiles,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* Every kernel of the table against what its op means: see conformance/conformance.h. Prints op x type x ISA as ran or
+ * skipped. QN_CONFORMANCE=<kernel name> runs that kernel alone, QN_MUTATE=<kernel name> falsifies it. */
+#include "support/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance/conformance.h"
+#include "platform/cpu.h"
+
+static void (*const families[QN_FAMILY_LIMIT])(struct cf *cf) = {
+    [QN_FAMILY_MATMUL] = cf_matmul,
+    [QN_FAMILY_BATCH_MATMUL] = cf_batch_matmul,
+    [QN_FAMILY_ATTENTION] = cf_attention,
+    [QN_FAMILY_NORM] = cf_norm,
+    [QN_FAMILY_ROPE] = cf_rope,
+    [QN_FAMILY_SOFTMAX] = cf_softmax,
+    [QN_FAMILY_UNARY] = cf_unary,
+    [QN_FAMILY_BINARY] = cf_binary,
+    [QN_FAMILY_WHERE] = cf_where,
+    [QN_FAMILY_REDUCE] = cf_reduce,
+    [QN_FAMILY_COPY] = cf_copy,
+    [QN_FAMILY_GATHER] = cf_gather,
+    [QN_FAMILY_SCATTER_ROWS] = cf_scatter_rows,
+    [QN_FAMILY_IOTA] = cf_iota,
+    [QN_FAMILY_TOPK] = cf_topk,
+    [QN_FAMILY_ACTIVATION] = cf_activation,
+};
+
+static bool named(const char *variable, const struct qn_kernel *kernel)
+{
+    const char *name = getenv(variable);
+    return name && strcmp(name, kernel->name) == 0;
+}
+
+static void test_every_kernel(void **state)
+{
+    (void)state;
+    uint32_t features;
+    qn_assert_ok(qn_cpu_features(&features));
+    char text[128];
+    printf("machine: %s\n", qn_cpu_features_text(features, text));
+    int64_t failures = 0, ran = 0;
+    for (uint32_t i = 0; i < qn_kernel_count; i++) {
+        struct cf cf = {.kernel = qn_kernels[i], .mutated = named("QN_MUTATE", qn_kernels[i])};
+        if (getenv("QN_CONFORMANCE") && !named("QN_CONFORMANCE", cf.kernel))
+            continue;
+        if (cf.kernel->needs & ~features) {
+            printf("skipped %s: this machine, or QUERN_CPU, lacks %s\n", cf.kernel->name,
+                   qn_cpu_features_text(cf.kernel->needs & ~features, text));
+            continue;
+        }
+        if (!families[cf.kernel->family])
+            fail_msg("%s: no cases for its family", cf.kernel->name);
+        cf_seed(cf.kernel->serial);
+        families[cf.kernel->family](&cf);
+        if (cf.cases == 0)
+            fail_msg("%s: no case ran", cf.kernel->name);
+        if (cf.failures)
+            printf("FAILED %s: %lld of %lld cases\n", cf.kernel->name, (long long)cf.failures, (long long)cf.cases);
+        failures += cf.failures;
+        ran++;
+    }
+    if (!getenv("QN_CONFORMANCE"))
+        cf_print_table(features);
+    if (ran == 0)
+        fail_msg("no kernel ran");
+    if (failures)
+        fail_msg("%lld cases failed", (long long)failures);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kernel)};
+    return cmocka_run_group_tests_name("ops_conformance", tests, NULL, NULL);
+}
