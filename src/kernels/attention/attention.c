@@ -1,33 +1,45 @@
 #include "kernels/attention/attention_share.h"
 
-/* Calls with more tokens than this have tiles enough without a split along the keys. */
-enum { SPLIT_TOKENS = 16 };
+/* Calls with more tokens, or with more (block, head) pairs, have tiles enough without a split along the keys. */
+enum { SPLIT_TOKENS = 8, SPLIT_PAIRS = 64 };
 
 static int64_t parts_of(int64_t positions)
 {
     return (positions + QN_ATTENTION_PART - 1) / QN_ATTENTION_PART;
 }
 
-/* The shared memory: a count for each (block, head), then the slots. */
-static int64_t count_bytes(int64_t blocks, int64_t heads)
+/* Shared memory: SPLIT_PAIRS counts, zero between calls, then the slots. The counts lie at the same place for every
+ * call, so that calls of different shapes may follow each other on the same memory. */
+enum { COUNT_BYTES = SPLIT_PAIRS * 4 };
+
+/* Rows of a block, where a call has n tokens. */
+static int64_t slot_rows(int64_t n, int64_t group)
 {
-    return (blocks * heads * 4 + 63) & ~(int64_t)63;
+    int64_t tokens = qn_attention_tokens(group);
+    return (n < tokens ? n : tokens) * group;
+}
+
+static int64_t blocks_of(int64_t n, int64_t group)
+{
+    int64_t tokens = qn_attention_tokens(group);
+    return (n + tokens - 1) / tokens;
 }
 
 int64_t qn_attention_shared_bytes(int64_t n, int64_t kv_heads, int64_t group, int64_t e, int64_t l)
 {
-    int64_t tokens = qn_attention_tokens(group), rows = tokens * group;
     n = n < SPLIT_TOKENS ? n : SPLIT_TOKENS;
-    int64_t blocks = (n + tokens - 1) / tokens;
-    return count_bytes(blocks, kv_heads) + blocks * kv_heads * parts_of(l) * rows * (e + 2) * 4;
+    while (n > 0 && blocks_of(n, group) * kv_heads > SPLIT_PAIRS)
+        n--;
+    return COUNT_BYTES + blocks_of(n, group) * kv_heads * parts_of(l) * slot_rows(n, group) * (e + 2) * 4;
 }
 
 int64_t qn_attention_splits(const struct qn_attention_params *p)
 {
-    if (!p->shared || p->q.dims[0] > SPLIT_TOKENS)
+    int64_t n = p->q.dims[0];
+    if (!p->shared || n > SPLIT_TOKENS || blocks_of(n, p->q.dims[2]) * p->q.dims[1] > SPLIT_PAIRS)
         return 1;
     int64_t most = 1;
-    for (int64_t i = 0; i < p->q.dims[0]; i++) {
+    for (int64_t i = 0; i < n; i++) {
         int64_t low, high;
         qn_attention_range(p, i, &low, &high);
         most = high > most ? high : most;
@@ -37,10 +49,9 @@ int64_t qn_attention_splits(const struct qn_attention_params *p)
 
 float *qn_attention_slot(const struct qn_attention_params *p, int64_t block, int64_t head, int64_t split, int64_t row)
 {
-    int64_t group = p->q.dims[2], rows = qn_attention_tokens(group) * group;
-    char *slots = (char *)p->shared + count_bytes(qn_attention_blocks(p), p->q.dims[1]);
+    int64_t rows = slot_rows(p->q.dims[0], p->q.dims[2]);
     int64_t number = ((block * p->q.dims[1] + head) * parts_of(p->rows.dims[1]) + split) * rows + row;
-    return (float *)(void *)slots + number * (p->y.dims[3] + 2);
+    return (float *)(void *)((char *)p->shared + COUNT_BYTES) + number * (p->y.dims[3] + 2);
 }
 
 bool qn_attention_arrive(const struct qn_attention_params *p, int64_t block, int64_t head, int64_t splits)

@@ -5,49 +5,16 @@
 
 #include "kernels/simd/simd_avx2.h"
 
-typedef __m256 vf;
 typedef __m256 vm; /* all bits of a lane, or none */
 
-QN_INLINE vf vf_set(float x)
-{
-    return _mm256_set1_ps(x);
-}
-QN_INLINE vf vf_zero(void)
-{
-    return _mm256_setzero_ps();
-}
-QN_INLINE vf vf_load(const float *p)
-{
-    return _mm256_loadu_ps(p);
-}
-QN_INLINE void vf_store(float *p, vf x)
-{
-    _mm256_storeu_ps(p, x);
-}
-QN_INLINE __m256i vf_first(int64_t n)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-QN_INLINE vf vf_load_part(const float *p, int64_t n)
-{
-    return _mm256_maskload_ps(p, vf_first(n));
-}
 QN_INLINE void vf_store_part(float *p, vf x, int64_t n)
 {
     _mm256_maskstore_ps(p, vf_first(n), x);
 }
 
-QN_INLINE vf vf_add(vf a, vf b)
-{
-    return _mm256_add_ps(a, b);
-}
 QN_INLINE vf vf_sub(vf a, vf b)
 {
     return _mm256_sub_ps(a, b);
-}
-QN_INLINE vf vf_mul(vf a, vf b)
-{
-    return _mm256_mul_ps(a, b);
 }
 QN_INLINE vf vf_div(vf a, vf b)
 {
@@ -68,10 +35,6 @@ QN_INLINE vf vf_min(vf a, vf b)
     return _mm256_min_ps(a, b);
 }
 /* a b + c */
-QN_INLINE vf vf_fma(vf a, vf b, vf c)
-{
-    return _mm256_fmadd_ps(a, b, c);
-}
 
 QN_INLINE vf vf_fnma(vf a, vf b, vf c)
 {
@@ -124,18 +87,9 @@ QN_INLINE vm vf_range(int64_t low, int64_t high)
     return _mm256_castsi256_ps(_mm256_andnot_si256(vf_first(low), vf_first(high)));
 }
 
-QN_INLINE vf vf_load_f16(const uint16_t *p)
-{
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
-}
 QN_INLINE void vf_store_f16(uint16_t *p, vf x)
 {
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
-QN_INLINE vf vf_load_bf16(const uint16_t *p)
-{
-    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 QN_INLINE void vf_store_bf16(uint16_t *p, vf x)
 {
