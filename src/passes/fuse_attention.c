@@ -1,0 +1,180 @@
+/* attention: softmax(q k^T * scale + mask) v over the last two axes, whatever stands before them.
+ * The scale may lie on the scores, on q, on k, or on several of them, as a product or a quotient. k^T is a matmul with
+ * trans_b or a transpose node. The mask is added, or the scores stand in a `where` whose other branch is minus infinity
+ * or so far below zero that a sum with it is that number itself. */
+#include "ir/build.h"
+#include "passes/match.h"
+#include "passes/pass.h"
+
+/* Adding a score to this leaves it as it is: masking by `where` and by a sum are then the same. */
+#define ABYSS (-1e30)
+
+struct parts {
+    qn_value q, k, v;
+    qn_value mask;      /* added to the scores; 0: none */
+    qn_value condition; /* or this one, with `fill` where it is false, or true if `inverted` */
+    double fill, scale;
+    bool inverted;
+    bool transposed; /* k is to be transposed by perm first */
+    struct qn_ints perm;
+};
+
+/* Takes scalar factors off a value that is read once. */
+static qn_value unscaled(const struct qn_rewrite *r, qn_value v, double *scale)
+{
+    for (int depth = 0; depth < 4 && r->uses[v] == 1; depth++) {
+        qn_value other = 0;
+        double scalar, factor = 1;
+        qn_node n = qn_match_op(r, v, QN_OP_mul);
+        if (n && qn_match_with_scalar(r, n, &other, &scalar)) {
+            factor = scalar;
+        } else if ((n = qn_match_op(r, v, QN_OP_div)) && qn_match_scalar(r, qn_match_input(r, n, 1), &scalar)) {
+            other = qn_match_input(r, n, 0);
+            factor = 1 / scalar;
+        }
+        if (factor == 1 || !qn_type_equal(qn_match_type(r, other), qn_match_type(r, v)))
+            break; /* no factor, or the constant has more axes */
+        *scale *= factor;
+        v = other;
+    }
+    return v;
+}
+
+/* k^T as the second operand of a plain matmul: what it is a transpose of, and how to get k from that. */
+static bool find_transposed(const struct qn_rewrite *r, qn_value v, struct parts *p)
+{
+    qn_node n = qn_match_op(r, v, QN_OP_transpose);
+    if (!n)
+        return false;
+    p->perm = ((const struct qn_attr_transpose *)qn_graph_attr(r->from, n))->perm;
+    uint32_t rank = p->perm.count;
+    int64_t swap = p->perm.items[rank - 1];
+    p->perm.items[rank - 1] = p->perm.items[rank - 2];
+    p->perm.items[rank - 2] = swap;
+    p->k = qn_match_input(r, n, 0);
+    for (uint32_t i = 0; i < rank; i++)
+        p->transposed |= p->perm.items[i] != i;
+    p->k = unscaled(r, p->k, &p->scale);
+    return true;
+}
+
+static bool find_product(const struct qn_rewrite *r, qn_node matmul, struct parts *p)
+{
+    const struct qn_attr_matmul *attr = qn_graph_attr(r->from, matmul);
+    if (qn_match_type(r, qn_match_input(r, matmul, 1))->rank != qn_match_type(r, qn_match_input(r, matmul, 0))->rank)
+        return false;
+    p->q = unscaled(r, qn_match_input(r, matmul, 0), &p->scale);
+    p->k = unscaled(r, qn_match_input(r, matmul, 1), &p->scale);
+    return attr->trans_b || find_transposed(r, p->k, p);
+}
+
+/* v, with the type of the scores and read once, is the scores under mask and scale. */
+static bool find_scores(const struct qn_rewrite *r, qn_value v, int depth, struct parts *p)
+{
+    qn_node n;
+    double scale = 1;
+    const struct qn_type *type = qn_match_type(r, v);
+    if (r->uses[v] != 1 || depth == 0)
+        return false;
+    qn_value inner = unscaled(r, v, &scale);
+    if (inner != v) {
+        p->scale *= scale;
+        n = qn_match_inner(r, inner, QN_OP_matmul); /* a mask below the scale is none of ours */
+        return n && find_product(r, n, p);
+    }
+    if ((n = qn_match_op(r, v, QN_OP_matmul)))
+        return find_product(r, n, p);
+    if (p->mask || p->condition)
+        return false;
+    if ((n = qn_match_op(r, v, QN_OP_add))) {
+        for (uint32_t i = 0; i < 2; i++) {
+            struct parts trial = *p;
+            trial.mask = qn_match_input(r, n, 1 - i);
+            if (!qn_type_equal(qn_match_type(r, qn_match_input(r, n, i)), type) ||
+                !find_scores(r, qn_match_input(r, n, i), depth - 1, &trial))
+                continue;
+            *p = trial;
+            return true;
+        }
+    }
+    if ((n = qn_match_op(r, v, QN_OP_where))) {
+        for (uint32_t i = 1; i < 3; i++) {
+            struct parts trial = *p;
+            trial.condition = qn_match_input(r, n, 0);
+            trial.inverted = i == 2;
+            if (!qn_match_scalar(r, qn_match_input(r, n, 3 - i), &trial.fill) || !(trial.fill <= ABYSS) ||
+                !qn_type_equal(qn_match_type(r, qn_match_input(r, n, i)), type) ||
+                !find_scores(r, qn_match_input(r, n, i), depth - 1, &trial))
+                continue;
+            *p = trial;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p)
+{
+    if (qn_graph_node(r->from, root)->op != QN_OP_matmul ||
+        ((const struct qn_attr_matmul *)qn_graph_attr(r->from, root))->trans_b)
+        return false;
+    qn_value weights = qn_match_input(r, root, 0);
+    qn_node softmax = qn_match_inner(r, weights, QN_OP_softmax);
+    *p = (struct parts){.v = qn_match_input(r, root, 1), .scale = 1};
+    if (!softmax || ((const struct qn_attr_axis *)qn_graph_attr(r->from, softmax))->axis + 1 !=
+                        qn_match_type(r, weights)->rank)
+        return false;
+    if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p))
+        return false;
+    const struct qn_type *q = qn_match_type(r, p->q), *k = qn_match_type(r, p->k), *v = qn_match_type(r, p->v);
+    if (q->rank != k->rank || q->rank != v->rank || q->dtype != k->dtype || q->dtype != v->dtype ||
+        qn_dtype_info(q->dtype)->class_ != QN_DTYPE_CLASS_FLOAT || q->dtype == QN_DTYPE_F64)
+        return false; /* the scale of an attention node is an f32 */
+    for (uint32_t i = 0; i + 2 < q->rank; i++)
+        if (q->dims[i] != v->dims[i] || q->dims[i] != k->dims[p->transposed ? p->perm.items[i] : i])
+            return false;
+    return true;
+}
+
+/* 0 where the scores count, `fill` elsewhere. */
+static qn_value build_mask(struct qn_build *b, const struct parts *p, qn_value condition)
+{
+    qn_value zero = qn_build_scalar(b, 0), fill = qn_build_scalar(b, (float)p->fill);
+    return qn_build_where(b, condition, p->inverted ? fill : zero, p->inverted ? zero : fill);
+}
+
+static qn_status emit_attention(struct qn_rewrite *r, qn_node root, const struct qn_match *match,
+                                const qn_value *inputs, qn_value *outs)
+{
+    struct qn_build b = {.graph = r->to};
+    struct parts p;
+    if (!find_parts(r, root, &p))
+        return QN_ERROR(QN_INTERNAL, "attention is not found again");
+    qn_value all[4] = {inputs[0], inputs[1], inputs[2], inputs[3]};
+    if (p.transposed)
+        all[1] = qn_build_transpose(&b, all[1], p.perm.count, p.perm.items);
+    if (p.condition)
+        all[3] = build_mask(&b, &p, all[3]);
+    if (b.status)
+        return b.status;
+    return qn_graph_add_node(r->to, QN_OP_attention, all, match->input_count, match->attr,
+                             qn_graph_node(r->from, root)->name, outs);
+}
+
+static bool match_attention(const struct qn_rewrite *r, qn_node root, struct qn_match *match)
+{
+    struct qn_attr_attention *attr = (void *)match->attr;
+    struct parts p;
+    if (!find_parts(r, root, &p))
+        return false;
+    qn_value mask = p.mask ? p.mask : p.condition;
+    attr->scale = (float)p.scale;
+    qn_match_set(match, QN_OP_attention, (qn_value[]){p.q, p.k, p.v, mask}, mask ? 4 : 3);
+    match->emit = emit_attention;
+    return true;
+}
+
+qn_status qn_pass_fuse_attention(const struct qn_graph *from, struct qn_graph *to)
+{
+    return qn_rewrite_run(from, to, match_attention);
+}
