@@ -3,8 +3,8 @@
  *
  * The order of sums: integer sums of 32 elements (of 16 for types with halves) are exact. As a float, such a sum is
  * multiplied by its scale; the second half follows by a multiply-add, and minimums by multiply-adds with the sums of x.
- * What comes of a block is joined to the total by one multiply-add with the scale of x, from block to block along K,
- * one total an output. Both ways of computing keep to it:
+ * What comes of a block is joined by one multiply-add with the scale of x to the sum of its step of STEP blocks, and the
+ * sums of steps are added along K. Both ways of computing keep to it:
  *
  *   few rows of x    vectors along K: a row of weights streams through registers, STEP blocks at a time, and VF_LANES
  *                    rows are transposed to run down their blocks together.
@@ -48,15 +48,21 @@ QN_INLINE struct qn_q8_row x_row(const struct qn_matmul_params *p, int64_t m)
     return qn_q8_row((const uint8_t *)p->x + m * p->x_stride, p->k);
 }
 
-/* Blocks `block` and on of a row as a whole step: at the row's end a copy in `tail`, zero behind it. */
+/* The last, incomplete step of a row, zero behind its `bytes` bytes. */
+static __attribute__((noinline, cold)) void copy_tail(uint8_t tail[TAIL_BYTES], const uint8_t *row, int64_t bytes)
+{
+    for (int64_t i = 0; i < TAIL_BYTES; i++)
+        tail[i] = i < bytes ? row[i] : 0;
+}
+
+/* Blocks `block` and on of a row as a whole step: at the row's end a copy in `tail`. */
 QN_INLINE const uint8_t *step_of(enum format f, const uint8_t *row, int64_t block, int64_t count,
                                  uint8_t tail[TAIL_BYTES])
 {
     row += bytes_of(f, block);
-    if (count == STEP)
+    if (__builtin_expect(count == STEP, 1))
         return row;
-    for (int64_t i = 0; i < TAIL_BYTES; i++)
-        tail[i] = i < bytes_of(f, count) ? row[i] : 0;
+    copy_tail(tail, row, bytes_of(f, count));
     return tail;
 }
 
@@ -103,14 +109,16 @@ QN_INLINE void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n, 
         for (int i = 0; i < VF_LANES; i++)
             v[i] = vf_load(scaled[0][i]);
         vf_transpose(v);
+        vf sum = vf_zero();
         if (blocks - block >= STEP) {
             QN_UNROLL
             for (int b = 0; b < STEP; b++)
-                total = vf_fma(v[b], vf_set(x_scale[block + b]), total);
+                sum = vf_fma(v[b], vf_set(x_scale[block + b]), sum);
         } else {
             for (int b = 0; b < blocks - block; b++)
-                total = vf_fma(v[b], vf_set(x_scale[block + b]), total);
+                sum = vf_fma(v[b], vf_set(x_scale[block + b]), sum);
         }
+        total = vf_add(total, sum);
     }
     float sums[VF_LANES];
     vf_store(sums, total);
@@ -118,30 +126,40 @@ QN_INLINE void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n, 
         qn_matmul_store(p, m, n + i, sums[i]);
 }
 
+/* One row of weights times `rows` rows of x (0: as many as there are). */
+QN_INLINE void stream_row(enum format f, const struct qn_matmul_params *p, int rows, const uint8_t *row, int i,
+                          float (*scaled)[VF_LANES][STEP], int64_t steps)
+{
+    struct qn_q8_row x = x_row(p, 0);
+    uint8_t tail[TAIL_BYTES];
+    for (int64_t step = 0; step < steps; step++) {
+        const uint8_t *w = step_of(f, row, step * STEP, least(STEP, p->k / 32 - step * STEP), tail);
+        for (int64_t ahead = 0; ahead < bytes_of(f, STEP); ahead += 64)
+            __builtin_prefetch(w + AHEAD + ahead);
+        struct scales s = scales_of(f, w);
+        vi q[8];
+        QN_UNROLL
+        for (int j = 0; j < 8; j++)
+            q[j] = levels(f, w, j);
+        vf_store(scaled[step][i], dot_step(f, q, &s, &x, step * STEP));
+        for (int64_t m = 1; m < (rows ? rows : p->m); m++) {
+            struct qn_q8_row other = x_row(p, m);
+            vf_store(scaled[m * steps + step][i], dot_step(f, q, &s, &other, step * STEP));
+        }
+    }
+}
+
 /* A tile is VF_LANES rows of weights. */
 QN_INLINE void run_few(enum format f, const struct qn_matmul_params *p, int64_t begin, int64_t end, float *scratch)
 {
-    int64_t blocks = p->k / 32, steps = (blocks + STEP - 1) / STEP;
+    int64_t steps = (p->k / 32 + STEP - 1) / STEP;
     float(*scaled)[VF_LANES][STEP] = (float(*)[VF_LANES][STEP])scratch; /* [m][steps] */
-    uint8_t tail[TAIL_BYTES];
     for (int64_t n = begin * VF_LANES; n < least(end * VF_LANES, p->n); n += VF_LANES) {
-        for (int i = 0; i < VF_LANES; i++) {
-            const uint8_t *row = weight_row(p, n + i);
-            for (int64_t step = 0; step < steps; step++) {
-                const uint8_t *w = step_of(f, row, step * STEP, least(STEP, blocks - step * STEP), tail);
-                for (int64_t ahead = 0; ahead < bytes_of(f, STEP); ahead += 64)
-                    __builtin_prefetch(w + AHEAD + ahead);
-                struct scales s = scales_of(f, w);
-                vi q[8];
-                QN_UNROLL
-                for (int j = 0; j < 8; j++)
-                    q[j] = levels(f, w, j);
-                for (int64_t m = 0; m < p->m; m++) {
-                    struct qn_q8_row x = x_row(p, m);
-                    vf_store(scaled[m * steps + step][i], dot_step(f, q, &s, &x, step * STEP));
-                }
-            }
-        }
+        for (int i = 0; i < VF_LANES; i++)
+            if (p->m == 1)
+                stream_row(f, p, 1, weight_row(p, n + i), i, scaled, steps);
+            else
+                stream_row(f, p, 0, weight_row(p, n + i), i, scaled, steps);
         for (int64_t m = 0; m < p->m; m++)
             fold_few(p, m, n, scaled + m * steps);
     }
@@ -265,21 +283,21 @@ QN_INLINE void multiply_rows(enum format f, int rows, const struct part *parts, 
                              const struct qn_matmul_params *p, int64_t m, float (*totals)[COLUMNS])
 {
     struct qn_q8_row x[ROWS];
-    vf total[ROWS][COLUMN_VECTORS];
+    vf sum[ROWS][COLUMN_VECTORS];
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
         x[r] = x_row(p, m + r);
         QN_UNROLL
         for (int v = 0; v < COLUMN_VECTORS; v++)
-            total[r][v] = vf_load(totals[r] + v * VF_LANES);
+            sum[r][v] = vf_zero();
     }
     for (int64_t b = 0; b < count; b++)
-        multiply_part(f, rows, parts + b * COLUMN_VECTORS, x, block + b, total);
+        multiply_part(f, rows, parts + b * COLUMN_VECTORS, x, block + b, sum);
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
         QN_UNROLL
         for (int v = 0; v < COLUMN_VECTORS; v++)
-            vf_store(totals[r] + v * VF_LANES, total[r][v]);
+            vf_store(totals[r] + v * VF_LANES, vf_add(vf_load(totals[r] + v * VF_LANES), sum[r][v]));
     }
 }
 
