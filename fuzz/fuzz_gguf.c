@@ -5,12 +5,10 @@
 #include <string.h>
 
 /* The command's sources, since the command is no library. */
-#include "cli/args.c"
-#include "cli/command.c"
 #include "cli/json_out.c"
 #include "cli/terminal.c"
 
-#include "cli/inspect.c"
+#include "cli/inspect_file.c"
 
 #include "base/json.h"
 #include "format/gguf/gguf.h"
@@ -74,13 +72,13 @@ static void check_shown(const char *text, size_t size, bool json)
 
 static void show(const struct qn_model *model, bool json, bool full)
 {
-    static const bool all[SECTION_COUNT] = {[0 ... SECTION_COUNT - 1] = true};
+    const struct qn_inspect_options options = {.json = json, .full = full};
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return;
-    if (inspect(model, out, all, json, full))
+    if (qn_inspect_file(model, &options, out))
         __builtin_trap(); /* what opens can be shown */
     fclose(out);
     check_shown(text, size, json);

@@ -379,6 +379,15 @@ static void overlap(struct gguf_bytes *b)
     put_zeros(b, 256);
 }
 
+static void overlap_by_a_byte(struct gguf_bytes *b)
+{
+    put_header(b, 3, 2, 1);
+    put_kv_u32(b, "general.alignment", 1);
+    put_f32_tensor(b, "one", 2, 0);
+    put_f32_tensor(b, "two", 2, 7);
+    put_zeros(b, 64);
+}
+
 static void same_place(struct gguf_bytes *b)
 {
     put_header(b, 3, 2, 0);
@@ -477,6 +486,7 @@ static const struct {
     {"offset overflow", offset_overflow, BAD, "tensor 'shaped'"},
     {"offset misaligned", offset_misaligned, BAD, "tensor 'shaped': offset 16"},
     {"overlap", overlap, BAD, "tensor 'first' overlaps tensor 'second'"},
+    {"overlap by a byte", overlap_by_a_byte, BAD, "tensor 'two' overlaps tensor 'one'"},
     {"same place", same_place, BAD, "overlaps tensor"},
     {"split without number", split_without_number, BAD, "'split.no' is missing"},
     {"split of wrong type", split_type, BAD, "key 'split.count'"},
@@ -571,23 +581,52 @@ static char *whole_file(size_t *size)
     return data;
 }
 
+/* Refused at every length before the whole, and opened at that. */
+static void check_truncated(const void *data, size_t size)
+{
+    struct qn_gguf *gguf;
+    void *copy;
+    for (size_t length = 0; length < size; length++) {
+        qn_assert_fails(open_bytes(data, length, NULL, &copy, &gguf), QN_INVALID_FILE, "hostile.gguf");
+        free(copy);
+    }
+    qn_assert_ok(open_bytes(data, size, NULL, &copy, &gguf));
+    qn_gguf_close(gguf);
+    free(copy);
+}
+
 static void test_truncated(void **state)
 {
     (void)state;
     size_t size;
     char *data = whole_file(&size);
-    for (size_t length = 0; length < size; length++) {
-        struct qn_gguf *gguf;
-        void *copy;
-        qn_assert_fails(open_bytes(data, length, NULL, &copy, &gguf), QN_INVALID_FILE, "hostile.gguf");
-        free(copy);
-    }
-    struct qn_gguf *gguf;
-    void *copy;
-    qn_assert_ok(open_bytes(data, size, NULL, &copy, &gguf));
-    qn_gguf_close(gguf);
-    free(copy);
+    check_truncated(data, size);
     free(data);
+}
+
+/* The same with one key alone, where the counts of the header cannot tell. */
+static void test_truncated_values(void **state)
+{
+    (void)state;
+    for (uint32_t type = QN_GGUF_U8; type <= QN_GGUF_F64; type++) {
+        struct gguf_bytes scalar = {.size = 0}, array = {.size = 0};
+        uint32_t bytes = qn_gguf_type_bytes((enum qn_gguf_type)type);
+        put_header(&array, 3, 0, 1);
+        put_key(&array, "k", QN_GGUF_ARRAY);
+        put_array(&array, type, 2);
+        for (int i = 0; i < 2 && !bytes; i++) /* an empty array, or two texts */
+            type == QN_GGUF_ARRAY ? put_array(&array, QN_GGUF_U8, 0) : put_text(&array, "text");
+        put_zeros(&array, 2 * bytes);
+        check_truncated(array.data, array.size);
+        if (type == QN_GGUF_ARRAY)
+            continue;
+        put_header(&scalar, 3, 0, 1);
+        put_key(&scalar, "k", type);
+        if (type == QN_GGUF_STRING)
+            put_text(&scalar, "text");
+        put_zeros(&scalar, bytes);
+        check_truncated(scalar.data, scalar.size);
+    }
 }
 
 /* Each byte of the header set to a few values: whatever is made of it, nothing is read outside the file, and what
@@ -675,8 +714,10 @@ static void test_every_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variants),  cmocka_unit_test(test_foreign_types), cmocka_unit_test(test_accepted),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped),       cmocka_unit_test(test_every_allocation),
+        cmocka_unit_test(test_variants),         cmocka_unit_test(test_foreign_types),
+        cmocka_unit_test(test_accepted),         cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_truncated_values), cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_every_allocation),
     };
     return cmocka_run_group_tests_name("gguf_hostile", tests, NULL, NULL);
 }

@@ -286,7 +286,7 @@ static void test_refusals(void **state)
     struct qn_gguf_writer *writer = create_writer(path);
     const uint64_t dims[] = {2, 40}, zero[] = {0, 32}, huge[] = {UINT64_C(1) << 62, 1 << 10};
     const struct qn_gguf_value fine = {.type = QN_GGUF_U32, .count = 1, .as.u = 24},
-                               wide = {.type = QN_GGUF_U8, .count = 1, .as.u = 256},
+                               wide = {.type = QN_GGUF_U8, .count = 1, .as.u = 512},
                                low = {.type = QN_GGUF_I8, .count = 1, .as.i = -129},
                                odd = {.type = (enum qn_gguf_type)13, .count = 1},
                                flags = {.type = QN_GGUF_ARRAY,

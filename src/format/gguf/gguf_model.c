@@ -39,7 +39,7 @@ static void close_gguf(void *impl)
 
 static uint64_t elements_of(const struct qn_gguf_tensor *tensor)
 {
-    uint64_t elements = 1; /* the reader has seen that this cannot overflow */
+    uint64_t elements = 1; /* cannot overflow: the tensor lies inside its file, 4 bits or more an element */
     for (uint32_t i = 0; i < tensor->rank; i++)
         elements *= tensor->dims[i];
     return elements;

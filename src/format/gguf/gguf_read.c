@@ -259,7 +259,7 @@ static qn_status read_type(struct reader *r, struct qn_gguf_tensor *tensor)
 
 static qn_status compute_bytes(struct qn_gguf_tensor *tensor)
 {
-    uint64_t row = tensor->dims[tensor->rank - 1], elems = row;
+    uint64_t row = tensor->dims[tensor->rank - 1];
     if (!qn_dtype_row_bytes(tensor->dtype, row, &tensor->bytes)) {
         uint32_t block = qn_dtype_info(tensor->dtype)->block_elems;
         if (row % block)
@@ -269,8 +269,7 @@ static qn_status compute_bytes(struct qn_gguf_tensor *tensor)
         return QN_ERROR(QN_INVALID_FILE, "rows of %" PRIu64 " elements: the size overflows", row);
     }
     for (uint32_t i = 0; i + 1 < tensor->rank; i++)
-        if (!qn_mul_u64(tensor->bytes, tensor->dims[i], &tensor->bytes) ||
-            !qn_mul_u64(elems, tensor->dims[i], &elems) || elems > INT64_MAX)
+        if (!qn_mul_u64(tensor->bytes, tensor->dims[i], &tensor->bytes))
             return QN_ERROR(QN_INVALID_FILE, "the product of its dimensions overflows");
     return NULL;
 }
