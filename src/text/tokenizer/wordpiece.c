@@ -50,7 +50,8 @@ static qn_status flush_word(struct qn_encoding *e)
         size_t length = 0;
         int32_t best = -1;
         uint32_t node = 0;
-        for (size_t k = at; t->words.nodes.count && k < size; k++) {
+        bool marked = at && size - at >= 3 && memcmp(word + at, QN_SPACE_MARK, 3) == 0; /* by the text, not by us */
+        for (size_t k = at; t->words.nodes.count && !marked && k < size; k++) {
             node = qn_text_trie_step(&t->words, node, (uint8_t)word[k]);
             if (!node)
                 break;
@@ -122,10 +123,9 @@ qn_status qn_encode_wordpiece(struct qn_encoding *e, const char *text, size_t si
         uint32_t c = 0xfffd;
         size_t length = qn_utf8_decode(text + at, size - at, &c);
         at += length ? length : 1;
-        if (length && is_white(c))
-            QN_TRY(flush_word(e));
-        else if (length && !is_hidden(c))
-            QN_TRY(add_cleaned(e, c));
+        if (!length || (is_hidden(c) && c != '\t' && c != '\n' && c != '\r'))
+            continue; /* U+0085 and the like vanish before they could separate anything */
+        QN_TRY(is_white(c) ? flush_word(e) : add_cleaned(e, c));
     }
     return flush_word(e);
 }
