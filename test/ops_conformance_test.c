@@ -1,5 +1,6 @@
 /* Every kernel of the table against what its op means: see conformance/conformance.h. Prints op x type x ISA as ran or
- * skipped. QN_CONFORMANCE=<kernel name> runs that kernel alone, QN_MUTATE=<kernel name> falsifies it. */
+ * skipped. QN_CONFORMANCE=<kernel name> runs that kernel alone, QN_MUTATE=<kernel name> falsifies it;
+ * --list prints the kernels. */
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -70,8 +71,28 @@ static void test_every_kernel(void **state)
         fail_msg("%lld cases failed", (long long)failures);
 }
 
-int main(void)
+/* One name a line, and what is lacking behind the names of those that this machine cannot run: for tools/mutate. */
+static int list(void)
 {
+    uint32_t features;
+    qn_status status = qn_cpu_features(&features);
+    if (status) {
+        fprintf(stderr, "%s\n", qn_status_message(status));
+        qn_status_free(status);
+        return 1;
+    }
+    for (uint32_t i = 0; i < qn_kernel_count; i++) {
+        uint32_t lacking = qn_kernels[i]->needs & ~features;
+        char text[128];
+        printf("%s%s%s\n", qn_kernels[i]->name, lacking ? " " : "", lacking ? qn_cpu_features_text(lacking, text) : "");
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        return list();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kernel)};
     return cmocka_run_group_tests_name("ops_conformance", tests, NULL, NULL);
 }
