@@ -52,16 +52,27 @@ struct qn_q8_row {
     const int32_t *minus_second; /* k / 32: -(sum of the last 16) */
 };
 
-static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
+/* Where the arrays behind q begin, in bytes from the row's start. */
+struct qn_q8_layout {
+    int64_t scale, minus_sum, minus_first, minus_second;
+};
+
+static inline struct qn_q8_layout qn_q8_layout(int64_t k)
 {
     int64_t padded = (k + QN_Q8_STEP - 1) / QN_Q8_STEP * QN_Q8_STEP, array = padded / 32 * 4;
-    const uint8_t *arrays = (const uint8_t *)row + padded;
+    return (struct qn_q8_layout){padded, padded + array, padded + 2 * array, padded + 3 * array};
+}
+
+static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
+{
+    struct qn_q8_layout at = qn_q8_layout(k);
+    const uint8_t *bytes = row;
     return (struct qn_q8_row){
         .q = row,
-        .scale = (const float *)(const void *)arrays,
-        .minus_sum = (const int32_t *)(const void *)(arrays + array),
-        .minus_first = (const int32_t *)(const void *)(arrays + 2 * array),
-        .minus_second = (const int32_t *)(const void *)(arrays + 3 * array),
+        .scale = (const float *)(const void *)(bytes + at.scale),
+        .minus_sum = (const int32_t *)(const void *)(bytes + at.minus_sum),
+        .minus_first = (const int32_t *)(const void *)(bytes + at.minus_first),
+        .minus_second = (const int32_t *)(const void *)(bytes + at.minus_second),
     };
 }
 

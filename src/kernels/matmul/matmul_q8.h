@@ -212,9 +212,9 @@ QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n
 
 /* ---- many rows of x: the register tile -------------------------------------------------------------------- */
 
-/* Sums of four products over groups [begin, end) of a part, from sum[r][v] on. */
+/* Sums of four products over groups [begin, end) of a part, from sum[r][v] on; x[r] are bytes at that part. */
 QN_INLINE void dot_groups(enum format f, int rows, const struct part *part, int begin, int end,
-                          const struct qn_q8_row x[], int64_t element, vi sum[ROWS][COLUMN_VECTORS])
+                          const uint8_t *const x[ROWS], int64_t element, vi sum[ROWS][COLUMN_VECTORS])
 {
     QN_UNROLL
     for (int g = begin; g < end; g++) {
@@ -224,7 +224,7 @@ QN_INLINE void dot_groups(enum format f, int rows, const struct part *part, int 
             w[v] = vi_load(part[v].q[g]);
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
-            vi four = vi_set4(x[r].q + element + 4 * g);
+            vi four = vi_set4(x[r] + element + 4 * g);
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++)
                 sum[r][v] = f == Q8_0 ? vi_dot_wide(sum[r][v], w[v], four) : vi_dot(sum[r][v], w[v], four);
@@ -232,41 +232,42 @@ QN_INLINE void dot_groups(enum format f, int rows, const struct part *part, int 
     }
 }
 
-QN_INLINE void start_sums(enum format f, int rows, const int32_t *const minus[],
-                          vi sum[ROWS][COLUMN_VECTORS])
+/* Integers and floats of the rows' arrays: rows are reached by one pointer each, arrays by offsets they share. */
+QN_INLINE int32_t int_at(const uint8_t *row, int64_t offset)
 {
-    QN_UNROLL
-    for (int r = 0; r < rows; r++) {
-        vi start = offset_shift(f) ? vi_left(vi_set(*minus[r]), offset_shift(f)) : vi_set(0);
-        QN_UNROLL
-        for (int v = 0; v < COLUMN_VECTORS; v++)
-            sum[r][v] = start;
-    }
+    return *(const int32_t *)(const void *)(row + offset);
+}
+QN_INLINE float float_at(const uint8_t *row, int64_t offset)
+{
+    return *(const float *)(const void *)(row + offset);
 }
 
 /* One block times `rows` rows of x. */
-QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, const struct qn_q8_row x[],
-                             int64_t block, vf total[ROWS][COLUMN_VECTORS])
+QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, const uint8_t *const x[ROWS],
+                             const struct qn_q8_layout *at, int64_t block, vf sum[ROWS][COLUMN_VECTORS])
 {
     vf scaled[ROWS][COLUMN_VECTORS];
     const int halves = has_halves(f) ? 2 : 1;
     QN_UNROLL
     for (int half = 0; half < halves; half++) {
-        vi sum[ROWS][COLUMN_VECTORS];
-        const int32_t *minus[ROWS];
+        int64_t minus = (halves == 1 ? at->minus_sum : half ? at->minus_second : at->minus_first) + 4 * block;
+        vi dot[ROWS][COLUMN_VECTORS];
         QN_UNROLL
-        for (int r = 0; r < rows; r++)
-            minus[r] = (halves == 1 ? x[r].minus_sum : half ? x[r].minus_second : x[r].minus_first) + block;
-        start_sums(f, rows, minus, sum);
-        dot_groups(f, rows, part, half * 4, half * 4 + 8 / halves, x, 32 * block, sum);
+        for (int r = 0; r < rows; r++) {
+            vi start = offset_shift(f) ? vi_left(vi_set(int_at(x[r], minus)), offset_shift(f)) : vi_set(0);
+            QN_UNROLL
+            for (int v = 0; v < COLUMN_VECTORS; v++)
+                dot[r][v] = start;
+        }
+        dot_groups(f, rows, part, half * 4, half * 4 + 8 / halves, x, 32 * block, dot);
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++) {
-                vf value = vi_float(sum[r][v]), scale = vf_load(part[v].scale[half]);
+                vf value = vi_float(dot[r][v]), scale = vf_load(part[v].scale[half]);
                 scaled[r][v] = half ? vf_fma(value, scale, scaled[r][v]) : vf_mul(value, scale);
                 if (has_min(f))
-                    scaled[r][v] = vf_fma(vf_load(part[v].min[half]), vi_float(vi_set(*minus[r])), scaled[r][v]);
+                    scaled[r][v] = vf_fma(vf_load(part[v].min[half]), vi_float(vi_set(int_at(x[r], minus))), scaled[r][v]);
             }
         }
     }
@@ -274,7 +275,7 @@ QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, c
     for (int r = 0; r < rows; r++) {
         QN_UNROLL
         for (int v = 0; v < COLUMN_VECTORS; v++)
-            total[r][v] = vf_fma(scaled[r][v], vf_set(x[r].scale[block]), total[r][v]);
+            sum[r][v] = vf_fma(scaled[r][v], vf_set(float_at(x[r], at->scale + 4 * block)), sum[r][v]);
     }
 }
 
@@ -282,17 +283,18 @@ QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, c
 QN_INLINE void multiply_rows(enum format f, int rows, const struct part *parts, int64_t block, int64_t count,
                              const struct qn_matmul_params *p, int64_t m, float (*totals)[COLUMNS])
 {
-    struct qn_q8_row x[ROWS];
+    struct qn_q8_layout at = qn_q8_layout(p->k);
+    const uint8_t *x[ROWS];
     vf sum[ROWS][COLUMN_VECTORS];
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
-        x[r] = x_row(p, m + r);
+        x[r] = (const uint8_t *)p->x + (m + r) * p->x_stride;
         QN_UNROLL
         for (int v = 0; v < COLUMN_VECTORS; v++)
             sum[r][v] = vf_zero();
     }
     for (int64_t b = 0; b < count; b++)
-        multiply_part(f, rows, parts + b * COLUMN_VECTORS, x, block + b, sum);
+        multiply_part(f, rows, parts + b * COLUMN_VECTORS, x, &at, block + b, sum);
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
         QN_UNROLL

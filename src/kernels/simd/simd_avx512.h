@@ -143,7 +143,7 @@ QN_INLINE vf vi_float(vi a)
 {
     return _mm512_cvtepi32_ps(a);
 }
-QN_INLINE vi vi_set4(const int8_t *p)
+QN_INLINE vi vi_set4(const uint8_t *p)
 {
     int32_t value;
     __builtin_memcpy(&value, p, 4);
