@@ -41,6 +41,12 @@ static qn_value weight(struct qn_lm *lm, const char *name, const char *suffix, b
         return 0;
     }
     struct qn_type type = tensor.type;
+    enum qn_dtype_class class_ = qn_dtype_info(type.dtype)->class_;
+    if (class_ != QN_DTYPE_CLASS_FLOAT && class_ != QN_DTYPE_CLASS_BLOCK) {
+        lm->b.status = QN_ERROR(QN_INVALID_FILE, "tensor '%.*s' is of type %s; expected floats or quantised blocks",
+                                QN_STR_ARG(full), qn_dtype_name(type.dtype));
+        return 0;
+    }
     uint32_t skip = 0; /* leading ones: a GGUF tensor may be written with more dimensions than it needs */
     while (type.rank - skip > rank && type.dims[skip] == 1)
         skip++;

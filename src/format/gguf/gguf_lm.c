@@ -98,7 +98,8 @@ static void read_rope(struct config_reader *r, struct qn_lm_config *config)
                              file_name(r->gguf), buffer, QN_STR_ARG(kind));
         return;
     }
-    if (!r->status && (rope->base <= 1.0 || rope->factor <= 0.0 || rope->original_context < 1.0))
+    if (!r->status && (rope->base <= 1.0 || rope->factor <= 0.0 ||
+                       (rope->scaling != QN_ROPE_SCALING_NONE && rope->original_context < 1.0)))
         r->status = QN_ERROR(QN_INVALID_FILE,
                              "%s: rope base %g, scaling factor %g, original context %g: expected base above 1, factor "
                              "above 0, context at least 1",
