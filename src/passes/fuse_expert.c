@@ -9,7 +9,7 @@ static qn_status emit_expert(struct qn_rewrite *r, qn_node root, const struct qn
 {
     struct qn_build b = {.graph = r->to};
     const struct qn_type *x = qn_graph_type(r->to, inputs[0]), *out = qn_match_type(r, qn_match_result(r, root));
-    qn_dim dims[4];
+    qn_dim dims[4] = {0};
     for (uint32_t i = 0; i < 4; i++)
         QN_TRY(qn_rewrite_dim(r, out->dims[i], &dims[i]));
     qn_value all[3] = {qn_build_reshape(&b, inputs[0], 3, (qn_dim[]){x->dims[0], x->dims[1], x->dims[3]}), inputs[1],

@@ -3,18 +3,18 @@
 #include "passes/match.h"
 #include "passes/pass.h"
 
-/* v, read once, is x w^T. */
-static bool find_product(const struct qn_rewrite *r, qn_value v, qn_value inputs[4])
+/* v, read once, is x w^T: the matmul. */
+static qn_node find_product(const struct qn_rewrite *r, qn_value v, qn_value inputs[4])
 {
     qn_node n = qn_match_inner(r, v, QN_OP_matmul);
     if (!n || !((const struct qn_attr_matmul *)qn_graph_attr(r->from, n))->trans_b)
-        return false;
+        return 0;
     qn_value w = qn_match_input(r, n, 1);
     if (qn_graph_value(r->from, w)->kind != QN_VALUE_CONSTANT || qn_match_type(r, w)->rank != 2)
-        return false;
+        return 0;
     inputs[0] = qn_match_input(r, n, 0);
     inputs[1] = w;
-    return true;
+    return n;
 }
 
 static bool is_bias(const struct qn_rewrite *r, qn_value v, const struct qn_type *out)
@@ -23,18 +23,19 @@ static bool is_bias(const struct qn_rewrite *r, qn_value v, const struct qn_type
     return type->rank == 1 && type->dims[0] == out->dims[out->rank - 1] && type->dtype == out->dtype;
 }
 
-/* The sum is x w^T + bias. */
-static bool find_biased(const struct qn_rewrite *r, qn_node sum, qn_value inputs[4])
+/* The sum is x w^T + bias: the matmul. */
+static qn_node find_biased(const struct qn_rewrite *r, qn_node sum, qn_value inputs[4])
 {
     const struct qn_type *out = qn_match_type(r, qn_match_result(r, sum));
     for (uint32_t i = 0; i < 2; i++) {
         qn_value bias = qn_match_input(r, sum, 1 - i);
-        if (!is_bias(r, bias, out) || !find_product(r, qn_match_input(r, sum, i), inputs))
+        qn_node product = is_bias(r, bias, out) ? find_product(r, qn_match_input(r, sum, i), inputs) : 0;
+        if (!product)
             continue;
         inputs[2] = bias;
-        return true;
+        return product;
     }
-    return false;
+    return 0;
 }
 
 static bool match_linear(const struct qn_rewrite *r, qn_node root, struct qn_match *match)
@@ -43,17 +44,18 @@ static bool match_linear(const struct qn_rewrite *r, qn_node root, struct qn_mat
     if (qn_graph_node(r->from, root)->op != QN_OP_add)
         return false;
     const struct qn_type *out = qn_match_type(r, qn_match_result(r, root));
-    bool found = find_biased(r, root, inputs);
-    for (uint32_t i = 0; i < 2 && !found; i++) {
+    qn_node product = find_biased(r, root, inputs);
+    for (uint32_t i = 0; i < 2 && !product; i++) {
         qn_value sum = qn_match_input(r, root, i), residual = qn_match_input(r, root, 1 - i);
         qn_node biased = qn_match_inner(r, sum, QN_OP_add);
         if (!qn_type_equal(qn_match_type(r, residual), out) || !qn_type_equal(qn_match_type(r, sum), out))
             continue;
-        found = (biased && find_biased(r, biased, inputs)) || find_product(r, sum, inputs);
+        product = biased ? find_biased(r, biased, inputs) : find_product(r, sum, inputs);
         inputs[3] = residual;
     }
-    if (!found)
+    if (!product)
         return false;
+    match->named = product;
     qn_match_set(match, QN_OP_linear, inputs, inputs[3] ? 4 : 3);
     return true;
 }

@@ -151,7 +151,7 @@ static qn_status emit_rope(struct qn_rewrite *r, qn_node root, const struct qn_m
 {
     struct qn_build b = {.graph = r->to};
     const struct qn_type *type = qn_match_type(r, qn_match_result(r, root));
-    qn_dim dims[4];
+    qn_dim dims[4] = {0};
     for (uint32_t i = 0; i < type->rank; i++)
         QN_TRY(qn_rewrite_dim(r, type->dims[i], &dims[i]));
     const qn_dim heads[3] = {dims[0], dims[1], type->rank == 4 ? 2 * dims[2] : dims[2]};

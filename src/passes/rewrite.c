@@ -211,7 +211,8 @@ static qn_status emit_node(struct qn_rewrite *r, qn_node n)
         outs[0] = inputs[0];
         return NULL;
     }
-    return add(r, match->op, inputs, match->input_count, match->attr, node->name, outs);
+    struct qn_str name = node->name.size || !match->named ? node->name : qn_graph_node(r->from, match->named)->name;
+    return add(r, match->op, inputs, match->input_count, match->attr, name, outs);
 }
 
 static qn_status copy_encoding(struct qn_rewrite *r, uint32_t encoding, uint32_t *out);

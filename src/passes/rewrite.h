@@ -34,6 +34,7 @@ struct qn_match {
     qn_value inputs[QN_MATCH_INPUTS];       /* old values; 0 where an optional one is absent */
     _Alignas(8) uint8_t attr[QN_MATCH_ATTR]; /* the op's record, dims as in the old graph */
     qn_emit_fn emit;                        /* NULL: as `op` says */
+    qn_node named;                          /* whose name the new node takes where the root has none; 0: nobody's */
 };
 
 /* Fills a zeroed match and gives true where something else shall stand in the place of `root`. A match that would read
