@@ -53,7 +53,7 @@ fuzz:
 	@tools/run-fuzzers $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 mutate:
-	@tools/install-deps.sh --test
+	@tools/install-deps.sh --python
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tools/mutate $(BUILD)

@@ -8,24 +8,12 @@ target_link_libraries(quern_internal INTERFACE libquern quern_flags quern_librar
 
 file(GLOB support_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} test/support/*.c test/conformance/*.c)
 list(FILTER support_sources EXCLUDE REGEX "_test\\.c$")
-if(support_sources)
-  add_library(quern_test_support STATIC ${support_sources})
-  target_link_libraries(quern_test_support PUBLIC quern_internal)
-else()
-  add_library(quern_test_support INTERFACE)
-  target_link_libraries(quern_test_support INTERFACE quern_internal)
-endif()
+add_library(quern_test_support STATIC ${support_sources})
+target_link_libraries(quern_test_support PUBLIC quern_internal)
 
-# A program that runs no test has failed. tools/count-tests also catches one that prints nothing at all.
+# A program that runs no test has failed. tools/run-tests also catches one that prints nothing at all.
 function(quern_add_test name source)
-  # test/x_test.c takes the files of test/x/ with it.
-  string(REGEX REPLACE "_test\\.c$" "" folder ${source})
-  file(GLOB parts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.c)
-  list(FILTER parts EXCLUDE REGEX "_test\\.c$")
-  if(NOT source MATCHES "^test/")
-    set(parts "")
-  endif()
-  add_executable(${name} ${source} ${parts})
+  add_executable(${name} ${source})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE quern_test_support PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND ${name})
@@ -54,7 +42,7 @@ foreach(source IN LISTS fuzz_sources)
   add_executable(${name} ${source})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
   target_link_libraries(${name} PRIVATE quern_test_support)
-  target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
+  set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS -Wno-missing-prototypes) # libFuzzer has no header
   if(QUERN_FUZZERS)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   else()

@@ -2,7 +2,8 @@
 # Installs what is missing on Debian and its kin. Groups:
 #   --run      to build and run the command (default)
 #   --test     --run, and what the tests need
-#   --tidy     --test, and clang-format, clang-tidy, python3
+#   --python   --test, and python3 (its standard library alone)
+#   --tidy     --python, and clang-format, clang-tidy
 #   --clang    --test, and clang with its sanitizers and libFuzzer
 #   --aarch64  --test, and the cross compiler, arm64 libraries and qemu-user
 #   --all      all of these
@@ -11,7 +12,8 @@ set -eu
 
 run="gcc libc6-dev cmake ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev"
 test="libcmocka-dev"
-tidy="clang-format clang-tidy python3"
+python="python3"
+tidy="$python clang-format clang-tidy"
 clang="clang llvm"
 aarch64="gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libedit-dev:arm64
          libcmocka-dev:arm64"
@@ -21,6 +23,7 @@ for group in "$@"; do
     case $group in
     --run) ;;
     --test) want="$want $test" ;;
+    --python) want="$want $test $python" ;;
     --tidy) want="$want $test $tidy" ;;
     --clang) want="$want $test $clang" ;;
     --aarch64) want="$want $test $aarch64" ;;
