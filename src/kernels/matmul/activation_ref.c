@@ -8,9 +8,6 @@ int64_t qn_activation_tiles(const void *params)
     return ((const struct qn_activation_params *)params)->rows;
 }
 
-/* Below this a block counts as zero: its reciprocal would overflow. */
-static const float least_scale = 1e-35f;
-
 /* Nearest even for |x| < 2^22, by the rounding of an addition; the low byte of the sum is the integer. */
 static int8_t round_to_int8(float x)
 {
@@ -30,8 +27,8 @@ static void quantise_block(const float *x, struct qn_q8_row row, int64_t block)
         float magnitude = __builtin_fabsf(x[i]);
         largest = magnitude > largest ? magnitude : largest;
     }
-    float scale = largest >= least_scale ? largest / 127.0f : 0;
-    float inverse = largest >= least_scale ? 127.0f / largest : 0;
+    float scale = largest >= QN_Q8_LEAST ? largest / 127.0f : 0;
+    float inverse = largest >= QN_Q8_LEAST ? 127.0f / largest : 0;
     int32_t first = 0, second = 0;
     for (int i = 0; i < 32; i++) {
         q[i] = round_to_int8(x[i] * inverse);

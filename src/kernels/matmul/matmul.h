@@ -43,6 +43,7 @@ int64_t qn_act_row_bytes(enum qn_act act, int64_t k);
  * the offset or the minimum of a block type element by element; they are negative because that is how an offset enters
  * an accumulator. */
 enum { QN_Q8_STEP = 512 };
+#define QN_Q8_LEAST 1e-35f /* a block without a larger magnitude is zero: its reciprocal would overflow */
 
 struct qn_q8_row {
     const int8_t *q;             /* k */

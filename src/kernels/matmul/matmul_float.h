@@ -11,7 +11,7 @@
  *                    a register tile of ROWS x COLUMNS accumulators runs down one chain, then adds it to the totals.
  *
  * The including file defines COLUMN_VECTORS (vectors of a panel's width: ROWS * COLUMN_VECTORS accumulators must fit
- * the registers) and may define MULTIPLY_ADD with UNIT_ELEMENTS 2 for pairs.
+ * the registers), and for pairs MULTIPLY_ADD, UNIT_ELEMENTS 2 and load_pairs_part.
  */
 #ifndef QN_MATMUL_FLOAT_H
 #define QN_MATMUL_FLOAT_H
@@ -66,7 +66,7 @@ QN_INLINE vf load_units(enum source source, const uint8_t *w, int64_t elements)
     if (elements >= VF_LANES * UNIT_ELEMENTS)
         return source == SOURCE_F16 ? vf_load_f16(half) : source == SOURCE_BF16 ? vf_load_bf16(half) : vf_load(full);
 #if UNIT_ELEMENTS == 2
-    return vf_load_pairs_part(half, elements);
+    return load_pairs_part(half, elements);
 #else
     return source == SOURCE_F16    ? vf_load_f16_part(half, elements)
            : source == SOURCE_BF16 ? vf_load_bf16_part(half, elements)
