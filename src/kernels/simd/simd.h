@@ -11,9 +11,10 @@
  *   vf_transpose(v)            VF_LANES vectors as a square matrix
  *
  *   vi                         a vector of VF_LANES 32-bit integers, or of 4 VF_LANES bytes
- *   vi_set, vi_load, vi_store, vi_and, vi_or, vi_xor, vi_add, vi_mul, vi_float
+ *   vi_set, vi_load, vi_store, vi_and, vi_or, vi_add, vi_float
  *   vi_left, vi_right, vi_right_signed   shifts of 32-bit lanes
  *   vi_set4(p)                 the 4 bytes at p in every lane
+ *   vi_transpose(v)            as vf_transpose
  *   vi_half_float(v)           the low 16 bits of each lane, as a half, widened
  *   vi_dot(sum, u, s)          adds to each lane the 4 products of unsigned bytes below 64 and signed bytes
  *   vi_dot_wide(sum, w, s)     the same with any signed w, given as vi_wide(w): the sum comes out too large by

@@ -119,17 +119,9 @@ QN_INLINE vi vi_or(vi a, vi b)
 {
     return _mm512_or_si512(a, b);
 }
-QN_INLINE vi vi_xor(vi a, vi b)
-{
-    return _mm512_xor_si512(a, b);
-}
 QN_INLINE vi vi_add(vi a, vi b)
 {
     return _mm512_add_epi32(a, b);
-}
-QN_INLINE vi vi_mul(vi a, vi b)
-{
-    return _mm512_mullo_epi32(a, b);
 }
 QN_INLINE vi vi_left(vi a, unsigned bits)
 {
