@@ -138,15 +138,15 @@ float qn_search_scale(const float *x, const float *w, int n, int lo, int hi)
         largest = fabsf(x[i]) > fabsf(largest) ? x[i] : largest;
     if (fabsf(largest) < 1e-15f)
         return 0;
-    /* The largest element at a level near either end of the range, half a level apart or closer. Beyond the range it
-     * is cut off, which pays where it stands alone. */
+    /* The largest element is put near either end of the range, inside it or past it by this many levels. Past the end
+     * it is cut off, which pays where it stands alone. */
     static const float trials[] = {-1.2f, -0.9f, -0.7f, -0.5f, -0.35f, -0.2f, -0.1f, 0,   0.1f,
                                    0.2f,  0.35f, 0.5f,  0.7f,  0.9f,   1.2f,  1.6f,  2.0f};
     float best_score = 0, best_d = 0;
     for (int end = 0; end < 2; end++) {
-        float level = (float)(end ? hi : lo);
+        float last = (float)(end ? hi : lo);
         for (unsigned t = 0; t < sizeof trials / sizeof trials[0]; t++) {
-            float at = level + (end ? trials[t] : -trials[t]);
+            float at = last + (end ? trials[t] : -trials[t]);
             struct qn_search_sums s = qn_search_round_sums(x, w, n, at / largest, 0, (float)lo, (float)hi);
             if (s.qq > 0 && s.xq * s.xq > best_score * s.qq) {
                 best_score = s.xq * s.xq / s.qq;
@@ -165,12 +165,12 @@ float qn_search_scale(const float *x, const float *w, int n, int lo, int hi)
 }
 
 /* Least squares of d and m for the levels behind the sums; the error goes to *error. False: no positive scale. */
-static int solve_affine(const struct qn_search_sums *s, const struct qn_search_moments *mo, int below_zero, float *d,
-                        float *m, float *error)
+static bool solve_affine(const struct qn_search_sums *s, const struct qn_search_moments *mo, bool below_zero, float *d,
+                         float *m, float *error)
 {
     float det = mo->w * s->qq - s->q * s->q;
     if (!(det > 1e-12f * mo->w * s->qq))
-        return 0;
+        return false;
     *d = (mo->w * s->xq - mo->x * s->q) / det;
     *m = (s->qq * mo->x - s->q * s->xq) / det;
     if (below_zero && *m > 0) {
@@ -181,7 +181,7 @@ static int solve_affine(const struct qn_search_sums *s, const struct qn_search_m
     return *d > 0;
 }
 
-void qn_search_affine(const float *x, const float *w, int n, int hi, int below_zero, float *d, float *m)
+void qn_search_affine(const float *x, const float *w, int n, int hi, bool below_zero, float *d, float *m)
 {
     float min = x[0], max = x[0];
     for (int i = 1; i < n; i++) {

@@ -12,6 +12,7 @@
 #ifndef QN_QUANT_SEARCH_H
 #define QN_QUANT_SEARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define QN_SEARCH_MAX 256 /* elements of a block */
@@ -47,7 +48,7 @@ void qn_search_round(const float *x, int n, float d, float m, int lo, int hi, in
 float qn_search_scale(const float *x, const float *w, int n, int lo, int hi);
 
 /* Scale and minimum for x ~ d * q + m, q in 0..hi. d >= 0; m <= 0 where below_zero says so. */
-void qn_search_affine(const float *x, const float *w, int n, int hi, int below_zero, float *d, float *m);
+void qn_search_affine(const float *x, const float *w, int n, int hi, bool below_zero, float *d, float *m);
 
 /* A block of groups, each with coded scales. */
 struct qn_search_shape {

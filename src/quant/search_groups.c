@@ -139,7 +139,7 @@ void qn_search_groups_affine(const struct qn_search_shape *shape, const float *x
     struct qn_search_moments mo[QN_SEARCH_GROUPS];
     int size = shape->size;
     for (int j = 0; j < shape->groups; j++) {
-        qn_search_affine(x + j * size, w + j * size, size, shape->hi, 1, &scales[j], &mins[j]);
+        qn_search_affine(x + j * size, w + j * size, size, shape->hi, true, &scales[j], &mins[j]);
         mo[j] = qn_search_moments(x + j * size, w + j * size, size);
         mins[j] = -mins[j];
         scale_max = scales[j] > scale_max ? scales[j] : scale_max;

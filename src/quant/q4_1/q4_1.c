@@ -22,7 +22,7 @@ static void quantise(const float *in, void *blocks, int64_t elems, const float *
     int8_t q[32];
     for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
         float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_EQUAL, x, w);
-        qn_search_affine(x, w, 32, 15, 0, &d, &m);
+        qn_search_affine(x, w, 32, 15, false, &d, &m);
         b->d = qn_search_scale_half(d, amax, &d);
         b->m = qn_search_half(m, amax, &m);
         qn_search_round(x, 32, d, m, 0, 15, q);
