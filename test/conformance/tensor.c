@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conformance/conformance.h"
+#include "conformance/internal.h"
 #include "kernels/element.h"
 #include "quant/quant.h"
 
