@@ -37,7 +37,7 @@ static void set_text(struct qn_gguf_writer *writer, const char *key, const char 
     qn_assert_ok(qn_gguf_writer_set(writer, qn_str_from(key), &value));
 }
 
-/* A model of one layer: the matrix (as `dtype`), a norm, a table of integers, and rows of 96 that fit no block of 256. */
+/* One layer: the matrix (as `dtype`), a norm, a table of integers, and rows of 96 that fit no block of 256. */
 static const char *make_model(const char *name, qn_dtype dtype)
 {
     const char *path = qn_test_temp(name);
