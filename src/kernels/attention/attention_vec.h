@@ -96,50 +96,90 @@ static int64_t tile_rows(int64_t rows, const float *a, int64_t a_row, const floa
     return 1;
 }
 
-static void load_q8_0(const struct qn_q8_0 *blocks, float *out, int64_t n)
-{
-    for (int64_t i = 0; i < n; i += 32, blocks++) {
-        vf d = vf_set(qn_half_load(blocks->d));
-        for (int j = 0; j < 32; j += VF_LANES)
-            vf_store(out + i + j, vf_mul(vf_load_i8(blocks->qs + j), d));
-    }
-}
-
-/* The key or value at `position` as floats. */
-static void load_line(const struct job *job, bool value, int64_t position, float *out)
+/* Where the key or value of a position lies; NULL with a fault where its cache row is outside the cache. */
+QN_INLINE const char *line_at(const struct job *job, bool value, int64_t position)
 {
     const struct qn_attention_params *p = job->p;
-    const struct qn_view *view = value ? &p->v : &p->k;
-    int64_t n = value ? job->e : job->d, row = position;
+    int64_t row = position;
     if (job->table) {
         row = job->table[position * job->table_step];
-        if (row < 0 || row >= view->dims[0]) {
+        if (row < 0 || row >= p->k.dims[0]) {
             qn_fault_report(p->fault, QN_FAULT_INDEX);
-            qn_zero_elements(out, 4, 4, n);
-            return;
+            return NULL;
         }
     }
-    const char *from = value ? job->v + row * job->v_row : job->k + row * job->k_row;
-    int64_t bytes = qn_element_bytes(view->dtype);
-    if (bytes)
-        vf_load_run(out, from, view->strides[view->rank - 1] * bytes, view->dtype, n);
-    else if (view->dtype == QN_DTYPE_Q8_0)
-        load_q8_0((const struct qn_q8_0 *)(const void *)from, out, n);
-    else
-        p->dequantise(from, out, n);
+    return value ? job->v + row * job->v_row : job->k + row * job->k_row;
 }
 
-/* Lines of [from, from + SPAN); those outside [low, high) become 0. */
+/* How a line lies in memory. */
+enum line { LINE_F32, LINE_F16, LINE_BF16, LINE_Q8_0, LINE_OTHER };
+
+static enum line line_kind(const struct qn_view *view, int64_t n)
+{
+    bool contiguous = view->strides[view->rank - 1] == 1 && n % VF_LANES == 0;
+    if (view->dtype == QN_DTYPE_Q8_0)
+        return LINE_Q8_0;
+    if (!contiguous || !vf_takes(view->dtype))
+        return LINE_OTHER;
+    return view->dtype == QN_DTYPE_F32 ? LINE_F32 : view->dtype == QN_DTYPE_F16 ? LINE_F16 : LINE_BF16;
+}
+
+/* n elements as floats. */
+QN_INLINE void load_line(const struct job *job, const struct qn_view *view, const char *from, enum line kind, float *out,
+                         int64_t n)
+{
+    int64_t bytes = qn_element_bytes(view->dtype);
+    if (kind == LINE_F32) {
+        for (int64_t i = 0; i < n; i += VF_LANES)
+            vf_store(out + i, vf_load((const float *)(const void *)from + i));
+    } else if (kind == LINE_F16) {
+        for (int64_t i = 0; i < n; i += VF_LANES)
+            vf_store(out + i, vf_load_f16((const uint16_t *)(const void *)from + i));
+    } else if (kind == LINE_BF16) {
+        for (int64_t i = 0; i < n; i += VF_LANES)
+            vf_store(out + i, vf_load_bf16((const uint16_t *)(const void *)from + i));
+    } else if (kind == LINE_Q8_0) {
+        const struct qn_q8_0 *block = (const struct qn_q8_0 *)(const void *)from;
+        for (int64_t i = 0; i < n; i += 32, block++)
+            for (int64_t j = 0; j < 32; j += VF_LANES)
+                vf_store(out + i + j, vf_mul(vf_load_i8(block->qs + j), vf_set(qn_half_load(block->d))));
+    } else if (bytes) {
+        vf_load_run(out, from, view->strides[view->rank - 1] * bytes, view->dtype, n);
+    } else {
+        job->p->dequantise(from, out, n);
+    }
+}
+
+/* Lines of [from, from + SPAN), zeros up to a width of whole vectors; lines outside [low, high) become 0. Those of the
+ * next span are asked for: rows of a cache lie too far apart for the hardware to guess. */
+QN_INLINE void load_lines_as(const struct job *job, bool value, enum line kind, int64_t from)
+{
+    const struct qn_view *view = value ? &job->p->v : &job->p->k;
+    int64_t width = value ? job->e_wide : job->d_wide, n = value ? job->e : job->d;
+    int64_t bytes = n / qn_dtype_info(view->dtype)->block_elems * qn_dtype_info(view->dtype)->block_bytes;
+    for (int64_t i = from; i < from + SPAN; i++) {
+        if (job->table && i + SPAN < job->high) {
+            const char *next = line_at(job, value, i + SPAN);
+            for (int64_t j = 0; next && j < bytes; j += 64)
+                __builtin_prefetch(next + j);
+        }
+        const char *at = i >= job->low && i < job->high ? line_at(job, value, i) : NULL;
+        float *out = job->line + (i - from) * width;
+        if (at)
+            load_line(job, view, at, kind, out, n);
+        for (int64_t j = at ? n : 0; j < width; j++)
+            out[j] = 0;
+    }
+}
+
 static void load_lines(const struct job *job, bool value, int64_t from)
 {
-    int64_t width = value ? job->e_wide : job->d_wide, n = value ? job->e : job->d;
-    for (int64_t i = 0; i < SPAN; i++) {
-        float *line = job->line + i * width;
-        bool seen = from + i >= job->low && from + i < job->high;
-        if (seen)
-            load_line(job, value, from + i, line);
-        for (int64_t j = seen ? n : 0; j < width; j++)
-            line[j] = 0;
+    switch (line_kind(value ? &job->p->v : &job->p->k, value ? job->e : job->d)) {
+    case LINE_F32: load_lines_as(job, value, LINE_F32, from); break;
+    case LINE_F16: load_lines_as(job, value, LINE_F16, from); break;
+    case LINE_BF16: load_lines_as(job, value, LINE_BF16, from); break;
+    case LINE_Q8_0: load_lines_as(job, value, LINE_Q8_0, from); break;
+    default: load_lines_as(job, value, LINE_OTHER, from); break;
     }
 }
 
@@ -264,7 +304,8 @@ static void weigh_span(const struct job *job, int64_t start, int64_t span)
 static void run_part(const struct job *job, int64_t start)
 {
     int64_t from = clamp(job->low, start, start + PART), to = clamp(job->high, start, start + PART);
-    qn_zero_elements(job->sums, 4, 4, job->rows * job->e_wide);
+    for (int64_t i = 0; i < job->rows * job->e_wide; i += VF_LANES)
+        vf_store(job->sums + i, vf_zero());
     score_part(job, start, from, to);
     for (int64_t row = 0; row < job->rows; row++) {
         int64_t low = clamp(job->lows[row], start, start + PART), high = clamp(job->highs[row], start, start + PART);
@@ -307,7 +348,8 @@ static void start_result(const struct job *job)
         job->result_max[row] = -__builtin_inff();
         job->result_total[row] = 0;
     }
-    qn_zero_elements(job->result, 4, 4, job->rows * job->e_wide);
+    for (int64_t i = 0; i < job->rows * job->e_wide; i += VF_LANES)
+        vf_store(job->result + i, vf_zero());
 }
 
 static void merge_part(const struct job *job)
@@ -534,11 +576,12 @@ static void split_tile(struct job *job, int64_t token, int64_t end, int64_t head
 static void paged_tile(const struct qn_attention_params *p, int64_t tile, char *scratch)
 {
     int64_t heads = p->q.dims[1], tokens = qn_attention_tokens(p->q.dims[2]), splits = qn_attention_splits(p);
-    int64_t token = tile / splits / heads * tokens, head = tile / splits % heads;
+    /* heads innermost: their keys lie side by side in a cache row, and pages are used again while they are known */
+    int64_t token = tile / heads / splits * tokens, head = tile % heads, split = tile / heads % splits;
     int64_t end = token + tokens < p->q.dims[0] ? token + tokens : p->q.dims[0];
     struct job job = job_of(p, tokens * p->q.dims[2]);
     if (splits > 1) {
-        split_tile(&job, token, end, head, tile % splits, scratch);
+        split_tile(&job, token, end, head, split, scratch);
         return;
     }
     for (int64_t from = token, to; from < end; from = to) {
