@@ -65,7 +65,7 @@ static qn_status compile(struct qn_regex *regex, struct qn_str pattern, const st
     regex->code = pcre2_compile((PCRE2_SPTR)(translated->data ? translated->data : ""), translated->size,
                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
     pcre2_compile_context_free(context);
-    if (!regex->code && error == PCRE2_ERROR_NOMEMORY)
+    if (!regex->code && (error == PCRE2_ERROR_NOMEMORY || error == PCRE2_ERROR_HEAP_FAILED))
         return QN_OOM();
     if (!regex->code) {
         PCRE2_UCHAR message[128] = "";

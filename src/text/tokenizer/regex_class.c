@@ -187,6 +187,26 @@ static const struct {
     {"surrogate", "\\p{Cs}"},
 };
 
+/* Yes-or-no properties: any other longer name is a script. */
+static const char *const binary_names[] = {
+    "alphabetic", "asciihexdigit", "bidicontrol", "bidimirrored", "caseignorable", "cased", "changeswhencasefolded",
+    "changeswhencasemapped", "changeswhenlowercased", "changeswhentitlecased", "changeswhenuppercased", "dash",
+    "defaultignorablecodepoint", "deprecated", "diacritic", "emoji", "emojicomponent", "emojimodifier",
+    "emojimodifierbase", "emojipresentation", "extendedpictographic", "extender", "graphemebase", "graphemeextend",
+    "hexdigit", "idcontinue", "ideographic", "idstart", "joincontrol", "logicalorderexception", "lowercase", "math",
+    "noncharactercodepoint", "patternsyntax", "patternwhitespace", "quotationmark", "radical", "regionalindicator",
+    "sentenceterminal", "softdotted", "terminalpunctuation", "unifiedideograph", "uppercase", "variationselector",
+    "xidcontinue", "xidstart",
+};
+
+static bool is_script(struct qn_str name)
+{
+    for (size_t i = 0; i < sizeof binary_names / sizeof binary_names[0]; i++)
+        if (qn_str_is(name, binary_names[i]))
+            return false;
+    return name.size > 2;
+}
+
 static const char *property_members(struct qn_str name)
 {
     for (size_t i = 0; i < sizeof property_names / sizeof property_names[0]; i++)
@@ -235,8 +255,8 @@ qn_status qn_regex_read_property(struct qn_regex_reader *r, char letter, struct 
     const char *known = property_members(normal);
     if (known)
         qn_strbuf_add(members, known);
-    else if (normal.size)
-        qn_strbuf_printf(members, "\\p{%s}", buffer); /* PCRE2 refuses the names that it does not know */
+    else if (normal.size) /* PCRE2 refuses names that it does not know; \p{Han} alone would be Script_Extensions */
+        qn_strbuf_printf(members, is_script(normal) ? "\\p{sc:%s}" : "\\p{%s}", buffer);
     else
         return qn_regex_fail(r, "property without a name");
     return NULL;

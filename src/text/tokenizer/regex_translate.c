@@ -129,9 +129,20 @@ static qn_status copy_name(struct translator *t, char close)
     return NULL;
 }
 
+static bool is_octal(char c)
+{
+    return c >= '0' && c <= '7';
+}
+
+/* "\1", or the character of "\101". */
 static qn_status translate_reference(struct translator *t)
 {
     unsigned number = 0;
+    if (is_octal(peek(t, 1)) && is_octal(peek(t, 2)) && is_octal(peek(t, 3))) {
+        qn_regex_write_char(t->out, (uint32_t)((peek(t, 1) & 3) << 6 | (peek(t, 2) & 7) << 3 | (peek(t, 3) & 7)));
+        t->reader.at += 4;
+        return NULL;
+    }
     t->reader.at++;
     while (isdigit((unsigned char)peek(t, 0)) && number < 1000)
         number = number * 10 + (unsigned)(t->reader.pattern.data[t->reader.at++] - '0');
