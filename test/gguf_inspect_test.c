@@ -1,5 +1,4 @@
 /* `quern inspect` as a person runs it: the command is $QUERN_COMMAND, which the build sets. */
-#define _GNU_SOURCE /* popen */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,32 +9,18 @@
 
 #include "base/json.h"
 #include "gguf_build.h"
+#include "support/command.h"
 
-static char output[1 << 17];
+static const char *output; /* of the last command */
 
-/* Runs the command through the shell; returns its exit code, and what it wrote in `output`. */
 static int run(const char *arguments)
 {
-    const char *command = getenv("QUERN_COMMAND");
-    char line[2048];
-    if (!command) {
-        print_message("skipped: QUERN_COMMAND is not set\n");
-        skip();
-    }
-    snprintf(line, sizeof line, "'%s' %s", command, arguments);
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    output[fread(output, 1, sizeof output - 1, pipe)] = 0;
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return qn_test_command(&output, NULL, "%s", arguments);
 }
 
 static int inspect(const char *path, const char *options)
 {
-    char arguments[1024];
-    snprintf(arguments, sizeof arguments, "inspect '%s' %s 2>&1", path, options);
-    return run(arguments);
+    return qn_test_command(&output, NULL, "inspect '%s' %s 2>&1", path, options);
 }
 
 static void assert_shown(const char *text)
@@ -109,7 +94,9 @@ static int run_onto(int fd, bool ignore_pipe)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     rewind(errors);
-    output[fread(output, 1, sizeof output - 1, errors)] = 0;
+    static char text[4096];
+    text[fread(text, 1, sizeof text - 1, errors)] = 0;
+    output = text;
     fclose(errors);
     return status;
 }
