@@ -8,8 +8,8 @@
 #include "ir/shape.h"
 #include "ir/share.h"
 
-/* A statement a line, in the order that print.c writes; '#' starts a comment. Nothing is allocated that the text's
- * own length does not justify, and nesting is bounded. */
+/* A statement a line, in the order that print.c writes; '#' starts a comment, and the types of a node's outputs may be
+ * left out. Nothing is allocated that the text's own length does not justify, and nesting is bounded. */
 
 enum { MAX_NESTING = 64, MIN_IDS = 1024 };
 
@@ -597,7 +597,8 @@ static qn_status parse_node(struct parser *p, const struct definition *def, uint
     QN_TRY(here(p, start, qn_graph_add_node(p->g, op, inputs, input_count, attr, name, outs)));
     for (uint32_t i = 0; i < def->count; i++) {
         const struct qn_type *type = qn_graph_type(p->g, outs[i]);
-        if (!qn_type_equal(type, &def->types[i]))
+        bool stated = def->types[i].dtype != QN_DTYPE_NONE;
+        if (stated && !qn_type_equal(type, &def->types[i]))
             return here(p, start, QN_ERROR(QN_INVALID_FILE, "%%%u is %s, the text says %s", def->ids[i],
                                            qn_type_text(p->g, type).text, qn_type_text(p->g, &def->types[i]).text));
         p->values.items[def->ids[i]] = outs[i];
@@ -612,6 +613,9 @@ static qn_status parse_leaf(struct parser *p, const struct definition *def, stru
     if (def->count != 1)
         return here(p, start, QN_ERROR(QN_INVALID_FILE, "%.*s defines one value, %u are named", QN_STR_ARG(what),
                                        def->count));
+    if (def->types[0].dtype == QN_DTYPE_NONE)
+        return here(p, start, QN_ERROR(QN_INVALID_FILE, "%.*s needs a type: %%%u:f32[...]", QN_STR_ARG(what),
+                                       def->ids[0]));
     if (qn_str_is(what, "const")) {
         QN_TRY(parse_constant(p, &def->types[0], start, &out));
     } else {
@@ -637,8 +641,8 @@ static qn_status parse_definition(struct parser *p)
         for (uint32_t i = 0; i < def.count; i++)
             if (def.ids[i] == def.ids[def.count])
                 return here(p, start, QN_ERROR(QN_INVALID_FILE, "%%%u is defined twice", def.ids[i]));
-        QN_TRY(expect(p, ':'));
-        QN_TRY(parse_type(p, &def.types[def.count]));
+        if (accept(p, ':'))
+            QN_TRY(parse_type(p, &def.types[def.count]));
         def.count++;
     } while (accept(p, ','));
     QN_TRY(expect(p, '='));
