@@ -86,7 +86,6 @@ PEAK(peak_fma512, "avx512f", __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(a, c, 
 PEAK(peak_dpbusd, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(sum[j], a, c))
 PEAK(peak_dpbf16, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(),
      _mm512_dpbf16_ps(sum[j], (__m512bh)_mm512_castps_si512(a), (__m512bh)_mm512_castps_si512(c)))
-#endif
 
 static double rate_of(qn_pool_fn loop, int operations)
 {
@@ -99,6 +98,7 @@ static double rate_of(qn_pool_fn loop, int operations)
     }
     return best;
 }
+#endif
 
 /* Operations a second in units of 1e9 of the instruction that a kernel of this form lives on; 0 where unknown. */
 static double peak(enum qn_act act)
