@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "quern/llm.h"
 #include "quern/model.h"
-#include "support/command.h"
+#include "support/run_quern.h"
 #include "support/testing.h"
 
 static const char *output;
@@ -23,12 +23,12 @@ static void assert_shown(const char *text)
 static void same_seed_same_story(void **state)
 {
     (void)state;
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 60 -q", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 60 -q", MODEL), 0);
     assert_true(strncmp(output, "Once upon a time", 16) == 0);
     char *first = strdup(output);
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 60 -q -t 1", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 60 -q -t 1", MODEL), 0);
     assert_string_equal(first, output);
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 60 -q -b 2", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 60 -q -b 2", MODEL), 0);
     assert_string_equal(first, output);
     free(first);
 }
@@ -39,7 +39,7 @@ static void ten_seeds_ten_stories(void **state)
     char *stories[10];
     for (int seed = 0; seed < 10; seed++) {
         size_t size;
-        assert_int_equal(qn_test_command(&output, &size, "run %s -p 'Once upon a time' -s %d -q", MODEL, seed), 0);
+        assert_int_equal(qn_test_run_quern(&output, &size, "run %s -p 'Once upon a time' -s %d -q", MODEL, seed), 0);
         assert_in_range(size, 200, 4000); /* a story that ends by itself */
         stories[seed] = strdup(output);
         for (int other = 0; other < seed; other++)
@@ -54,11 +54,11 @@ static void prompt_from_stdin_and_file(void **state)
     (void)state;
     const char *file = qn_test_temp("prompt.txt");
     qn_test_write_file(file, "Once upon a time", 16);
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 20 -q", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -p 'Once upon a time' -s 5 -n 20 -q", MODEL), 0);
     char *first = strdup(output);
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -f %s -s 5 -n 20 -q", MODEL, file), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -f %s -s 5 -n 20 -q", MODEL, file), 0);
     assert_string_equal(first, output);
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -s 5 -n 20 -q < %s", MODEL, file), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -s 5 -n 20 -q < %s", MODEL, file), 0);
     assert_string_equal(first, output);
     free(first);
 }
@@ -66,10 +66,10 @@ static void prompt_from_stdin_and_file(void **state)
 static void stop_strings_are_not_shown(void **state)
 {
     (void)state;
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 5 --no-echo --stop '.' -q", MODEL),
-                     0);
+    assert_int_equal(
+        qn_test_run_quern(&output, NULL, "run %s -p 'Once upon a time' -s 5 --no-echo --stop '.' -q", MODEL), 0);
     assert_null(strchr(output, '.'));
-    assert_int_equal(qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 5 --stop '.' --json -q", MODEL),
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -p 'Once upon a time' -s 5 --stop '.' --json -q", MODEL),
                      0);
     assert_shown("\"finish\": \"stop\"");
 }
@@ -79,7 +79,7 @@ static void json_is_valid(void **state)
     (void)state;
     size_t size;
     assert_int_equal(
-        qn_test_command(&output, &size, "run %s -p 'Once \"upon\"' -s 5 -n 12 --json --stats 2>/dev/null", MODEL), 0);
+        qn_test_run_quern(&output, &size, "run %s -p 'Once \"upon\"' -s 5 -n 12 --json --stats 2>/dev/null", MODEL), 0);
     struct qn_arena arena;
     qn_arena_init(&arena, NULL);
     const struct qn_json *root = NULL;
@@ -94,7 +94,7 @@ static void logits_file(void **state)
 {
     (void)state;
     const char *path = qn_test_temp("logits.npy");
-    assert_int_equal(qn_test_command(&output, NULL, "run %s --tokens 1,20,300 --logits %s --kv f32 -q", MODEL, path),
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s --tokens 1,20,300 --logits %s --kv f32 -q", MODEL, path),
                      0);
     struct qn_test_npy npy;
     qn_test_npy_read(path, &npy);
@@ -139,7 +139,7 @@ static void exit_codes(void **state)
         {"chat " MODEL " --format klingon", "chatml", 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        int code = qn_test_command(&output, NULL, "%s 2>&1 </dev/null", cases[i].arguments);
+        int code = qn_test_run_quern(&output, NULL, "%s 2>&1 </dev/null", cases[i].arguments);
         if (code != cases[i].code || !strstr(output, cases[i].words))
             fail_msg("quern %s: code %d (expected %d), expected '%s' in:\n%s", cases[i].arguments, code, cases[i].code,
                      cases[i].words, output);
@@ -150,9 +150,9 @@ static void logit_bias_and_penalties(void **state)
 {
     (void)state;
     assert_int_equal(
-        qn_test_command(&output, NULL, "run %s -p Once --temp 0 -n 5 --no-echo --logit-bias 300=1000 -q", MODEL), 0);
+        qn_test_run_quern(&output, NULL, "run %s -p Once --temp 0 -n 5 --no-echo --logit-bias 300=1000 -q", MODEL), 0);
     char *forced = strdup(output);
-    assert_int_equal(qn_test_command(&output, NULL, "tokenize %s --decode -p '300 300 300 300 300'", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "tokenize %s --decode -p '300 300 300 300 300'", MODEL), 0);
     size_t size = strlen(output);
     while (size && (output[size - 1] == '\n'))
         size--;
@@ -163,13 +163,14 @@ static void logit_bias_and_penalties(void **state)
 static void context_shift_goes_on(void **state)
 {
     (void)state;
-    assert_int_equal(
-        qn_test_command(&output, NULL, "run %s -p 'Once upon a time' -s 1 -c 32 -n 100 --ignore-end --json -q", MODEL),
-        0);
+    assert_int_equal(qn_test_run_quern(&output, NULL,
+                                       "run %s -p 'Once upon a time' -s 1 -c 32 -n 100 --ignore-end --json -q", MODEL),
+                     0);
     assert_shown("\"finish\": \"context full\"");
     assert_int_equal(
-        qn_test_command(&output, NULL,
-                        "run %s -p 'Once upon a time' -s 1 -c 32 -n 100 --ignore-end --context-shift --json -q", MODEL),
+        qn_test_run_quern(&output, NULL,
+                          "run %s -p 'Once upon a time' -s 1 -c 32 -n 100 --ignore-end --context-shift --json -q",
+                          MODEL),
         0);
     assert_shown("\"finish\": \"length\"");
     assert_shown("\"generated_tokens\": 100");
@@ -181,7 +182,7 @@ static void chat_keeps_the_talk(void **state)
     const char *file = qn_test_temp("talk.txt");
     const char talk[] = "Hello\n\"\"\"\ntwo\nlines\n\"\"\"\n/stats\n/clear\nAgain\n/exit\nnever read\n";
     qn_test_write_file(file, talk, sizeof talk - 1);
-    assert_int_equal(qn_test_command(&output, NULL, "chat %s -n 8 -s 1 < %s 2>&1", MODEL, file), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "chat %s -n 8 -s 1 < %s 2>&1", MODEL, file), 0);
     assert_shown("plain format");
     assert_shown("a new conversation");
     assert_shown("prompt ");
@@ -191,7 +192,7 @@ static void bench_rows(void **state)
 {
     (void)state;
     size_t size;
-    assert_int_equal(qn_test_command(&output, &size, "bench %s -p 16 -n 4 -t 2 -r 2 --json -q", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, &size, "bench %s -p 16 -n 4 -t 2 -r 2 --json -q", MODEL), 0);
     struct qn_arena arena;
     qn_arena_init(&arena, NULL);
     const struct qn_json *root = NULL;
@@ -206,14 +207,14 @@ static void bench_rows(void **state)
 static void inspect_shows_graph_and_passes(void **state)
 {
     (void)state;
-    assert_int_equal(qn_test_command(&output, NULL, "inspect %s --graph", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "inspect %s --graph", MODEL), 0);
     assert_shown("softmax");
     assert_null(strstr(output, "attention"));
-    assert_int_equal(qn_test_command(&output, NULL, "inspect %s --graph --optimised", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "inspect %s --graph --optimised", MODEL), 0);
     assert_shown("paged_attention");
     assert_shown("rms_norm");
     assert_null(strstr(output, "softmax"));
-    assert_int_equal(qn_test_command(&output, NULL, "inspect %s --passes --json", MODEL), 0);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "inspect %s --passes --json", MODEL), 0);
     assert_shown("\"name\": \"paged_attention\"");
 }
 

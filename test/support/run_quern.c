@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* popen */
-#include "support/command.h"
+#include "support/run_quern.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "support/testing.h"
 
-int qn_test_command(const char **output, size_t *size, const char *arguments, ...)
+int qn_test_run_quern(const char **output, size_t *size, const char *arguments, ...)
 {
     static char text[1 << 20];
     char line[4096];
