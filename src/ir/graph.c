@@ -37,7 +37,8 @@ qn_status qn_graph_create(const struct qn_allocator *allocator, struct qn_str na
     g->name = qn_arena_str(&g->arena, name);
     if (!g->name.data || !qn_array_push(&g->encodings, allocator, (struct qn_encoding){0}) ||
         !qn_array_push(&g->values, allocator, (struct qn_value_info){0}) ||
-        !qn_array_push(&g->nodes, allocator, (struct qn_node_info){0})) {
+        !qn_array_push(&g->nodes, allocator, (struct qn_node_info){0}) ||
+        !qn_array_reserve(&g->edges, allocator, 1) || !qn_array_reserve(&g->attrs, allocator, 1)) {
         qn_graph_destroy(g);
         return QN_OOM();
     }

@@ -28,7 +28,10 @@ static qn_value state_of(const struct qn_rewrite *r, qn_value v, qn_value *indic
         return 0;
     qn_value state = qn_match_input(r, gather, 0);
     *indices = qn_match_input(r, gather, 1);
-    return qn_match_type(r, state)->rank == 3 && qn_match_type(r, *indices)->rank == 2 ? state : 0;
+    const struct qn_type *type = qn_match_type(r, state);
+    bool fits = type->rank == 3 && type->dtype != QN_DTYPE_F64 && qn_match_type(r, *indices)->rank == 2 &&
+                qn_match_type(r, v)->dtype == QN_DTYPE_F32; /* the kernel computes in f32 */
+    return fits ? state : 0;
 }
 
 /* indices [n, l] = rows[seq] */
@@ -175,7 +178,8 @@ static bool match_paged_attention(const struct qn_rewrite *r, qn_node root, stru
     p.n = qn_match_type(r, q)->dims[0];
     p.k_state = state_of(r, qn_match_input(r, root, 1), &k_rows);
     p.v_state = p.k_state ? state_of(r, qn_match_input(r, root, 2), &v_rows) : 0;
-    if (!p.v_state || k_rows != v_rows || !find_table(r, k_rows, &p))
+    if (!p.v_state || k_rows != v_rows || !find_table(r, k_rows, &p) ||
+        qn_match_type(r, p.k_state)->dims[0] != qn_match_type(r, p.v_state)->dims[0])
         return false;
     p.l = qn_match_type(r, k_rows)->dims[1];
     if (!find_mask(r, qn_match_input(r, root, 3), &p))
