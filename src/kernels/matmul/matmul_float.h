@@ -117,8 +117,8 @@ QN_INLINE vf dot_block(enum source source, const uint8_t *w, const float *x, int
 }
 
 /* Adds the chains of VF_LANES rows of weights, block after block, and stores the outputs of one row of x. */
-QN_INLINE void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n,
-                        float (*lanes)[VF_LANES][VF_LANES], int64_t blocks)
+static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n,
+                                               float (*lanes)[VF_LANES][VF_LANES], int64_t blocks)
 {
     vf total = vf_zero();
     for (int64_t b = 0; b < blocks; b++) {
@@ -224,32 +224,17 @@ QN_INLINE void multiply_block(int rows, const float *panel, int64_t units, const
     }
 }
 
-QN_INLINE void multiply_rows(const struct qn_matmul_params *p, int64_t first, int64_t rows, int64_t unit,
-                             const float *panel, float (*totals)[COLUMNS])
+/* One block of a panel times `rows` rows of x from `first` on. */
+static __attribute__((noinline)) void multiply(const struct qn_matmul_params *p, int64_t first, int64_t rows,
+                                               int64_t unit, const float *panel, float (*totals)[COLUMNS])
 {
     int64_t units = least(BLOCK, unit_count(p) - unit), x_stride = p->x_stride / 4, m = 0;
     for (; m + ROWS <= rows; m += ROWS)
         multiply_block(ROWS, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
-    const float *x = x_row(p, first + m) + unit;
-    switch (rows - m) {
-    case 5:
-        multiply_block(5, panel, units, x, x_stride, totals + m);
-        break;
-    case 4:
-        multiply_block(4, panel, units, x, x_stride, totals + m);
-        break;
-    case 3:
-        multiply_block(3, panel, units, x, x_stride, totals + m);
-        break;
-    case 2:
-        multiply_block(2, panel, units, x, x_stride, totals + m);
-        break;
-    case 1:
-        multiply_block(1, panel, units, x, x_stride, totals + m);
-        break;
-    default:
-        break;
-    }
+    for (; m + 2 <= rows; m += 2)
+        multiply_block(2, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
+    if (m < rows)
+        multiply_block(1, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
 }
 
 /* A tile is COLUMNS rows of weights. */
@@ -266,7 +251,7 @@ QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, in
                 totals[0][i] = 0;
             for (int64_t unit = 0; unit < unit_count(p); unit += BLOCK) {
                 unpack(source, p, n, unit, panel, buffer);
-                multiply_rows(p, first, rows, unit, panel, totals);
+                multiply(p, first, rows, unit, panel, totals);
             }
             for (int64_t m = 0; m < rows; m++)
                 for (int64_t i = 0; i < columns; i++)

@@ -71,19 +71,20 @@ QN_INLINE const uint8_t *step_of(enum format f, const uint8_t *row, int64_t bloc
 /* One step of a row of weights times one row of x: what each block adds to the total, over the scale of x. */
 QN_INLINE vf dot_step(enum format f, const vi q[8], const struct scales *s, const struct qn_q8_row *x, int64_t block)
 {
+    const enum kind kind = kind_of(f);
     vi sums[8], first, second;
     QN_UNROLL
     for (int i = 0; i < 8; i++) {
         vi value = vi_bytes((const uint8_t *)x->q + 32 * (block + i * VI_BLOCKS));
-        sums[i] = f == Q8_0 ? vi_dot_wide(vi_set(0), q[i], value) : vi_dot(vi_set(0), q[i], value);
+        sums[i] = kind == OFFSET_WIDE ? vi_dot_wide(vi_set(0), q[i], value) : vi_dot(vi_set(0), q[i], value);
     }
     vi_fold(sums, &first, &second);
-    if (!has_halves(f)) {
+    if (!has_halves(kind)) {
         vi minus = vi_load(x->minus_sum + block), sum = vi_add(first, second);
         if (offset_shift(f))
             sum = vi_add(sum, vi_left(minus, offset_shift(f)));
         vf scaled = vf_mul(vi_float(sum), s->scale[0]);
-        return has_min(f) ? vf_fma(s->min[0], vi_float(minus), scaled) : scaled;
+        return has_min(kind) ? vf_fma(s->min[0], vi_float(minus), scaled) : scaled;
     }
     vi minus_first = vi_load(x->minus_first + block), minus_second = vi_load(x->minus_second + block);
     if (offset_shift(f)) {
@@ -91,14 +92,15 @@ QN_INLINE vf dot_step(enum format f, const vi q[8], const struct scales *s, cons
         second = vi_add(second, vi_left(minus_second, offset_shift(f)));
     }
     vf scaled = vf_mul(vi_float(first), s->scale[0]);
-    if (has_min(f))
+    if (has_min(kind))
         scaled = vf_fma(s->min[0], vi_float(minus_first), scaled);
     scaled = vf_fma(vi_float(second), s->scale[1], scaled);
-    return has_min(f) ? vf_fma(s->min[1], vi_float(minus_second), scaled) : scaled;
+    return has_min(kind) ? vf_fma(s->min[1], vi_float(minus_second), scaled) : scaled;
 }
 
 /* Runs VF_LANES rows of weights down their blocks and stores the outputs of one row of x. */
-QN_INLINE void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n, float (*scaled)[VF_LANES][STEP])
+static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n,
+                                               float (*scaled)[VF_LANES][STEP])
 {
     int64_t blocks = p->k / 32;
     const float *x_scale = x_row(p, m).scale;
@@ -178,26 +180,25 @@ QN_INLINE void transpose_scales(vf v[VF_LANES], int64_t count, float *out)
 QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n, int64_t block, int64_t count,
                       struct part *parts)
 {
+    const int halves = has_halves(kind_of(f)) ? 2 : 1;
+    const bool min = has_min(kind_of(f));
     uint8_t tails[VF_LANES][TAIL_BYTES];
     const uint8_t *w[VF_LANES];
-    vf scale[2][VF_LANES], min[2][VF_LANES];
+    vf scales[2][VF_LANES], mins[2][VF_LANES];
     for (int i = 0; i < VF_LANES; i++) {
         w[i] = step_of(f, weight_row(p, n + i), block, count, tails[i]);
         struct scales s = scales_of(f, w[i]);
-        scale[0][i] = s.scale[0];
-        if (has_halves(f))
-            scale[1][i] = s.scale[1];
-        if (has_min(f))
-            min[0][i] = s.min[0];
-        if (has_min(f) && has_halves(f))
-            min[1][i] = s.min[1];
+        for (int half = 0; half < halves; half++) {
+            scales[half][i] = s.scale[half];
+            if (min)
+                mins[half][i] = s.min[half];
+        }
     }
-    for (int half = 0; half < (has_halves(f) ? 2 : 1); half++) {
-        transpose_scales(scale[half], count, parts->scale[half]);
-        if (has_min(f))
-            transpose_scales(min[half], count, parts->min[half]);
+    for (int half = 0; half < halves; half++) {
+        transpose_scales(scales[half], count, parts->scale[half]);
+        if (min)
+            transpose_scales(mins[half], count, parts->min[half]);
     }
-    QN_UNROLL
     for (int j = 0; j < 8; j++) {
         vi v[VF_LANES];
         QN_UNROLL
@@ -212,27 +213,11 @@ QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n
 
 /* ---- many rows of x: the register tile -------------------------------------------------------------------- */
 
-/* Sums of four products over groups [begin, end) of a part, from sum[r][v] on; x[r] are bytes at that part. */
-QN_INLINE void dot_groups(enum format f, int rows, const struct part *part, int begin, int end,
-                          const uint8_t *const x[ROWS], int64_t element, vi sum[ROWS][COLUMN_VECTORS])
-{
-    QN_UNROLL
-    for (int g = begin; g < end; g++) {
-        vi w[COLUMN_VECTORS];
-        QN_UNROLL
-        for (int v = 0; v < COLUMN_VECTORS; v++)
-            w[v] = vi_load(part[v].q[g]);
-        QN_UNROLL
-        for (int r = 0; r < rows; r++) {
-            vi four = vi_set4(x[r] + element + 4 * g);
-            QN_UNROLL
-            for (int v = 0; v < COLUMN_VECTORS; v++)
-                sum[r][v] = f == Q8_0 ? vi_dot_wide(sum[r][v], w[v], four) : vi_dot(sum[r][v], w[v], four);
-        }
-    }
-}
+/* Where the rows of x stand at one part: rows are reached by one pointer each, arrays by offsets that they share. */
+struct place {
+    int64_t q, scale, minus[2]; /* bytes from a row's start; minus of the whole part, or of its halves */
+};
 
-/* Integers and floats of the rows' arrays: rows are reached by one pointer each, arrays by offsets they share. */
 QN_INLINE int32_t int_at(const uint8_t *row, int64_t offset)
 {
     return *(const int32_t *)(const void *)(row + offset);
@@ -242,32 +227,54 @@ QN_INLINE float float_at(const uint8_t *row, int64_t offset)
     return *(const float *)(const void *)(row + offset);
 }
 
-/* One block times `rows` rows of x. */
-QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, const uint8_t *const x[ROWS],
-                             const struct qn_q8_layout *at, int64_t block, vf sum[ROWS][COLUMN_VECTORS])
+/* Sums of four products over groups [begin, end) of a part, from dot[r][v] on. */
+QN_INLINE void dot_groups(enum kind kind, int rows, const struct part *part, int begin, int end,
+                          const uint8_t *const x[ROWS], int64_t q, vi dot[ROWS][COLUMN_VECTORS])
+{
+    QN_UNROLL
+    for (int g = begin; g < end; g++) {
+        vi w[COLUMN_VECTORS];
+        QN_UNROLL
+        for (int v = 0; v < COLUMN_VECTORS; v++)
+            w[v] = vi_load(part[v].q[g]);
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            vi four = vi_set4(x[r] + q + 4 * g);
+            QN_UNROLL
+            for (int v = 0; v < COLUMN_VECTORS; v++)
+                dot[r][v] = kind == OFFSET_WIDE ? vi_dot_wide(dot[r][v], w[v], four) : vi_dot(dot[r][v], w[v], four);
+        }
+    }
+}
+
+/* One part times `rows` rows of x. */
+QN_INLINE void multiply_part(enum kind kind, unsigned shift, int rows, const struct part *part,
+                             const uint8_t *const x[ROWS], const struct place *at, vf sum[ROWS][COLUMN_VECTORS])
 {
     vf scaled[ROWS][COLUMN_VECTORS];
-    const int halves = has_halves(f) ? 2 : 1;
+    const int halves = has_halves(kind) ? 2 : 1;
     QN_UNROLL
     for (int half = 0; half < halves; half++) {
-        int64_t minus = (halves == 1 ? at->minus_sum : half ? at->minus_second : at->minus_first) + 4 * block;
         vi dot[ROWS][COLUMN_VECTORS];
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
-            vi start = offset_shift(f) ? vi_left(vi_set(int_at(x[r], minus)), offset_shift(f)) : vi_set(0);
+            vi start = has_min(kind) ? vi_set(0) : vi_left(vi_set(int_at(x[r], at->minus[half])), shift);
+            if (VI_WIDE_SHIFT == 0 && kind == OFFSET_WIDE)
+                start = vi_set(0);
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++)
                 dot[r][v] = start;
         }
-        dot_groups(f, rows, part, half * 4, half * 4 + 8 / halves, x, 32 * block, dot);
+        dot_groups(kind, rows, part, half * 4, half * 4 + 8 / halves, x, at->q, dot);
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
+            vf minus = vi_float(vi_set(int_at(x[r], at->minus[half])));
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++) {
                 vf value = vi_float(dot[r][v]), scale = vf_load(part[v].scale[half]);
                 scaled[r][v] = half ? vf_fma(value, scale, scaled[r][v]) : vf_mul(value, scale);
-                if (has_min(f))
-                    scaled[r][v] = vf_fma(vf_load(part[v].min[half]), vi_float(vi_set(int_at(x[r], minus))), scaled[r][v]);
+                if (has_min(kind))
+                    scaled[r][v] = vf_fma(vf_load(part[v].min[half]), minus, scaled[r][v]);
             }
         }
     }
@@ -275,15 +282,29 @@ QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, c
     for (int r = 0; r < rows; r++) {
         QN_UNROLL
         for (int v = 0; v < COLUMN_VECTORS; v++)
-            sum[r][v] = vf_fma(scaled[r][v], vf_set(float_at(x[r], at->scale + 4 * block)), sum[r][v]);
+            sum[r][v] = vf_fma(scaled[r][v], vf_set(float_at(x[r], at->scale)), sum[r][v]);
     }
 }
 
-/* `count` blocks from `block` on times `rows` rows of x from m on. */
-QN_INLINE void multiply_rows(enum format f, int rows, const struct part *parts, int64_t block, int64_t count,
-                             const struct qn_matmul_params *p, int64_t m, float (*totals)[COLUMNS])
+/* A step of a panel: `count` parts from block `block` of K on, and rows [begin, end) of x, whose totals are totals[0] and
+ * on. */
+struct work {
+    const struct part *parts;
+    int64_t block, count;
+    int64_t begin, end;
+    unsigned shift;
+    float (*totals)[COLUMNS];
+};
+
+QN_INLINE void multiply_rows(enum kind kind, int rows, const struct qn_matmul_params *p, const struct work *work,
+                             int64_t m)
 {
-    struct qn_q8_layout at = qn_q8_layout(p->k);
+    struct qn_q8_layout layout = qn_q8_layout(p->k);
+    struct place at = {32 * work->block, layout.scale + 4 * work->block, {layout.minus_sum + 4 * work->block}};
+    if (has_halves(kind)) {
+        at.minus[0] = layout.minus_first + 4 * work->block;
+        at.minus[1] = layout.minus_second + 4 * work->block;
+    }
     const uint8_t *x[ROWS];
     vf sum[ROWS][COLUMN_VECTORS];
     QN_UNROLL
@@ -293,8 +314,14 @@ QN_INLINE void multiply_rows(enum format f, int rows, const struct part *parts, 
         for (int v = 0; v < COLUMN_VECTORS; v++)
             sum[r][v] = vf_zero();
     }
-    for (int64_t b = 0; b < count; b++)
-        multiply_part(f, rows, parts + b * COLUMN_VECTORS, x, &at, block + b, sum);
+    for (int64_t b = 0; b < work->count; b++) {
+        multiply_part(kind, work->shift, rows, work->parts + b * COLUMN_VECTORS, x, &at, sum);
+        at.q += 32;
+        at.scale += 4;
+        at.minus[0] += 4;
+        at.minus[1] += 4;
+    }
+    float(*totals)[COLUMNS] = work->totals + (m - work->begin);
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
         QN_UNROLL
@@ -303,32 +330,37 @@ QN_INLINE void multiply_rows(enum format f, int rows, const struct part *parts, 
     }
 }
 
-/* The same for any number of rows of x, in register tiles of ROWS or ROWS_HALVES and a smaller last one. */
-QN_INLINE void multiply_all(enum format f, const struct part *parts, int64_t block, int64_t count,
-                            const struct qn_matmul_params *p, int64_t begin, int64_t end, float (*totals)[COLUMNS])
+QN_INLINE void multiply_kind(enum kind kind, const struct qn_matmul_params *p, const struct work *work)
 {
-    const int rows = has_halves(f) ? ROWS_HALVES : ROWS;
-    int64_t m = begin;
-    for (; m + rows <= end; m += rows)
-        multiply_rows(f, rows, parts, block, count, p, m, totals + (m - begin));
-    totals += m - begin;
-    switch (end - m) {
-    case 5:
-        multiply_rows(f, rows > 5 ? 5 : 1, parts, block, count, p, m, totals);
+    const int rows = has_halves(kind) ? ROWS_HALVES : ROWS;
+    int64_t m = work->begin;
+    for (; m + rows <= work->end; m += rows)
+        multiply_rows(kind, rows, p, work, m);
+    for (; rows > 2 && m + 2 <= work->end; m += 2)
+        multiply_rows(kind, rows > 2 ? 2 : 1, p, work, m);
+    for (; m < work->end; m++)
+        multiply_rows(kind, 1, p, work, m);
+}
+
+/* One function a kind, for all formats of it. */
+static __attribute__((noinline)) void multiply(enum kind kind, const struct qn_matmul_params *p,
+                                               const struct work *work)
+{
+    switch (kind) {
+    case OFFSET:
+        multiply_kind(OFFSET, p, work);
         break;
-    case 4:
-        multiply_rows(f, rows > 4 ? 4 : 1, parts, block, count, p, m, totals);
+    case OFFSET_WIDE:
+        multiply_kind(OFFSET_WIDE, p, work);
         break;
-    case 3:
-        multiply_rows(f, rows > 3 ? 3 : 1, parts, block, count, p, m, totals);
+    case OFFSET_HALVES:
+        multiply_kind(OFFSET_HALVES, p, work);
         break;
-    case 2:
-        multiply_rows(f, rows > 2 ? 2 : 1, parts, block, count, p, m, totals);
+    case MINIMUM:
+        multiply_kind(MINIMUM, p, work);
         break;
-    case 1:
-        multiply_rows(f, 1, parts, block, count, p, m, totals);
-        break;
-    default:
+    case MINIMUM_HALVES:
+        multiply_kind(MINIMUM_HALVES, p, work);
         break;
     }
 }
@@ -348,7 +380,8 @@ QN_INLINE void run_many(enum format f, const struct qn_matmul_params *p, int64_t
                 int64_t count = least(STEP, blocks - block);
                 for (int v = 0; v < COLUMN_VECTORS; v++)
                     unpack(f, p, n + v * VF_LANES, block, count, parts + v);
-                multiply_all(f, parts, block, count, p, first, last, totals);
+                struct work work = {parts, block, count, first, last, offset_shift(f), totals};
+                multiply(kind_of(f), p, &work);
             }
             for (int64_t m = first; m < last; m++)
                 for (int64_t i = 0; i < least(COLUMNS, p->n - n); i++)

@@ -36,12 +36,16 @@
 #ifndef QN_SIMD_H
 #define QN_SIMD_H
 
+/* Functions over vectors must melt into their callers, and arrays of vectors into registers: inline always, and before a
+ * loop with constant bounds QN_UNROLL. Debug builds do without, because sanitizers make that code huge. */
+#if defined(QN_DEBUG)
+#define QN_INLINE static inline
+#define QN_UNROLL
+#elif defined(__clang__)
 #define QN_INLINE static inline __attribute__((always_inline))
-
-/* Before a loop with constant bounds whose arrays must become registers. */
-#if defined(__clang__)
 #define QN_UNROLL _Pragma("clang loop unroll(full)")
 #else
+#define QN_INLINE static inline __attribute__((always_inline))
 #define QN_UNROLL _Pragma("GCC unroll 64")
 #endif
 
