@@ -47,6 +47,12 @@ else()
   set(quern_arch other)
 endif()
 
+# Undefined-behaviour checks in unrolled vector kernels make the compiler run for a quarter of an hour. Their plain C
+# twins (*_ref.c) keep them, and the vector files keep the address checks.
+if(QUERN_SANITIZE MATCHES "undefined")
+  set(quern_isa_sanitize -fno-sanitize=undefined)
+endif()
+
 # Gives each `*_<isa>.c` of the list its flags, and takes files of other architectures out of the list.
 function(quern_isa_flags list_name)
   set(kept "")
@@ -59,7 +65,7 @@ function(quern_isa_flags list_name)
       if(NOT isa IN_LIST quern_isa_${quern_arch})
         continue()
       endif()
-      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS ${quern_isa_${isa}})
+      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS ${quern_isa_${isa}} ${quern_isa_sanitize})
     endif()
     list(APPEND kept ${source})
   endforeach()
