@@ -248,7 +248,7 @@ QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, in
         for (int64_t first = 0; first < p->m; first += ROWS_HELD) {
             int64_t rows = least(ROWS_HELD, p->m - first), columns = least(COLUMNS, p->n - n);
             for (int64_t i = 0; i < rows * COLUMNS; i++)
-                totals[0][i] = 0;
+                totals[i / COLUMNS][i % COLUMNS] = 0;
             for (int64_t unit = 0; unit < unit_count(p); unit += BLOCK) {
                 unpack(source, p, n, unit, panel, buffer);
                 multiply(p, first, rows, unit, panel, totals);

@@ -169,13 +169,6 @@ QN_INLINE void run_few(enum format f, const struct qn_matmul_params *p, int64_t 
 
 /* ---- many rows of x: a panel ------------------------------------------------------------------------------ */
 
-QN_INLINE void transpose_scales(vf v[VF_LANES], int64_t count, float *out)
-{
-    vf_transpose(v);
-    for (int64_t b = 0; b < count; b++)
-        vf_store(out + b * COLUMN_VECTORS * (int64_t)(sizeof(struct part) / sizeof(float)), v[b]);
-}
-
 /* Decodes `count` blocks of VF_LANES rows from n on into parts[0], parts[COLUMN_VECTORS], ... */
 QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n, int64_t block, int64_t count,
                       struct part *parts)
@@ -195,9 +188,14 @@ QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n
         }
     }
     for (int half = 0; half < halves; half++) {
-        transpose_scales(scales[half], count, parts->scale[half]);
-        if (min)
-            transpose_scales(mins[half], count, parts->min[half]);
+        vf_transpose(scales[half]);
+        for (int64_t b = 0; b < count; b++)
+            vf_store(parts[b * COLUMN_VECTORS].scale[half], scales[half][b]);
+        if (min) {
+            vf_transpose(mins[half]);
+            for (int64_t b = 0; b < count; b++)
+                vf_store(parts[b * COLUMN_VECTORS].min[half], mins[half][b]);
+        }
     }
     for (int j = 0; j < 8; j++) {
         vi v[VF_LANES];
@@ -375,7 +373,7 @@ QN_INLINE void run_many(enum format f, const struct qn_matmul_params *p, int64_t
         for (int64_t first = 0; first < p->m; first += ROWS_HELD) {
             int64_t last = least(first + ROWS_HELD, p->m);
             for (int64_t i = 0; i < (last - first) * COLUMNS; i++)
-                totals[0][i] = 0;
+                totals[i / COLUMNS][i % COLUMNS] = 0;
             for (int64_t block = 0; block < blocks; block += STEP) {
                 int64_t count = least(STEP, blocks - block);
                 for (int v = 0; v < COLUMN_VECTORS; v++)
