@@ -25,6 +25,11 @@ static qn_status too_large(void)
     return QN_ERROR(QN_OUT_OF_RANGE, "dimension expression is too large or overflows 63 bits");
 }
 
+static qn_status below_zero(int64_t a, int64_t b)
+{
+    return QN_ERROR(QN_OUT_OF_RANGE, "dimension %lld - %lld is below zero", (long long)a, (long long)b);
+}
+
 static uint32_t dim_size(const struct qn_graph *g, qn_dim dim)
 {
     return dim >= 0 ? 1 : g->exprs.items[~dim].size;
@@ -214,8 +219,7 @@ static qn_status emit_poly(struct qn_graph *g, const struct poly *poly, qn_dim *
             if (first && pass == 0)
                 sum = term;
             else if (sum >= 0 && term >= 0)
-                return QN_ERROR(QN_OUT_OF_RANGE, "dimension %lld - %lld is below zero", (long long)sum,
-                                (long long)term);
+                return below_zero(sum, term);
             else
                 QN_TRY(intern(g, pass == 0 ? QN_EXPR_ADD : QN_EXPR_SUB, sum, term, &sum));
             first = false;
@@ -274,6 +278,8 @@ qn_status qn_graph_expr(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim
     switch (op) {
     case QN_EXPR_ADD:
     case QN_EXPR_SUB:
+        if (op == QN_EXPR_SUB && a >= 0 && b > a)
+            return below_zero(a, b);
         if (!poly_add(g, &sum, a, 1) || !poly_add(g, &sum, b, op == QN_EXPR_ADD ? 1 : -1))
             return too_large();
         return emit_poly(g, &sum, out);
