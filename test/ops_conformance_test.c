@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "conformance/conformance.h"
+#include "conformance/graph_ops.h"
 #include "platform/cpu.h"
 
 static void (*const families[QN_FAMILY_LIMIT])(struct cf *cf) = {
@@ -71,6 +72,20 @@ static void test_every_kernel(void **state)
         fail_msg("%lld cases failed", (long long)failures);
 }
 
+static void test_every_op(void **state)
+{
+    (void)state;
+    uint32_t features;
+    int64_t runs = 0;
+    if (getenv("QN_CONFORMANCE"))
+        skip();
+    qn_assert_ok(qn_cpu_features(&features));
+    int64_t failures = cf_graph_ops(features, &runs);
+    printf("%lld runs\n", (long long)runs);
+    if (failures || runs == 0)
+        fail_msg("%lld of %lld runs failed", (long long)failures, (long long)runs);
+}
+
 /* One name a line, and what is lacking behind the names of those that this machine cannot run: for tools/mutate. */
 static int list(void)
 {
@@ -93,6 +108,6 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kernel)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kernel), cmocka_unit_test(test_every_op)};
     return cmocka_run_group_tests_name("ops_conformance", tests, NULL, NULL);
 }

@@ -39,6 +39,9 @@ struct qn_attention_params {
     int32_t *fault;                /* enum qn_fault, or NULL */
 };
 
+/* The generic kernel; the others hand it calls in which something is f64. */
+extern const struct qn_kernel qn_attention_ref;
+
 /* Bytes of the memory that the tiles of one call share when its keys are split over threads; an upper bound for every
  * call with at most n queries and l positions. 0: such calls are never split. */
 int64_t qn_attention_shared_bytes(int64_t n, int64_t kv_heads, int64_t group, int64_t e, int64_t l);

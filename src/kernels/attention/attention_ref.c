@@ -5,8 +5,8 @@
 /* One query of one head: its keys pass by once, in rising order, with a running maximum. */
 struct query {
     const struct qn_attention_params *p;
-    double *q, *sums; /* d, e */
-    float *row;       /* a dequantised key or value: max(d, e) */
+    double *q, *sums, *row; /* d, e, and a key or value: max(d, e) */
+    float *blocks;          /* the same, dequantised */
     int64_t d, e;
     double max, total;
 };
@@ -24,16 +24,18 @@ static int64_t scratch_bytes(const void *params)
 {
     const struct qn_attention_params *p = params;
     int64_t d = p->q.dims[p->q.rank - 1], e = p->y.dims[p->y.rank - 1];
-    return (d + e) * 8 + (d > e ? d : e) * 4;
+    return (d + e) * 8 + (d > e ? d : e) * 12;
 }
 
 static void load_row(const struct query *s, const struct qn_view *view, const char *from, int64_t n)
 {
     int64_t bytes = qn_element_bytes(view->dtype);
-    if (bytes)
-        qn_load_f32(s->row, from, view->strides[view->rank - 1] * bytes, view->dtype, n);
-    else
-        s->p->dequantise(from, s->row, n);
+    if (bytes) {
+        qn_load_f64(s->row, from, view->strides[view->rank - 1] * bytes, view->dtype, n);
+        return;
+    }
+    s->p->dequantise(from, s->blocks, n);
+    qn_load_f64(s->row, s->blocks, 4, QN_DTYPE_F32, n);
 }
 
 static void add_key(struct query *s, const char *k, const char *v, double mask)
@@ -41,7 +43,7 @@ static void add_key(struct query *s, const char *k, const char *v, double mask)
     double score = 0;
     load_row(s, &s->p->k, k, s->d);
     for (int64_t i = 0; i < s->d; i++)
-        score += s->q[i] * (double)s->row[i];
+        score += s->q[i] * s->row[i];
     score = score * (double)s->p->scale + mask;
     if (score == -__builtin_inf())
         return;
@@ -56,7 +58,7 @@ static void add_key(struct query *s, const char *k, const char *v, double mask)
     s->total += weight;
     load_row(s, &s->p->v, v, s->e);
     for (int64_t i = 0; i < s->e; i++)
-        s->sums[i] += weight * (double)s->row[i];
+        s->sums[i] += weight * s->row[i];
 }
 
 static void start(struct query *s, const char *q)
@@ -134,7 +136,8 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     struct query s = {.p = p, .d = p->q.dims[p->q.rank - 1], .e = p->y.dims[p->y.rank - 1]};
     s.q = scratch;
     s.sums = s.q + s.d;
-    s.row = (float *)(s.sums + s.e);
+    s.row = s.sums + s.e;
+    s.blocks = (float *)(s.row + (s.d > s.e ? s.d : s.e));
     for (int64_t tile = begin; tile < end; tile++) {
         if (p->paged)
             paged_query(&s, tile);

@@ -420,9 +420,17 @@ static struct job job_of(const struct qn_attention_params *p, int64_t rows)
     return job;
 }
 
+/* Sums in f32 do not serve f64. */
+static bool is_double(const struct qn_attention_params *p)
+{
+    return p->q.dtype == QN_DTYPE_F64 || p->k.dtype == QN_DTYPE_F64 || p->y.dtype == QN_DTYPE_F64;
+}
+
 static int64_t scratch_bytes(const void *params)
 {
     const struct qn_attention_params *p = params;
+    if (is_double(p))
+        return qn_attention_ref.scratch(params);
     int64_t rows = p->paged ? qn_attention_tokens(p->q.dims[2]) * p->q.dims[2] : QN_ATTENTION_ROWS;
     struct job job = job_of(p, rows);
     return layout(&job, NULL);
@@ -436,6 +444,8 @@ static int64_t dense_blocks(const struct qn_attention_params *p)
 static int64_t tiles(const void *params)
 {
     const struct qn_attention_params *p = params;
+    if (is_double(p))
+        return qn_attention_ref.tiles(params);
     if (p->paged)
         return qn_attention_blocks(p) * p->q.dims[1] * qn_attention_splits(p);
     int64_t batches = 1;
@@ -595,6 +605,10 @@ static void paged_tile(const struct qn_attention_params *p, int64_t tile, char *
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     const struct qn_attention_params *p = params;
+    if (is_double(p)) {
+        qn_attention_ref.run(params, begin, end, scratch);
+        return;
+    }
     for (int64_t at = begin; at < end; at++) {
         if (p->paged)
             paged_tile(p, at, scratch);

@@ -1,0 +1,425 @@
+#include "conformance/graph_ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance/conformance.h"
+#include "exec/exec.h"
+#include "ir/ir.h"
+#include "platform/cpu.h"
+#include "plan/plan.h"
+#include "pool/pool.h"
+#include "quant/quant.h"
+
+/* ---- the cases ---------------------------------------------------------------------------------------------- */
+
+enum operand_type {
+    ABSENT,
+    THIS,   /* the type under test */
+    FLOATS, /* f32 */
+    TRUTHS, /* bool */
+    NUMBERS /* i32 */
+};
+
+struct operand {
+    enum operand_type type;
+    uint32_t rank;
+    int64_t dims[4];
+    double low, high;
+    bool state;
+};
+
+enum { OPERANDS = 6 };
+
+struct op_case {
+    uint16_t op;
+    const void *attr;
+    bool blocks; /* block types too */
+    struct operand operands[OPERANDS];
+};
+
+#define ATTR(record, ...) (&(const struct qn_attr_##record){__VA_ARGS__})
+#define UNARY(op, low, high) {QN_OP_##op, NULL, false, {{THIS, 2, {7, 33}, low, high, false}}}
+#define BINARY(op, low, high)                                                                                       \
+    {QN_OP_##op, NULL, false, {{THIS, 3, {2, 5, 33}, low, high, false}, {THIS, 2, {5, 1}, low, high, false}}},      \
+    {QN_OP_##op, NULL, false, {{THIS, 2, {6, 40}, low, high, false}, {THIS, 1, {40}, low, high, false}}}
+
+static const struct op_case cases[] = {
+    UNARY(neg, -5, 5), UNARY(abs, -5, 5), UNARY(exp, -5, 5), UNARY(log, 0.1, 9), UNARY(sqrt, 0.1, 9),
+    UNARY(rsqrt, 0.1, 9), UNARY(sin, -9, 9), UNARY(cos, -9, 9), UNARY(tanh, -3, 3), UNARY(sigmoid, -9, 9),
+    UNARY(erf, -3, 3), UNARY(relu, -5, 5), UNARY(not, 0, 1), UNARY(silu, -5, 5), UNARY(gelu_tanh, -5, 5),
+    UNARY(gelu_erf, -5, 5),
+    BINARY(add, 0, 5), BINARY(sub, 0, 5), BINARY(mul, 0, 5), BINARY(div, 1, 9), BINARY(pow, 1, 3), BINARY(max, 0, 5),
+    BINARY(min, 0, 5), BINARY(equal, 0, 3), BINARY(less, 0, 5), BINARY(less_equal, 0, 3), BINARY(and, 0, 1),
+    {QN_OP_where, NULL, false, {{TRUTHS, 2, {5, 1}, 0, 1, false}, {THIS, 2, {5, 9}, 0, 9, false},
+                                {THIS, 1, {9}, 0, 9, false}}},
+    {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_F32), true, {{THIS, 2, {3, 256}, 0, 9, false}}},
+    {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_F16), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
+    {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_I64), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
+    {QN_OP_reshape, ATTR(reshape, .dims = {2, {10, 6}}), false, {{THIS, 3, {3, 4, 5}, 0, 9, false}}},
+    {QN_OP_transpose, ATTR(transpose, .perm = {3, {2, 0, 1}}), false, {{THIS, 3, {3, 4, 35}, 0, 9, false}}},
+    {QN_OP_slice, ATTR(slice, .axis = 1, .start = 3, .stop = 30, .step = 4), false, {{THIS, 2, {5, 40}, 0, 9, false}}},
+    {QN_OP_concat, ATTR(axis, .axis = 1), false, {{THIS, 2, {5, 7}, 0, 9, false}, {THIS, 2, {5, 33}, 0, 9, false}}},
+    {QN_OP_expand, ATTR(reshape, .dims = {3, {2, 5, 7}}), false, {{THIS, 2, {5, 1}, 0, 9, false}}},
+    {QN_OP_gather, ATTR(gather, .dtype = 0), false, {{THIS, 2, {11, 40}, 0, 9, false}, {NUMBERS, 1, {6}, 0, 10.9, false}}},
+    {QN_OP_gather, ATTR(gather, .axis = 0, .dtype = QN_DTYPE_F32), true,
+     {{THIS, 2, {11, 256}, -2, 2, false}, {NUMBERS, 2, {2, 3}, 0, 10.9, false}}},
+    {QN_OP_scatter_rows, NULL, true,
+     {{THIS, 3, {9, 2, 256}, 0, 0, true}, {NUMBERS, 1, {1}, 0, 8.9, false}, {FLOATS, 3, {1, 2, 256}, -3, 3, false}}},
+    {QN_OP_iota, ATTR(iota, .count = 77, .dtype = QN_DTYPE_I32), false, {{ABSENT}}},
+    {QN_OP_matmul, ATTR(matmul, .trans_b = 1), true,
+     {{FLOATS, 2, {5, 512}, -1, 1, false}, {THIS, 2, {37, 512}, -1, 1, false}}},
+    {QN_OP_matmul, ATTR(matmul, .trans_b = 1), true,
+     {{FLOATS, 2, {1, 256}, -1, 1, false}, {THIS, 2, {64, 256}, -1, 1, false}}},
+    {QN_OP_matmul, ATTR(matmul, .trans_b = 0), false,
+     {{THIS, 3, {3, 4, 20}, 0, 2, false}, {THIS, 3, {1, 20, 33}, 0, 2, false}}},
+    {QN_OP_reduce_sum, ATTR(reduce, .axes = {1, {1}}, .keepdims = 1), false, {{THIS, 3, {3, 4, 5}, 0, 3, false}}},
+    {QN_OP_reduce_mean, ATTR(reduce, .axes = {2, {0, 2}}), false, {{THIS, 3, {3, 4, 5}, 0, 3, false}}},
+    {QN_OP_reduce_max, ATTR(reduce, .axes = {1, {-1}}), false, {{THIS, 3, {3, 4, 5}, 0, 9, false}}},
+    {QN_OP_softmax, ATTR(axis, .axis = -1), false, {{THIS, 2, {6, 70}, -5, 5, false}}},
+    {QN_OP_softmax, ATTR(axis, .axis = 0), false, {{THIS, 2, {6, 70}, -5, 5, false}}},
+    {QN_OP_topk, ATTR(topk, .k = 5), false, {{THIS, 2, {3, 60}, 0, 90, false}}},
+    {QN_OP_rms_norm, ATTR(norm, .epsilon = 1e-5f), false, {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}}},
+    {QN_OP_layer_norm, ATTR(norm, .epsilon = 1e-5f), false,
+     {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}, {FLOATS, 1, {100}, -1, 1, false}}},
+    {QN_OP_rope, ATTR(rope, .interleaved = 0), false,
+     {{THIS, 3, {3, 2, 40}, -2, 2, false}, {FLOATS, 2, {3, 16}, -1, 1, false}, {FLOATS, 2, {3, 16}, -1, 1, false}}},
+    {QN_OP_rope, ATTR(rope, .interleaved = 1), false,
+     {{THIS, 3, {3, 2, 32}, -2, 2, false}, {FLOATS, 2, {3, 16}, -1, 1, false}, {FLOATS, 2, {3, 16}, -1, 1, false}}},
+    {QN_OP_attention, ATTR(attention, .scale = 0.2f), false,
+     {{FLOATS, 4, {2, 3, 7, 32}, -2, 2, false}, {THIS, 4, {2, 3, 300, 32}, -1, 1, false},
+      {THIS, 4, {2, 3, 300, 24}, -1, 1, false}, {FLOATS, 2, {7, 300}, -3, 1, false}}},
+    {QN_OP_attention, ATTR(attention, .scale = 0.2f), false,
+     {{THIS, 3, {3, 7, 32}, -2, 2, false}, {THIS, 3, {3, 30, 32}, -1, 1, false}, {THIS, 3, {3, 30, 64}, -1, 1, false}}},
+    {QN_OP_paged_attention, ATTR(attention, .scale = 0.2f, .window = 0), true,
+     {{FLOATS, 4, {5, 2, 3, 64}, -2, 2, false}, {THIS, 3, {600, 2, 64}, -1, 1, false},
+      {THIS, 3, {600, 2, 32}, -1, 1, false}, {NUMBERS, 2, {2, 600}, 0, 599.9, false}, {NUMBERS, 1, {5}, 0, 1.9, false},
+      {NUMBERS, 1, {5}, 300, 599.9, false}}},
+    {QN_OP_paged_attention, ATTR(attention, .scale = 0.2f, .window = 50), true,
+     {{FLOATS, 4, {33, 1, 2, 32}, -2, 2, false}, {THIS, 3, {90, 1, 32}, -1, 1, false}, {THIS, 3, {90, 1, 32}, -1, 1, false},
+      {NUMBERS, 2, {1, 90}, 0, 89.9, false}, {NUMBERS, 1, {33}, 0, 0, false}, {NUMBERS, 1, {33}, 0, 89.9, false}}},
+    {QN_OP_paged_attention, ATTR(attention, .scale = 0.1f, .window = 0), true,
+     {{FLOATS, 4, {2, 1, 4, 256}, -2, 2, false}, {THIS, 3, {300, 1, 256}, -1, 1, false},
+      {THIS, 3, {300, 1, 256}, -1, 1, false}, {NUMBERS, 2, {1, 300}, 0, 299.9, false}, {NUMBERS, 1, {2}, 0, 0, false},
+      {NUMBERS, 1, {2}, 260, 299.9, false}}},
+    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_SILU), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_GELU_TANH), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_GELU_ERF), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_RELU), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_expert_matmul, NULL, true,
+     {{FLOATS, 3, {4, 1, 256}, -1, 1, false}, {THIS, 3, {6, 40, 256}, -1, 1, false}, {NUMBERS, 2, {4, 2}, 0, 5.9, false}}},
+    {QN_OP_linear, NULL, true,
+     {{FLOATS, 2, {5, 256}, -1, 1, false}, {THIS, 2, {40, 256}, -1, 1, false}, {FLOATS, 1, {40}, -1, 1, false},
+      {FLOATS, 2, {5, 40}, -1, 1, false}}},
+};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+/* ---- one run ------------------------------------------------------------------------------------------------ */
+
+/* The operands of a case for one type. */
+struct subject {
+    const struct op_case *c;
+    qn_dtype dtype;
+    struct cf_tensor tensors[OPERANDS];
+};
+
+static qn_dtype operand_dtype(const struct subject *s, int i)
+{
+    switch (s->c->operands[i].type) {
+    case THIS: return s->dtype;
+    case FLOATS: return QN_DTYPE_F32;
+    case TRUTHS: return QN_DTYPE_BOOL;
+    case NUMBERS: return QN_DTYPE_I32;
+    default: return QN_DTYPE_NONE;
+    }
+}
+
+static uint32_t operand_count(const struct op_case *c)
+{
+    uint32_t n = OPERANDS;
+    while (n > 0 && c->operands[n - 1].type == ABSENT)
+        n--;
+    return n;
+}
+
+/* A graph whose output is the op, or its decomposition. An input for each plain operand, constants for blocks. */
+static qn_status build(const struct subject *s, bool decomposed, struct qn_graph **out)
+{
+    const struct qn_op_info *info = qn_op_info(s->c->op);
+    struct qn_graph *g;
+    qn_value values[OPERANDS] = {0}, outs[4] = {0}, state = 0;
+    QN_TRY(qn_graph_create(NULL, QN_STR("one op"), &g));
+    *out = g;
+    uint32_t count = operand_count(s->c);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct operand *o = &s->c->operands[i];
+        if (o->type == ABSENT)
+            continue;
+        struct qn_type type = {.dtype = operand_dtype(s, (int)i), .rank = o->rank};
+        for (uint32_t axis = 0; axis < o->rank; axis++)
+            type.dims[axis] = o->dims[axis];
+        char name[16];
+        snprintf(name, sizeof name, "in%u", i);
+        struct qn_str text = qn_str_from(name);
+        if (o->state) {
+            QN_TRY(qn_graph_add_state(g, text, &type, &values[i]));
+            state = values[i];
+        } else if (qn_dtype_is_block(type.dtype)) {
+            QN_TRY(qn_graph_add_data(g, text, &type, s->tensors[i].view.data, &values[i]));
+        } else {
+            QN_TRY(qn_graph_add_input(g, text, &type, &values[i]));
+        }
+    }
+    if (decomposed)
+        QN_TRY(info->decompose(g, values, count, s->c->attr, outs));
+    else
+        QN_TRY(qn_graph_add_node(g, s->c->op, values, count, s->c->attr, QN_STR("op"), outs));
+    if (state) {
+        qn_graph_set_state(g, state, outs[0]);
+        struct qn_type type = *qn_graph_type(g, outs[0]);
+        if (qn_dtype_is_block(type.dtype)) { /* read it back as numbers */
+            QN_TRY(qn_graph_add_node(g, QN_OP_cast, outs, 1, ATTR(cast, .dtype = QN_DTYPE_F32), QN_STR("read"), outs));
+        }
+    }
+    for (uint32_t i = 0; i < info->outputs; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "out%u", i);
+        QN_TRY(qn_graph_add_output(g, qn_str_from(name), outs[i]));
+    }
+    return qn_graph_verify(g);
+}
+
+struct result {
+    uint32_t count;
+    qn_dtype dtypes[4];
+    double *values[4];
+    int64_t elems[4];
+};
+
+static void free_result(struct result *r)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        free(r->values[i]);
+    *r = (struct result){0};
+}
+
+static void keep_outputs(const struct qn_plan *plan, const struct qn_exec_tensor *outputs, struct result *result)
+{
+    for (uint32_t i = 0; i < plan->outputs.count; i++) {
+        struct qn_view view = {.data = outputs[i].data, .rank = outputs[i].rank};
+        view.dtype = (qn_dtype)plan->tensors.items[plan->outputs.items[i].tensor].dtype;
+        int64_t stride = 1;
+        for (uint32_t axis = view.rank; axis-- > 0; stride *= view.dims[axis]) {
+            view.dims[axis] = outputs[i].dims[axis];
+            view.strides[axis] = stride;
+        }
+        result->dtypes[i] = view.dtype;
+        result->elems[i] = cf_elems(&view);
+        result->values[i] = cf_values(&view);
+        result->count++;
+    }
+}
+
+static qn_status run_plan(const struct subject *s, const struct qn_plan *plan, struct qn_pool *pool, struct result *result)
+{
+    struct qn_exec *exec;
+    struct qn_exec_tensor inputs[OPERANDS] = {{0}}, outputs[4] = {{0}};
+    uint32_t input = 0;
+    for (uint32_t i = 0; i < OPERANDS; i++) {
+        const struct operand *o = &s->c->operands[i];
+        if (o->type == ABSENT || o->state || qn_dtype_is_block(operand_dtype(s, (int)i)))
+            continue;
+        inputs[input].data = s->tensors[i].view.data;
+        inputs[input].rank = o->rank;
+        memcpy(inputs[input++].dims, o->dims, sizeof o->dims);
+    }
+    QN_TRY(qn_exec_create(plan, pool, NULL, 0, NULL, &exec));
+    qn_status status = qn_exec_run(exec, inputs, outputs, NULL);
+    if (!status)
+        keep_outputs(plan, outputs, result);
+    qn_exec_destroy(exec);
+    return status;
+}
+
+static qn_status run_graph(const struct subject *s, bool decomposed, const struct qn_plan_options *options,
+                           struct qn_pool *pool, struct result *result)
+{
+    struct qn_graph *graph = NULL;
+    struct qn_plan *plan = NULL;
+    qn_status status = build(s, decomposed, &graph);
+    if (!status)
+        status = qn_plan_create(graph, &qn_backend_cpu, options, NULL, &plan);
+    if (!status)
+        status = run_plan(s, plan, pool, result);
+    qn_plan_destroy(plan);
+    qn_graph_destroy(graph);
+    return status;
+}
+
+/* NULL when they agree; otherwise why not. Rounded activations may cost more: then the whole is compared. */
+static const char *compare(const struct result *got, const struct result *want, bool rounded, char text[160])
+{
+    for (uint32_t o = 0; o < want->count; o++) {
+        bool is_float = cf_rounding(want->dtypes[o]) > 0;
+        double room = is_float ? 4 * cf_rounding(want->dtypes[o]) + (want->dtypes[o] == QN_DTYPE_F64 ? 1e-12 : 2e-5) : 0;
+        double error = 0, power = 0;
+        if (got->dtypes[o] != want->dtypes[o] || got->elems[o] != want->elems[o])
+            return "another dtype or size";
+        for (int64_t i = 0; i < want->elems[o]; i++) {
+            double a = got->values[o][i], b = want->values[o][i];
+            error += (a - b) * (a - b);
+            power += b * b;
+            if (rounded || a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= room * (1 + fabs(b)))
+                continue;
+            snprintf(text, 160, "output %u element %lld is %.8g, not %.8g", o, (long long)i, a, b);
+            return text;
+        }
+        if (rounded && !(error <= 1e-3 * power)) {
+            snprintf(text, 160, "NMSE of output %u is %.3g", o, error / power);
+            return text;
+        }
+    }
+    return NULL;
+}
+
+/* ---- all of them -------------------------------------------------------------------------------------------- */
+
+static const struct level {
+    const char *name;
+    uint32_t features;
+} levels[] = {
+    {"reference", 0},
+#if defined(__x86_64__)
+    {"avx2", QN_CPU_AVX2},
+    {"avx512", QN_CPU_AVX2 | QN_CPU_AVX512},
+    {"vnni", QN_CPU_AVX2 | QN_CPU_AVX512 | QN_CPU_AVX512VNNI},
+    {"bf16", QN_CPU_AVX2 | QN_CPU_AVX512 | QN_CPU_AVX512VNNI | QN_CPU_AVX512BF16},
+#elif defined(__aarch64__)
+    {"neon", QN_CPU_NEON},
+    {"dotprod", QN_CPU_NEON | QN_CPU_NEON_DOTPROD},
+#endif
+    {"all here", ~0u},
+};
+enum { LEVELS = sizeof levels / sizeof levels[0] };
+
+static void fill(struct subject *s)
+{
+    for (int i = 0; i < OPERANDS; i++) {
+        const struct operand *o = &s->c->operands[i];
+        if (o->type == ABSENT)
+            continue;
+        s->tensors[i] = cf_tensor(operand_dtype(s, i), CF_CONTIGUOUS, o->rank, o->dims);
+        cf_fill(&s->tensors[i], o->low, o->high);
+    }
+}
+
+/* Runs one case on one type; a line of the table in `cells`. */
+static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *pool, const char *cells[LEVELS], int64_t *runs)
+{
+    const struct qn_op_info *info = qn_op_info(s->c->op);
+    struct result want = {0};
+    struct qn_plan_options options = {.f32_activations = true};
+    qn_status status = run_graph(s, info->decompose != NULL, &options, pool, &want);
+    if (status) {
+        printf("  %s %s: the reference does not run: %s\n", info->name, qn_dtype_name(s->dtype), qn_status_message(status));
+        qn_status_free(status);
+        return 1;
+    }
+    int64_t failures = 0;
+    for (int level = 0; level < LEVELS; level++) {
+        bool all = levels[level].features == ~0u;
+        cells[level] = !all && (levels[level].features & ~features) ? "no" : "ran";
+        for (int rounded = 0; rounded < 2 && cells[level][0] == 'r'; rounded++) {
+            struct result got = {0};
+            char text[160];
+            options = (struct qn_plan_options){.features = levels[level].features & features, .f32_activations = !rounded};
+            status = run_graph(s, false, &options, pool, &got);
+            const char *wrong = status ? qn_status_message(status) : compare(&got, &want, rounded, text);
+            if (wrong) {
+                printf("  %s %s at %s%s: %s\n", info->name, qn_dtype_name(s->dtype), levels[level].name,
+                       rounded ? ", rounded activations" : "", wrong);
+                cells[level] = "FAILED";
+                failures++;
+            }
+            qn_status_free(status);
+            free_result(&got);
+            ++*runs;
+        }
+    }
+    free_result(&want);
+    return failures;
+}
+
+/* Rows are whole blocks. */
+static bool whole_blocks(const struct subject *s)
+{
+    for (int i = 0; i < OPERANDS; i++) {
+        const struct operand *o = &s->c->operands[i];
+        if (o->type == THIS && o->rank && o->dims[o->rank - 1] % qn_dtype_info(s->dtype)->block_elems)
+            return false;
+    }
+    return true;
+}
+
+/* Types that the shape rule refuses are none of the op's. */
+static bool takes(const struct subject *s)
+{
+    struct qn_graph *graph = NULL;
+    qn_status status = build(s, false, &graph);
+    bool accepted = status == NULL;
+    qn_status_free(status);
+    qn_graph_destroy(graph);
+    return accepted;
+}
+
+int64_t cf_graph_ops(uint32_t features, int64_t *runs)
+{
+    struct qn_pool *pool;
+    qn_status status = qn_pool_create(2, NULL, &pool);
+    if (status) {
+        qn_status_free(status);
+        return 1;
+    }
+    int64_t failures = 0;
+    bool seen[QN_OP_LIMIT] = {false};
+    printf("\nops as graphs of one node, planned and executed\n%-18s %-8s", "op", "type");
+    for (int level = 0; level < LEVELS; level++)
+        printf(" %9s", levels[level].name);
+    printf("\n");
+    const char *only = getenv("QN_CONFORMANCE_OP");
+    for (int i = 0; i < CASES; i++) {
+        if (only && strcmp(only, qn_op_info(cases[i].op)->name) != 0)
+            continue;
+        for (int t = 1; t < QN_DTYPE_LIMIT; t++) {
+            struct subject s = {.c = &cases[i], .dtype = (qn_dtype)t};
+            bool block = qn_dtype_is_block(s.dtype);
+            if (!qn_dtype_info(s.dtype)->name || (block && (!s.c->blocks || !qn_quant(s.dtype)->quantise)) ||
+                !whole_blocks(&s) ||
+                (s.c->operands[0].type == ABSENT && t != QN_DTYPE_F32))
+                continue;
+            cf_seed((uint64_t)(i * QN_DTYPE_LIMIT + t));
+            fill(&s);
+            const char *cells[LEVELS] = {0};
+            if (takes(&s)) {
+                failures += run_case(&s, features, pool, cells, runs);
+                seen[s.c->op] = true;
+                printf("%-18s %-8s", qn_op_info(s.c->op)->name, qn_dtype_name(s.dtype));
+                for (int level = 0; level < LEVELS; level++)
+                    printf(" %9s", cells[level] ? cells[level] : "FAILED");
+                printf("\n");
+            }
+            for (int o = 0; o < OPERANDS; o++)
+                cf_release(&s.tensors[o]);
+        }
+    }
+    for (uint16_t op = 1; op < QN_OP_LIMIT; op++) {
+        if (qn_op_info(op)->name && !seen[op] && !only) {
+            printf("  %s: no case of the suite\n", qn_op_info(op)->name);
+            failures++;
+        }
+    }
+    qn_pool_destroy(pool);
+    return failures;
+}
