@@ -1,6 +1,6 @@
 /* Decoding at once and one token at a time. */
 #include "base/utf8.h"
-#include "text/tokenizer/tiny_vocab.h"
+#include "text/tokenizer/tiny_vocab_test.h"
 
 static void make_vocab(struct tiny_vocab *v)
 {

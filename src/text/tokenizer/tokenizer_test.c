@@ -1,7 +1,7 @@
 /* Tokenizers of every kind on hand-made vocabularies. */
 #include <math.h>
 
-#include "text/tokenizer/tiny_vocab.h"
+#include "text/tokenizer/tiny_vocab_test.h"
 
 static const struct qn_encode_options bare = {.struct_size = sizeof bare, .bare = true};
 static const struct qn_encode_options special = {.struct_size = sizeof special, .bare = true, .parse_special = true};

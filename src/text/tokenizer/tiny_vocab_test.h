@@ -1,6 +1,6 @@
 /* Hand-made vocabularies for the tests of this folder. */
-#ifndef QN_TEXT_TINY_VOCAB_H
-#define QN_TEXT_TINY_VOCAB_H
+#ifndef QN_TEXT_TINY_VOCAB_TEST_H
+#define QN_TEXT_TINY_VOCAB_TEST_H
 
 #include <stdio.h>
 #include <stdlib.h>
