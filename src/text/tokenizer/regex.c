@@ -20,7 +20,7 @@ struct qn_matcher {
 
 /* Backtracking steps for one search, and bytes of JIT stack: enough for megabytes of text without a space, an end for
  * patterns that explode. */
-enum { MATCH_LIMIT = 200000000, JIT_STACK_MAX = 64 << 20 };
+enum { MATCH_LIMIT = 10000000, JIT_STACK_MAX = 64 << 20 };
 
 /* ---- memory: PCRE2 frees without a size, so each block remembers its own ------------------------------------ */
 
