@@ -11,7 +11,7 @@
  *                    a register tile of ROWS x COLUMNS accumulators runs down one chain, then adds it to the totals.
  *
  * The including file defines COLUMN_VECTORS (vectors of a panel's width: ROWS * COLUMN_VECTORS accumulators must fit
- * the registers), and for pairs MULTIPLY_ADD, UNIT_ELEMENTS 2 and load_pairs_part.
+ * the registers), and for pairs QN_MULTIPLY_ADD, QN_UNIT_ELEMENTS 2 and load_pairs_part.
  */
 #ifndef QN_MATMUL_FLOAT_H
 #define QN_MATMUL_FLOAT_H
@@ -19,9 +19,9 @@
 #include "kernels/matmul/matmul.h"
 #include "quant/quant.h"
 
-#ifndef MULTIPLY_ADD
-#define MULTIPLY_ADD vf_fma
-#define UNIT_ELEMENTS 1
+#ifndef QN_MULTIPLY_ADD
+#define QN_MULTIPLY_ADD vf_fma
+#define QN_UNIT_ELEMENTS 1
 #endif
 
 enum {
@@ -49,7 +49,7 @@ static inline int64_t least(int64_t a, int64_t b)
 
 QN_INLINE int64_t unit_count(const struct qn_matmul_params *p)
 {
-    return (p->k + UNIT_ELEMENTS - 1) / UNIT_ELEMENTS;
+    return (p->k + QN_UNIT_ELEMENTS - 1) / QN_UNIT_ELEMENTS;
 }
 
 /* Bytes from unit to unit of a source that is read in place. */
@@ -63,9 +63,9 @@ QN_INLINE vf load_units(enum source source, const uint8_t *w, int64_t elements)
 {
     const uint16_t *half = (const uint16_t *)(const void *)w;
     const float *full = (const float *)(const void *)w;
-    if (elements >= VF_LANES * UNIT_ELEMENTS)
+    if (elements >= VF_LANES * QN_UNIT_ELEMENTS)
         return source == SOURCE_F16 ? vf_load_f16(half) : source == SOURCE_BF16 ? vf_load_bf16(half) : vf_load(full);
-#if UNIT_ELEMENTS == 2
+#if QN_UNIT_ELEMENTS == 2
     return load_pairs_part(half, elements);
 #else
     return source == SOURCE_F16    ? vf_load_f16_part(half, elements)
@@ -99,18 +99,18 @@ QN_INLINE const float *x_row(const struct qn_matmul_params *p, int64_t m)
 QN_INLINE vf dot_block(enum source source, const uint8_t *w, const float *x, int64_t elements)
 {
     const int64_t step = unit_bytes(source) * VF_LANES;
-    int64_t whole = elements / (VF_LANES * UNIT_ELEMENTS);
+    int64_t whole = elements / (VF_LANES * QN_UNIT_ELEMENTS);
     vf sum = vf_zero();
     for (int64_t i = 0; i < whole; i++) {
         if (source != SOURCE_GENERIC)
             __builtin_prefetch(w + i * step + AHEAD);
-        sum = MULTIPLY_ADD(load_units(source, w + i * step, INT64_MAX), vf_load(x + i * VF_LANES), sum);
+        sum = QN_MULTIPLY_ADD(load_units(source, w + i * step, INT64_MAX), vf_load(x + i * VF_LANES), sum);
     }
-    int64_t rest = elements - whole * VF_LANES * UNIT_ELEMENTS;
+    int64_t rest = elements - whole * VF_LANES * QN_UNIT_ELEMENTS;
     if (rest) {
-        int64_t rest_units = (rest + UNIT_ELEMENTS - 1) / UNIT_ELEMENTS;
+        int64_t rest_units = (rest + QN_UNIT_ELEMENTS - 1) / QN_UNIT_ELEMENTS;
         vf value = vf_load_part(x + whole * VF_LANES, rest_units);
-        vf next = MULTIPLY_ADD(load_units(source, w + whole * step, rest), value, sum);
+        vf next = QN_MULTIPLY_ADD(load_units(source, w + whole * step, rest), value, sum);
         sum = vf_keep(next, sum, rest_units);
     }
     return sum;
@@ -146,7 +146,7 @@ QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int
     for (int64_t n = begin * VF_LANES; n < least(end * VF_LANES, p->n); n += VF_LANES) {
         for (int i = 0; i < VF_LANES; i++)
             for (int64_t b = 0; b < blocks; b++) {
-                int64_t unit = b * BLOCK, elements = least(BLOCK * UNIT_ELEMENTS, p->k - unit * UNIT_ELEMENTS);
+                int64_t unit = b * BLOCK, elements = least(BLOCK * QN_UNIT_ELEMENTS, p->k - unit * QN_UNIT_ELEMENTS);
                 const uint8_t *w = row_block(source, p, n + i, unit, elements, buffer);
                 for (int64_t m = 0; m < p->m; m++)
                     vf_store(lanes[m * blocks + b][i], dot_block(source, w, x_row(p, m) + unit, elements));
@@ -163,8 +163,8 @@ QN_INLINE void unpack(enum source source, const struct qn_matmul_params *p, int6
                       float (*buffer)[BLOCK])
 {
     const int64_t step = unit_bytes(source) * VF_LANES;
-    int64_t elements = least(BLOCK * UNIT_ELEMENTS, p->k - unit * UNIT_ELEMENTS);
-    int64_t steps = (elements + VF_LANES * UNIT_ELEMENTS - 1) / (VF_LANES * UNIT_ELEMENTS);
+    int64_t elements = least(BLOCK * QN_UNIT_ELEMENTS, p->k - unit * QN_UNIT_ELEMENTS);
+    int64_t steps = (elements + VF_LANES * QN_UNIT_ELEMENTS - 1) / (VF_LANES * QN_UNIT_ELEMENTS);
     for (int column = 0; column < COLUMNS; column += VF_LANES) {
         const uint8_t *w[VF_LANES];
         for (int i = 0; i < VF_LANES; i++)
@@ -173,7 +173,7 @@ QN_INLINE void unpack(enum source source, const struct qn_matmul_params *p, int6
             vf v[VF_LANES];
             QN_UNROLL
             for (int i = 0; i < VF_LANES; i++)
-                v[i] = load_units(source, w[i] + s * step, elements - s * VF_LANES * UNIT_ELEMENTS);
+                v[i] = load_units(source, w[i] + s * step, elements - s * VF_LANES * QN_UNIT_ELEMENTS);
             vf_transpose(v);
             QN_UNROLL
             for (int j = 0; j < VF_LANES; j++)
@@ -203,7 +203,7 @@ QN_INLINE void multiply_chain(int rows, const float *panel, int64_t steps, const
             vf value = vf_set(x[r * x_stride + s * VF_LANES]);
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++)
-                sum[r][v] = MULTIPLY_ADD(w[v], value, sum[r][v]);
+                sum[r][v] = QN_MULTIPLY_ADD(w[v], value, sum[r][v]);
         }
     }
     QN_UNROLL

@@ -15,8 +15,8 @@ QN_INLINE vf load_pairs_part(const uint16_t *p, int64_t elements)
     return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16((1u << elements) - 1, p));
 }
 
-#define MULTIPLY_ADD multiply_add_pairs
-#define UNIT_ELEMENTS 2
+#define QN_MULTIPLY_ADD multiply_add_pairs
+#define QN_UNIT_ELEMENTS 2
 #define COLUMN_VECTORS 4
 #include "kernels/matmul/matmul_float.h"
 
