@@ -71,20 +71,19 @@ QN_INLINE const uint8_t *step_of(enum format f, const uint8_t *row, int64_t bloc
 /* One step of a row of weights times one row of x: what each block adds to the total, over the scale of x. */
 QN_INLINE vf dot_step(enum format f, const vi q[8], const struct scales *s, const struct qn_q8_row *x, int64_t block)
 {
-    const enum kind kind = kind_of(f);
     vi sums[8], first, second;
     QN_UNROLL
     for (int i = 0; i < 8; i++) {
         vi value = vi_bytes((const uint8_t *)x->q + 32 * (block + i * VI_BLOCKS));
-        sums[i] = kind == OFFSET_WIDE ? vi_dot_wide(vi_set(0), q[i], value) : vi_dot(vi_set(0), q[i], value);
+        sums[i] = f == Q8_0 ? vi_dot_wide(vi_set(0), q[i], value) : vi_dot(vi_set(0), q[i], value);
     }
     vi_fold(sums, &first, &second);
-    if (!has_halves(kind)) {
+    if (!has_halves(f)) {
         vi minus = vi_load(x->minus_sum + block), sum = vi_add(first, second);
         if (offset_shift(f))
             sum = vi_add(sum, vi_left(minus, offset_shift(f)));
         vf scaled = vf_mul(vi_float(sum), s->scale[0]);
-        return has_min(kind) ? vf_fma(s->min[0], vi_float(minus), scaled) : scaled;
+        return has_min(f) ? vf_fma(s->min[0], vi_float(minus), scaled) : scaled;
     }
     vi minus_first = vi_load(x->minus_first + block), minus_second = vi_load(x->minus_second + block);
     if (offset_shift(f)) {
@@ -92,10 +91,10 @@ QN_INLINE vf dot_step(enum format f, const vi q[8], const struct scales *s, cons
         second = vi_add(second, vi_left(minus_second, offset_shift(f)));
     }
     vf scaled = vf_mul(vi_float(first), s->scale[0]);
-    if (has_min(kind))
+    if (has_min(f))
         scaled = vf_fma(s->min[0], vi_float(minus_first), scaled);
     scaled = vf_fma(vi_float(second), s->scale[1], scaled);
-    return has_min(kind) ? vf_fma(s->min[1], vi_float(minus_second), scaled) : scaled;
+    return has_min(f) ? vf_fma(s->min[1], vi_float(minus_second), scaled) : scaled;
 }
 
 /* Runs VF_LANES rows of weights down their blocks and stores the outputs of one row of x. */
@@ -173,8 +172,8 @@ QN_INLINE void run_few(enum format f, const struct qn_matmul_params *p, int64_t 
 QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n, int64_t block, int64_t count,
                       struct part *parts)
 {
-    const int halves = has_halves(kind_of(f)) ? 2 : 1;
-    const bool min = has_min(kind_of(f));
+    const int halves = has_halves(f) ? 2 : 1;
+    const bool min = has_min(f);
     uint8_t tails[VF_LANES][TAIL_BYTES];
     const uint8_t *w[VF_LANES];
     vf scales[2][VF_LANES], mins[2][VF_LANES];
@@ -226,7 +225,7 @@ QN_INLINE float float_at(const uint8_t *row, int64_t offset)
 }
 
 /* Sums of four products over groups [begin, end) of a part, from dot[r][v] on. */
-QN_INLINE void dot_groups(enum kind kind, int rows, const struct part *part, int begin, int end,
+QN_INLINE void dot_groups(enum format f, int rows, const struct part *part, int begin, int end,
                           const uint8_t *const x[ROWS], int64_t q, vi dot[ROWS][COLUMN_VECTORS])
 {
     QN_UNROLL
@@ -240,30 +239,29 @@ QN_INLINE void dot_groups(enum kind kind, int rows, const struct part *part, int
             vi four = vi_set4(x[r] + q + 4 * g);
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++)
-                dot[r][v] = kind == OFFSET_WIDE ? vi_dot_wide(dot[r][v], w[v], four) : vi_dot(dot[r][v], w[v], four);
+                dot[r][v] = f == Q8_0 ? vi_dot_wide(dot[r][v], w[v], four) : vi_dot(dot[r][v], w[v], four);
         }
     }
 }
 
 /* One part times `rows` rows of x. */
-QN_INLINE void multiply_part(enum kind kind, unsigned shift, int rows, const struct part *part,
+QN_INLINE void multiply_part(enum format f, int rows, const struct part *part,
                              const uint8_t *const x[ROWS], const struct place *at, vf sum[ROWS][COLUMN_VECTORS])
 {
     vf scaled[ROWS][COLUMN_VECTORS];
-    const int halves = has_halves(kind) ? 2 : 1;
+    const int halves = has_halves(f) ? 2 : 1;
     QN_UNROLL
     for (int half = 0; half < halves; half++) {
         vi dot[ROWS][COLUMN_VECTORS];
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
-            vi start = has_min(kind) ? vi_set(0) : vi_left(vi_set(int_at(x[r], at->minus[half])), shift);
-            if (VI_WIDE_SHIFT == 0 && kind == OFFSET_WIDE)
-                start = vi_set(0);
+            vi minus = vi_set(int_at(x[r], at->minus[half]));
+            vi start = offset_shift(f) ? vi_left(minus, offset_shift(f)) : vi_set(0);
             QN_UNROLL
             for (int v = 0; v < COLUMN_VECTORS; v++)
                 dot[r][v] = start;
         }
-        dot_groups(kind, rows, part, half * 4, half * 4 + 8 / halves, x, at->q, dot);
+        dot_groups(f, rows, part, half * 4, half * 4 + 8 / halves, x, at->q, dot);
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
             vf minus = vi_float(vi_set(int_at(x[r], at->minus[half])));
@@ -271,7 +269,7 @@ QN_INLINE void multiply_part(enum kind kind, unsigned shift, int rows, const str
             for (int v = 0; v < COLUMN_VECTORS; v++) {
                 vf value = vi_float(dot[r][v]), scale = vf_load(part[v].scale[half]);
                 scaled[r][v] = half ? vf_fma(value, scale, scaled[r][v]) : vf_mul(value, scale);
-                if (has_min(kind))
+                if (has_min(f))
                     scaled[r][v] = vf_fma(vf_load(part[v].min[half]), minus, scaled[r][v]);
             }
         }
@@ -290,16 +288,15 @@ struct work {
     const struct part *parts;
     int64_t block, count;
     int64_t begin, end;
-    unsigned shift;
     float (*totals)[COLUMNS];
 };
 
-QN_INLINE void multiply_rows(enum kind kind, int rows, const struct qn_matmul_params *p, const struct work *work,
+QN_INLINE void multiply_rows(enum format f, int rows, const struct qn_matmul_params *p, const struct work *work,
                              int64_t m)
 {
     struct qn_q8_layout layout = qn_q8_layout(p->k);
     struct place at = {32 * work->block, layout.scale + 4 * work->block, {layout.minus_sum + 4 * work->block}};
-    if (has_halves(kind)) {
+    if (has_halves(f)) {
         at.minus[0] = layout.minus_first + 4 * work->block;
         at.minus[1] = layout.minus_second + 4 * work->block;
     }
@@ -313,7 +310,7 @@ QN_INLINE void multiply_rows(enum kind kind, int rows, const struct qn_matmul_pa
             sum[r][v] = vf_zero();
     }
     for (int64_t b = 0; b < work->count; b++) {
-        multiply_part(kind, work->shift, rows, work->parts + b * COLUMN_VECTORS, x, &at, sum);
+        multiply_part(f, rows, work->parts + b * COLUMN_VECTORS, x, &at, sum);
         at.q += 32;
         at.scale += 4;
         at.minus[0] += 4;
@@ -328,37 +325,45 @@ QN_INLINE void multiply_rows(enum kind kind, int rows, const struct qn_matmul_pa
     }
 }
 
-QN_INLINE void multiply_kind(enum kind kind, const struct qn_matmul_params *p, const struct work *work)
+QN_INLINE void multiply_format(enum format f, const struct qn_matmul_params *p, const struct work *work)
 {
-    const int rows = has_halves(kind) ? ROWS_HALVES : ROWS;
+    const int rows = has_halves(f) ? ROWS_HALVES : ROWS;
     int64_t m = work->begin;
     for (; m + rows <= work->end; m += rows)
-        multiply_rows(kind, rows, p, work, m);
+        multiply_rows(f, rows, p, work, m);
     for (; rows > 2 && m + 2 <= work->end; m += 2)
-        multiply_rows(kind, rows > 2 ? 2 : 1, p, work, m);
+        multiply_rows(f, rows > 2 ? 2 : 1, p, work, m);
     for (; m < work->end; m++)
-        multiply_rows(kind, 1, p, work, m);
+        multiply_rows(f, 1, p, work, m);
 }
 
-/* One function a kind, for all formats of it. */
-static __attribute__((noinline)) void multiply(enum kind kind, const struct qn_matmul_params *p,
-                                               const struct work *work)
+/* Parts of several formats are alike: one function for each kind of part. */
+static __attribute__((noinline)) void multiply(enum format f, const struct qn_matmul_params *p, const struct work *work)
 {
-    switch (kind) {
-    case OFFSET:
-        multiply_kind(OFFSET, p, work);
+    switch (f) {
+    case Q4_0:
+        multiply_format(Q4_0, p, work);
         break;
-    case OFFSET_WIDE:
-        multiply_kind(OFFSET_WIDE, p, work);
+    case Q5_0:
+        multiply_format(Q5_0, p, work);
         break;
-    case OFFSET_HALVES:
-        multiply_kind(OFFSET_HALVES, p, work);
+    case Q8_0:
+        multiply_format(Q8_0, p, work);
         break;
-    case MINIMUM:
-        multiply_kind(MINIMUM, p, work);
+    case Q2_K:
+        multiply_format(Q2_K, p, work);
         break;
-    case MINIMUM_HALVES:
-        multiply_kind(MINIMUM_HALVES, p, work);
+    case Q3_K:
+        multiply_format(Q3_K, p, work);
+        break;
+    case Q6_K:
+        multiply_format(Q6_K, p, work);
+        break;
+    case Q4_1:
+    case Q5_1:
+    case Q4_K:
+    case Q5_K:
+        multiply_format(Q4_K, p, work);
         break;
     }
 }
@@ -378,8 +383,8 @@ QN_INLINE void run_many(enum format f, const struct qn_matmul_params *p, int64_t
                 int64_t count = least(STEP, blocks - block);
                 for (int v = 0; v < COLUMN_VECTORS; v++)
                     unpack(f, p, n + v * VF_LANES, block, count, parts + v);
-                struct work work = {parts, block, count, first, last, offset_shift(f), totals};
-                multiply(kind_of(f), p, &work);
+                struct work work = {parts, block, count, first, last, totals};
+                multiply(f, p, &work);
             }
             for (int64_t m = first; m < last; m++)
                 for (int64_t i = 0; i < least(COLUMNS, p->n - n); i++)

@@ -24,29 +24,20 @@ enum format { Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K };
 
 enum { STEP = VF_LANES };
 
-/* What a product with a part depends on. Offset: the sums come out too large by 2^offset_shift times the sum of x. */
-enum kind { OFFSET, OFFSET_WIDE, OFFSET_HALVES, MINIMUM, MINIMUM_HALVES };
-
 QN_INLINE bool is_super(enum format f)
 {
     return f >= Q2_K;
 }
-QN_INLINE enum kind kind_of(enum format f)
+QN_INLINE bool has_halves(enum format f)
 {
-    static const enum kind kinds[] = {
-        [Q4_0] = OFFSET,         [Q4_1] = MINIMUM,       [Q5_0] = OFFSET,  [Q5_1] = MINIMUM, [Q8_0] = OFFSET_WIDE,
-        [Q2_K] = MINIMUM_HALVES, [Q3_K] = OFFSET_HALVES, [Q4_K] = MINIMUM, [Q5_K] = MINIMUM, [Q6_K] = OFFSET_HALVES,
-    };
-    return kinds[f];
+    return f == Q2_K || f == Q3_K || f == Q6_K;
 }
-QN_INLINE bool has_halves(enum kind kind)
+QN_INLINE bool has_min(enum format f)
 {
-    return kind == OFFSET_HALVES || kind == MINIMUM_HALVES;
+    return f == Q4_1 || f == Q5_1 || f == Q2_K || f == Q4_K || f == Q5_K;
 }
-QN_INLINE bool has_min(enum kind kind)
-{
-    return kind == MINIMUM || kind == MINIMUM_HALVES;
-}
+
+/* The offset is 2 to this power; 0: none. */
 QN_INLINE unsigned offset_shift(enum format f)
 {
     return f == Q4_0 ? 3 : f == Q5_0 ? 4 : f == Q8_0 ? VI_WIDE_SHIFT : f == Q3_K ? 2 : f == Q6_K ? 5 : 0;
@@ -223,7 +214,7 @@ QN_INLINE struct scales scales_of(enum format f, const uint8_t *p)
         vi heads = vi_heads(p, block_bytes(f));
         struct scales s;
         s.scale[0] = vi_half_float(heads);
-        if (has_min(kind_of(f))) /* x = d * q + m */
+        if (has_min(f)) /* x = d * q + m */
             s.min[0] = vf_mul(vi_half_float(vi_right(heads, 16)), vf_set(-1));
         return s;
     }
