@@ -62,22 +62,22 @@ static double read_bandwidth(void)
 enum { PEAK_LOOPS = 4000000, PEAK_CHAINS = 12 };
 
 #if defined(__x86_64__)
-#define PEAK(name, isa, type, zero, operation)                                           \
+#define PEAK(name, isa, type, zero, operation)                                                     \
     __attribute__((target(isa))) static void name(void *context, int64_t b, int64_t e, uint32_t t) \
-    {                                                                                    \
-        (void)b, (void)e, (void)t;                                                       \
-        type sum[PEAK_CHAINS], a = zero, c = zero;                                       \
-        __asm__ volatile("" : "+v"(a), "+v"(c));                                         \
-        for (int j = 0; j < PEAK_CHAINS; j++)                                            \
-            sum[j] = zero;                                                               \
-        for (int i = 0; i < PEAK_LOOPS; i++) {                                           \
-            for (int j = 0; j < PEAK_CHAINS; j++)                                        \
-                sum[j] = operation;                                                      \
-            __asm__ volatile("" : "+v"(a), "+v"(c));                                     \
-        }                                                                                \
-        for (int j = 0; j < PEAK_CHAINS; j++)                                            \
-            __asm__ volatile("" : "+v"(sum[j]));                                         \
-        (void)context;                                                                   \
+    {                                                                                              \
+        (void)b, (void)e, (void)t;                                                                 \
+        type sum[PEAK_CHAINS], a = zero, c = zero;                                                 \
+        __asm__ volatile("" : "+v"(a), "+v"(c));                                                   \
+        for (int j = 0; j < PEAK_CHAINS; j++)                                                      \
+            sum[j] = zero;                                                                         \
+        for (int i = 0; i < PEAK_LOOPS; i++) {                                                     \
+            for (int j = 0; j < PEAK_CHAINS; j++)                                                  \
+                sum[j] = operation;                                                                \
+            __asm__ volatile("" : "+v"(a), "+v"(c));                                               \
+        }                                                                                          \
+        for (int j = 0; j < PEAK_CHAINS; j++)                                                      \
+            __asm__ volatile("" : "+v"(sum[j]));                                                   \
+        (void)context;                                                                             \
     }
 PEAK(peak_fma256, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a, c, sum[j]))
 PEAK(peak_maddubs, "avx2", __m256i, _mm256_setzero_si256(),
@@ -107,7 +107,9 @@ static double peak(enum qn_act act)
     if (act == QN_ACT_BF16)
         return rate_of(peak_dpbf16, 64);
     if (act == QN_ACT_F32)
-        return features & QN_CPU_AVX512 ? rate_of(peak_fma512, 32) : features & QN_CPU_AVX2 ? rate_of(peak_fma256, 16) : 0;
+        return features & QN_CPU_AVX512 ? rate_of(peak_fma512, 32)
+               : features & QN_CPU_AVX2 ? rate_of(peak_fma256, 16)
+                                        : 0;
     return features & QN_CPU_AVX512VNNI ? rate_of(peak_dpbusd, 128)
            : features & QN_CPU_AVX2     ? rate_of(peak_maddubs, 64)
                                         : 0;
@@ -138,7 +140,8 @@ static double time_matmul(const struct qn_kernel *kernel, qn_dtype dtype, int64_
     uint64_t row_bytes;
     if (!qn_dtype_row_bytes(dtype, (uint64_t)k, &row_bytes))
         return 0;
-    struct job job = {.kernel = kernel, .params = {.w_dtype = dtype, .w_stride = (int64_t)row_bytes, .m = m, .n = n, .k = k}};
+    struct job job = {.kernel = kernel,
+                      .params = {.w_dtype = dtype, .w_stride = (int64_t)row_bytes, .m = m, .n = n, .k = k}};
     job.params.x_stride = kernel->act == QN_ACT_F32 ? k * 4 : qn_act_row_bytes(kernel->act, k);
     job.params.c_stride = n;
     float *x = calloc((size_t)(m * k), sizeof(float));
@@ -147,7 +150,8 @@ static double time_matmul(const struct qn_kernel *kernel, qn_dtype dtype, int64_
     for (int64_t i = 0; i < m * k; i++)
         x[i] = (float)(i * 7919 % 1009) / 1009 - 0.5f;
     uint8_t *aligned = (uint8_t *)(((uintptr_t)form + 63) & ~(uintptr_t)63);
-    const struct qn_kernel *activation = qn_kernel_select(QN_FAMILY_ACTIVATION, QN_DTYPE_NONE, (int)kernel->act, features);
+    const struct qn_kernel *activation =
+        qn_kernel_select(QN_FAMILY_ACTIVATION, QN_DTYPE_NONE, (int)kernel->act, features);
     if (kernel->act == QN_ACT_F32) {
         memcpy(aligned, x, (size_t)(m * k) * sizeof(float));
     } else {

@@ -171,7 +171,7 @@ static void activation_case(struct cf *cf, int64_t rows, int64_t k)
     struct qn_activation_params p = {.x = x.view.data, .x_stride = x.view.strides[0], .out = out, .rows = rows, .k = k};
     struct qn_view scales = {.rank = 2, .dims = {scale_dims[0], scale_dims[1]}, .strides = {row_bytes / 4, 1}};
     scales.dtype = act == QN_ACT_BF16 ? QN_DTYPE_BF16 : QN_DTYPE_F32;
-    scales.data = act == QN_ACT_BF16 ? out : out + k;
+    scales.data = act == QN_ACT_BF16 ? out : out + ((const char *)qn_q8_row(out, k).scale - out);
     if (act == QN_ACT_BF16)
         scales.strides[0] = row_bytes / 2;
     cf_run(cf, &p, (const struct qn_view *[]){&scales}, 1);

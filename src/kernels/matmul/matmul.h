@@ -16,16 +16,16 @@
 #include "kernels/kernel.h"
 
 struct qn_matmul_params {
-    const void *x;        /* m rows in the kernel's activation form */
-    int64_t x_stride;     /* bytes between rows; qn_act_row_bytes(act, k) unless act is F32 */
-    const void *w;        /* n rows of k elements of w_dtype, at any address */
-    int64_t w_stride;     /* bytes between rows */
+    const void *x;    /* m rows in the kernel's activation form */
+    int64_t x_stride; /* bytes between rows; qn_act_row_bytes(act, k) unless act is F32 */
+    const void *w;    /* n rows of k elements of w_dtype, at any address */
+    int64_t w_stride; /* bytes between rows */
     qn_dtype w_dtype;
     float *c;
-    int64_t c_stride;     /* elements between rows */
-    const float *bias;    /* n elements or NULL */
+    int64_t c_stride;      /* elements between rows */
+    const float *bias;     /* n elements or NULL */
     const float *residual; /* m rows c_stride apart, or NULL; may be the same memory as c */
-    int64_t m, n, k;      /* k is a multiple of w_dtype's block size */
+    int64_t m, n, k;       /* k is a multiple of w_dtype's block size */
 };
 
 struct qn_activation_params {

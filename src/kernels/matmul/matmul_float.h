@@ -25,11 +25,11 @@
 #endif
 
 enum {
-    BLOCK = 512,  /* units; a multiple of every block type's size */
-    ROWS = 6,     /* of x in a register tile */
+    BLOCK = 512, /* units; a multiple of every block type's size */
+    ROWS = 6,    /* of x in a register tile */
     COLUMNS = COLUMN_VECTORS * VF_LANES,
-    MANY = 6,     /* rows of x from which unpacking pays */
-    AHEAD = 12288, /* bytes that weights are asked for before they are used, where they are used once */
+    MANY = 6,        /* rows of x from which unpacking pays */
+    AHEAD = 12288,   /* bytes that weights are asked for before they are used, where they are used once */
     ROWS_HELD = 512, /* rows of x whose totals a panel keeps in scratch */
 };
 

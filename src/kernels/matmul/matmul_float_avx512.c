@@ -26,7 +26,7 @@ static void run_generic(const void *params, int64_t begin, int64_t end, void *sc
     float_run(SOURCE_GENERIC, params, begin, end, scratch);
 }
 
-#define KERNEL(number, type, source_dtype)           \
+#define KERNEL(number, type, source_dtype)               \
     const struct qn_kernel qn_matmul_##type##_avx512 = { \
         .serial = number,                                \
         .name = "matmul_" #type "_avx512",               \

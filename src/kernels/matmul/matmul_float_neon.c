@@ -26,18 +26,18 @@ static void run_generic(const void *params, int64_t begin, int64_t end, void *sc
     float_run(SOURCE_GENERIC, params, begin, end, scratch);
 }
 
-#define KERNEL(number, type, source_dtype)           \
+#define KERNEL(number, type, source_dtype)             \
     const struct qn_kernel qn_matmul_##type##_neon = { \
-        .serial = number,                                \
+        .serial = number,                              \
         .name = "matmul_" #type "_neon",               \
-        .family = QN_FAMILY_MATMUL,                      \
-        .needs = QN_CPU_NEON,            \
-        .dtype = source_dtype,                           \
-        .act = QN_ACT_F32,                               \
-        .rank = 10,                                      \
-        .tiles = float_tiles,                            \
-        .scratch = float_scratch,                        \
-        .run = run_##type,                               \
+        .family = QN_FAMILY_MATMUL,                    \
+        .needs = QN_CPU_NEON,                          \
+        .dtype = source_dtype,                         \
+        .act = QN_ACT_F32,                             \
+        .rank = 10,                                    \
+        .tiles = float_tiles,                          \
+        .scratch = float_scratch,                      \
+        .run = run_##type,                             \
     }
 
 KERNEL(150, f32, QN_DTYPE_F32);

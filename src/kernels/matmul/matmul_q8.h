@@ -245,8 +245,8 @@ QN_INLINE void dot_groups(enum format f, int rows, const struct part *part, int 
 }
 
 /* One part times `rows` rows of x. */
-QN_INLINE void multiply_part(enum format f, int rows, const struct part *part,
-                             const uint8_t *const x[ROWS], const struct place *at, vf sum[ROWS][COLUMN_VECTORS])
+QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, const uint8_t *const x[ROWS],
+                             const struct place *at, vf sum[ROWS][COLUMN_VECTORS])
 {
     vf scaled[ROWS][COLUMN_VECTORS];
     const int halves = has_halves(f) ? 2 : 1;

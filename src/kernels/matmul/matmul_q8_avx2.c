@@ -58,18 +58,18 @@ static void run_q6_k(const void *params, int64_t begin, int64_t end, void *scrat
     q8_run(Q6_K, params, begin, end, scratch);
 }
 
-#define KERNEL(number, type, TYPE)                       \
+#define KERNEL(number, type, TYPE)                     \
     const struct qn_kernel qn_matmul_##type##_avx2 = { \
-        .serial = number,                                    \
+        .serial = number,                              \
         .name = "matmul_" #type "_avx2",               \
-        .family = QN_FAMILY_MATMUL,                          \
-        .needs = QN_CPU_AVX2,                                \
-        .dtype = QN_DTYPE_##TYPE,                            \
-        .act = QN_ACT_Q8_32,                                 \
-        .rank = 10,                                          \
-        .tiles = q8_tiles,                                   \
-        .scratch = q8_scratch,                               \
-        .run = run_##type,                                   \
+        .family = QN_FAMILY_MATMUL,                    \
+        .needs = QN_CPU_AVX2,                          \
+        .dtype = QN_DTYPE_##TYPE,                      \
+        .act = QN_ACT_Q8_32,                           \
+        .rank = 10,                                    \
+        .tiles = q8_tiles,                             \
+        .scratch = q8_scratch,                         \
+        .run = run_##type,                             \
     }
 
 KERNEL(140, q4_0, Q4_0);

@@ -58,12 +58,12 @@ static void run_q6_k(const void *params, int64_t begin, int64_t end, void *scrat
     q8_run(Q6_K, params, begin, end, scratch);
 }
 
-#define KERNEL(number, type, TYPE)                       \
+#define KERNEL(number, type, TYPE)                           \
     const struct qn_kernel qn_matmul_##type##_avx512vnni = { \
         .serial = number,                                    \
         .name = "matmul_" #type "_avx512vnni",               \
         .family = QN_FAMILY_MATMUL,                          \
-        .needs = QN_CPU_AVX512 | QN_CPU_AVX512VNNI,                                \
+        .needs = QN_CPU_AVX512 | QN_CPU_AVX512VNNI,          \
         .dtype = QN_DTYPE_##TYPE,                            \
         .act = QN_ACT_Q8_32,                                 \
         .rank = 30,                                          \

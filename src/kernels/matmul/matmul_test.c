@@ -94,8 +94,10 @@ static void fill_weights(qn_dtype dtype, uint8_t *w, size_t size)
         float f32 = (float)f64;
         uint16_t f16 = qn_f32_to_f16(f32), bf16 = qn_f32_to_bf16(f32);
         if (info->class_ == QN_DTYPE_CLASS_FLOAT) {
-            const void *source = info->block_bytes == 8 ? (void *)&f64 : info->block_bytes == 4 ? (void *)&f32
-                                 : dtype == QN_DTYPE_F16 ? (void *)&f16 : (void *)&bf16;
+            const void *source = info->block_bytes == 8   ? (void *)&f64
+                                 : info->block_bytes == 4 ? (void *)&f32
+                                 : dtype == QN_DTYPE_F16  ? (void *)&f16
+                                                          : (void *)&bf16;
             memcpy(w + i, source, info->block_bytes);
             continue;
         }
@@ -253,8 +255,8 @@ static void check_kernel(const struct qn_kernel *kernel, qn_dtype dtype, int64_t
         int64_t first = (int64_t)(random_u32() % (uint32_t)(most - counts[i] + 1));
         run_rows(kernel, &q, first, counts[i], some);
         if (memcmp(some, all + first * n, (size_t)(counts[i] * n) * sizeof(float)))
-            fail_msg("%s %s k %ld: bits of a row depend on there being %ld of them", kernel->name,
-                     qn_dtype_name(dtype), (long)k, (long)counts[i]);
+            fail_msg("%s %s k %ld: bits of a row depend on there being %ld of them", kernel->name, qn_dtype_name(dtype),
+                     (long)k, (long)counts[i]);
     }
     for (int64_t m = 1; m <= EXACT; m += EXACT - 1)
         for (int which = 1; which < 4; which++) {
@@ -412,10 +414,8 @@ static int find_features(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kernel_computes),
-        cmocka_unit_test(every_activation_has_the_bits_of_the_reference),
-        cmocka_unit_test(q8_32_is_close),
-        cmocka_unit_test(serials_are_unique_and_those_of_the_table),
+        cmocka_unit_test(every_kernel_computes), cmocka_unit_test(every_activation_has_the_bits_of_the_reference),
+        cmocka_unit_test(q8_32_is_close),        cmocka_unit_test(serials_are_unique_and_those_of_the_table),
         cmocka_unit_test(selection_falls_back),
     };
     return cmocka_run_group_tests_name("matmul", tests, find_features, NULL);

@@ -219,7 +219,8 @@ QN_INLINE vi vi_heads(const uint8_t *p, const int stride)
 }
 QN_INLINE vi vi_eight_words(const uint8_t *p, int64_t stride)
 {
-    return _mm512_cvtepu16_epi32(_mm256_inserti128_si256(_mm256_castsi128_si256(vi_16_bytes(p)), vi_16_bytes(p + stride), 1));
+    return _mm512_cvtepu16_epi32(
+        _mm256_inserti128_si256(_mm256_castsi128_si256(vi_16_bytes(p)), vi_16_bytes(p + stride), 1));
 }
 QN_INLINE vi vi_eight_bytes(const uint8_t *p, int64_t stride)
 {
