@@ -1,0 +1,118 @@
+/* Decompositions: core ops alone, and the type that the fused op's shape rule gives. That they compute the same is what
+ * the conformance suite and ir_passes_run_test check. */
+#include <stdio.h>
+
+#include "ir/ir.h"
+#include "support/testing.h"
+
+static const char head[] = "graph \"fused\"\nsymbol N 1..512\nsymbol M 1..512\nsymbol S 1..4\nsymbol L 1..9\n"
+                           "%1:f32[N,4,16] = input \"x\"\n"
+                           "%2:f32[N,6] = input \"partial\"\n"
+                           "%3:f32[N,8] = input \"whole\"\n"
+                           "%4:f32[16] = input \"w\"\n"
+                           "%5:f32[2,N,16] = input \"q\"\n"
+                           "%6:f32[2,M,16] = input \"k\"\n"
+                           "%7:f32[2,M,5] = input \"v\"\n"
+                           "%8:f32[N,M] = input \"mask\"\n"
+                           "%9:f32[N,2,3,32] = input \"pq\"\n"
+                           "%10:q8_0[64,2,32] = input \"pk\"\n"
+                           "%11:f16[64,2,5] = input \"pv\"\n"
+                           "%12:i32[S,L] = input \"rows\"\n"
+                           "%13:i32[N] = input \"pos\"\n"
+                           "%14:i32[N,3] = input \"ids\"\n"
+                           "%15:f32[N,1,16] = input \"one\"\n"
+                           "%16:f32[N,3,32] = input \"three\"\n"
+                           "%17:f16[7,9,16] = input \"experts\"\n"
+                           "%18:q4_0[7,9,32] = input \"blocks\"\n"
+                           "%19:f32[9,16] = input \"l\"\n"
+                           "%20:f32[9] = input \"b\"\n"
+                           "%21:f32[N,4,9] = input \"r\"\n"
+                           "%22:f64[N,16] = input \"wide\"\n"
+                           "%23:f64[16] = input \"wide_w\"\n"
+                           "%24:f16[2,N,16] = input \"hq\"\n"
+                           "%25:f16[2,M,16] = input \"hk\"\n"
+                           "%26:f16[2,M,5] = input \"hv\"\n";
+
+static const char *const nodes[] = {
+    "rms_norm(%1, %4) {epsilon=1e-05}",
+    "rms_norm(%22, %23) {epsilon=1e-05}",
+    "layer_norm(%1, %4, %4) {epsilon=1e-05}",
+    "layer_norm(%22, %23, %23) {epsilon=1e-05}",
+    "rope(%1, %3, %3)",
+    "rope(%1, %2, %2)",
+    "rope(%1, %3, %3) {interleaved=1}",
+    "rope(%1, %2, %2) {interleaved=1}",
+    "attention(%5, %6, %7) {scale=0.25}",
+    "attention(%5, %6, %7, %8) {scale=0.25}",
+    "attention(%24, %25, %26) {scale=0.25}",
+    "paged_attention(%9, %10, %11, %12, %13, %13) {scale=0.25}",
+    "paged_attention(%9, %10, %11, %12, %13, %13) {scale=0.25, window=4}",
+    "silu(%1)",
+    "silu(%24)",
+    "gelu_tanh(%1)",
+    "gelu_tanh(%22)",
+    "gelu_tanh(%24)",
+    "gelu_erf(%1)",
+    "gelu_erf(%24)",
+    "glu(%1, %1)",
+    "glu(%1, %1) {kind=1}",
+    "glu(%1, %4) {kind=2}",
+    "glu(%4, %1) {kind=3}",
+    "glu(%1, %1) {kind=4}",
+    "expert_matmul(%15, %17, %14)",
+    "expert_matmul(%16, %18, %14)",
+    "linear(%1, %19)",
+    "linear(%1, %19, %20)",
+    "linear(%1, %19, _, %21)",
+    "linear(%1, %19, %20, %21)",
+};
+
+static void types_agree(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
+        char text[2048];
+        struct qn_graph *g;
+        qn_value inputs[16], out;
+        _Alignas(8) char attr[64] = {0};
+        snprintf(text, sizeof text, "%s%%99 = %s\n", head, nodes[i]);
+        qn_assert_ok(qn_graph_parse(qn_str_from(text), NULL, &g));
+        const struct qn_node_info node = *qn_graph_node(g, 1);
+        const struct qn_op_info *info = qn_op_info(node.op);
+        for (uint32_t k = 0; k < node.input_count; k++)
+            inputs[k] = qn_graph_input_of(g, 1, k);
+        assert_true(info->attr_size <= sizeof attr);
+        memcpy(attr, qn_graph_attr(g, 1), info->attr_size);
+        qn_assert_ok(info->decompose(g, inputs, node.input_count, attr, &out));
+        if (!qn_type_equal(qn_graph_type(g, node.first_output), qn_graph_type(g, out)))
+            fail_msg("%s is %s, its decomposition %s", nodes[i],
+                     qn_type_text(g, qn_graph_type(g, node.first_output)).text,
+                     qn_type_text(g, qn_graph_type(g, out)).text);
+        for (qn_node n = 2; n < g->nodes.count; n++)
+            assert_false(qn_op_info(qn_graph_node(g, n)->op)->traits & QN_OP_FUSED);
+        qn_assert_ok(qn_graph_verify(g));
+        qn_graph_destroy(g);
+    }
+}
+
+static void every_fused_op_has_a_case(void **state)
+{
+    (void)state;
+    for (uint16_t op = 1; op < QN_OP_LIMIT; op++) {
+        const struct qn_op_info *info = qn_op_info(op);
+        bool found = !info->name || !(info->traits & QN_OP_FUSED);
+        for (size_t i = 0; !found && i < sizeof nodes / sizeof nodes[0]; i++)
+            found = strncmp(nodes[i], info->name, strlen(info->name)) == 0 && nodes[i][strlen(info->name)] == '(';
+        if (!found)
+            fail_msg("no case for %s", info->name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(types_agree),
+        cmocka_unit_test(every_fused_op_has_a_case),
+    };
+    return cmocka_run_group_tests_name("decompositions", tests, NULL, NULL);
+}
