@@ -124,6 +124,8 @@ static inline double qn_pow(double x, double y)
         return sign * ((size == 0) == (y > 0) ? 0 : __builtin_inf());
     if (x < 0 && !whole)
         return __builtin_nan("");
+    if (size == 1)
+        return sign;
     double low, log = qn_log_sum(size, &low), product_low;
     if (qn_abs(y * log) > 800 || qn_abs(y) > 0x1p960)
         return sign * (y * log > 0 ? __builtin_inf() : 0);

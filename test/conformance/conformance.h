@@ -63,6 +63,12 @@ void cf_case(struct cf *cf, const char *format, ...) __attribute__((format(print
  * the kernel is the mutated one. */
 void cf_run(struct cf *cf, const void *params, const struct qn_view *const *outputs, uint32_t output_count);
 
+/* For tests of one family: its kernels that this machine can run, one after the other (*at starts at 0; NULL at the
+ * end), and a run over a range of tiles with scratch of its own. */
+const struct qn_kernel *cf_next_kernel(enum qn_family family, uint32_t *at);
+void cf_run_tiles(const struct qn_kernel *kernel, const void *params, int64_t begin, int64_t end);
+void cf_run_all(const struct qn_kernel *kernel, const void *params);
+
 /* y against what it should be: |y - want| <= absolute + relative |want|; both NaN agree. Then checks that nothing
  * outside the view was written, and notes op and dtype for the table. */
 void cf_check(struct cf *cf, const struct cf_tensor *y, const double *want, double relative, double absolute);

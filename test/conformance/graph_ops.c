@@ -304,6 +304,40 @@ static const struct level {
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
+/* A line of the table: what became of an op on a type, over all its cases. */
+static struct line {
+    uint16_t op;
+    qn_dtype dtype;
+    const char *cells[LEVELS];
+} lines[512];
+static int line_count;
+
+static struct line *line_of(uint16_t op, qn_dtype dtype)
+{
+    int i = 0;
+    while (i < line_count && (lines[i].op != op || lines[i].dtype != dtype))
+        i++;
+    if (i == line_count && line_count < (int)(sizeof lines / sizeof lines[0]))
+        lines[line_count++] = (struct line){.op = op, .dtype = dtype};
+    return &lines[i < line_count ? i : line_count - 1];
+}
+
+static void print_table(void)
+{
+    printf("\nops as graphs of one node, planned and executed: op x type x ISA\n"
+           "  types that are not listed are refused by the op's shape rule; no: this machine lacks it\n\n%-18s %-8s",
+           "op", "type");
+    for (int level = 0; level < LEVELS; level++)
+        printf(" %9s", levels[level].name);
+    printf("\n");
+    for (int i = 0; i < line_count; i++) {
+        printf("%-18s %-8s", qn_op_info(lines[i].op)->name, qn_dtype_name(lines[i].dtype));
+        for (int level = 0; level < LEVELS; level++)
+            printf(" %9s", lines[i].cells[level] ? lines[i].cells[level] : "FAILED");
+        printf("\n");
+    }
+}
+
 static void fill(struct subject *s)
 {
     for (int i = 0; i < OPERANDS; i++) {
@@ -315,9 +349,10 @@ static void fill(struct subject *s)
     }
 }
 
-/* Runs one case on one type; a line of the table in `cells`. */
-static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *pool, const char *cells[LEVELS], int64_t *runs)
+/* Runs one case on one type. */
+static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *pool, int64_t *runs)
 {
+    const char **cells = line_of(s->c->op, s->dtype)->cells;
     const struct qn_op_info *info = qn_op_info(s->c->op);
     struct result want = {0};
     struct qn_plan_options options = {.f32_activations = true};
@@ -330,8 +365,10 @@ static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *po
     int64_t failures = 0;
     for (int level = 0; level < LEVELS; level++) {
         bool all = levels[level].features == ~0u;
-        cells[level] = !all && (levels[level].features & ~features) ? "no" : "ran";
-        for (int rounded = 0; rounded < 2 && cells[level][0] == 'r'; rounded++) {
+        bool here = all || (levels[level].features & ~features) == 0;
+        if (!cells[level])
+            cells[level] = here ? "ran" : "no";
+        for (int rounded = 0; rounded < 2 && here; rounded++) {
             struct result got = {0};
             char text[160];
             options = (struct qn_plan_options){.features = levels[level].features & features, .f32_activations = !rounded};
@@ -384,10 +421,6 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
     }
     int64_t failures = 0;
     bool seen[QN_OP_LIMIT] = {false};
-    printf("\nops as graphs of one node, planned and executed\n%-18s %-8s", "op", "type");
-    for (int level = 0; level < LEVELS; level++)
-        printf(" %9s", levels[level].name);
-    printf("\n");
     const char *only = getenv("QN_CONFORMANCE_OP");
     for (int i = 0; i < CASES; i++) {
         if (only && strcmp(only, qn_op_info(cases[i].op)->name) != 0)
@@ -401,14 +434,9 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
                 continue;
             cf_seed((uint64_t)(i * QN_DTYPE_LIMIT + t));
             fill(&s);
-            const char *cells[LEVELS] = {0};
             if (takes(&s)) {
-                failures += run_case(&s, features, pool, cells, runs);
+                failures += run_case(&s, features, pool, runs);
                 seen[s.c->op] = true;
-                printf("%-18s %-8s", qn_op_info(s.c->op)->name, qn_dtype_name(s.dtype));
-                for (int level = 0; level < LEVELS; level++)
-                    printf(" %9s", cells[level] ? cells[level] : "FAILED");
-                printf("\n");
             }
             for (int o = 0; o < OPERANDS; o++)
                 cf_release(&s.tensors[o]);
@@ -420,6 +448,7 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
             failures++;
         }
     }
+    print_table();
     qn_pool_destroy(pool);
     return failures;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "conformance/internal.h"
-#include "kernels/element.h"
+#include "platform/cpu.h"
 
 enum { SCRATCH_GUARD = 64 };
 
@@ -53,6 +53,36 @@ void cf_run(struct cf *cf, const void *params, const struct qn_view *const *outp
         for (uint32_t i = 0; i < output_count; i++)
             cf_falsify(outputs[i]);
     cf->cases++;
+}
+
+const struct qn_kernel *cf_next_kernel(enum qn_family family, uint32_t *at)
+{
+    uint32_t features;
+    qn_status status = qn_cpu_features(&features);
+    if (status) {
+        qn_status_free(status);
+        return NULL;
+    }
+    while (*at < qn_kernel_count) {
+        const struct qn_kernel *kernel = qn_kernels[(*at)++];
+        if (kernel->family == family && (kernel->needs & ~features) == 0)
+            return kernel;
+    }
+    return NULL;
+}
+
+void cf_run_tiles(const struct qn_kernel *kernel, const void *params, int64_t begin, int64_t end)
+{
+    size_t need = kernel->scratch ? (size_t)kernel->scratch(params) : 0;
+    void *scratch = aligned_alloc(64, (need + 127) / 64 * 64);
+    assert(scratch);
+    kernel->run(params, begin, end, scratch);
+    free(scratch);
+}
+
+void cf_run_all(const struct qn_kernel *kernel, const void *params)
+{
+    cf_run_tiles(kernel, params, 0, kernel->tiles(params));
 }
 
 void cf_check(struct cf *cf, const struct cf_tensor *y, const double *want, double relative, double absolute)
