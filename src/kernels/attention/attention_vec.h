@@ -37,7 +37,7 @@ struct job {
     float *scores;                      /* [rows][PART] */
     float *sums, *max, *total;          /* of a partition: [rows][e_wide], [rows], [rows] */
     float *result, *result_max, *result_total;
-    float *line, *panel;                /* [SPAN][the wider of d and e], [d_wide][SPAN] */
+    float *line, *panel; /* [SPAN][the wider of d and e], [d_wide][SPAN] */
 };
 
 static int64_t round_up(int64_t n, int64_t to)
@@ -125,8 +125,8 @@ static enum line line_kind(const struct qn_view *view, int64_t n)
 }
 
 /* n elements as floats. */
-QN_INLINE void load_line(const struct job *job, const struct qn_view *view, const char *from, enum line kind, float *out,
-                         int64_t n)
+QN_INLINE void load_line(const struct job *job, const struct qn_view *view, const char *from, enum line kind,
+                         float *out, int64_t n)
 {
     int64_t bytes = qn_element_bytes(view->dtype);
     if (kind == LINE_F32) {
@@ -175,11 +175,21 @@ QN_INLINE void load_lines_as(const struct job *job, bool value, enum line kind, 
 static void load_lines(const struct job *job, bool value, int64_t from)
 {
     switch (line_kind(value ? &job->p->v : &job->p->k, value ? job->e : job->d)) {
-    case LINE_F32: load_lines_as(job, value, LINE_F32, from); break;
-    case LINE_F16: load_lines_as(job, value, LINE_F16, from); break;
-    case LINE_BF16: load_lines_as(job, value, LINE_BF16, from); break;
-    case LINE_Q8_0: load_lines_as(job, value, LINE_Q8_0, from); break;
-    default: load_lines_as(job, value, LINE_OTHER, from); break;
+    case LINE_F32:
+        load_lines_as(job, value, LINE_F32, from);
+        break;
+    case LINE_F16:
+        load_lines_as(job, value, LINE_F16, from);
+        break;
+    case LINE_BF16:
+        load_lines_as(job, value, LINE_BF16, from);
+        break;
+    case LINE_Q8_0:
+        load_lines_as(job, value, LINE_Q8_0, from);
+        break;
+    default:
+        load_lines_as(job, value, LINE_OTHER, from);
+        break;
     }
 }
 
@@ -379,7 +389,7 @@ static void run_parts(const struct job *job)
     }
 }
 
-/* ---- memory and tiles -------------------------------------------------------------------------------------- */
+/* ---- memory and tiles ----------------------------------------------------------------------------------------- */
 
 static int64_t part_bytes(int64_t elems)
 {
@@ -390,10 +400,10 @@ static int64_t part_bytes(int64_t elems)
 static int64_t layout(struct job *job, char *base)
 {
     int64_t at = 0, rows = job->rows, wide = job->d_wide > job->e_wide ? job->d_wide : job->e_wide;
-#define TAKE(field, elems)                                \
-    do {                                                  \
-        job->field = base ? (void *)(base + at) : NULL;   \
-        at += part_bytes(elems);                          \
+#define TAKE(field, elems)                              \
+    do {                                                \
+        job->field = base ? (void *)(base + at) : NULL; \
+        at += part_bytes(elems);                        \
     } while (0)
     TAKE(q, rows * job->d_wide);
     TAKE(scores, rows * PART);
@@ -461,7 +471,7 @@ static void load_query(const struct job *job, int64_t row, const char *from)
     vf_load_run(q, from, view->strides[view->rank - 1] * qn_element_bytes(view->dtype), view->dtype, job->d);
 }
 
-/* ---- dense -------------------------------------------------------------------------------------------------- */
+/* ---- dense ---------------------------------------------------------------------------------------------------- */
 
 static void dense_tile(const struct qn_attention_params *p, int64_t tile, char *scratch)
 {
@@ -493,7 +503,7 @@ static void dense_tile(const struct qn_attention_params *p, int64_t tile, char *
         finish_row(&job, row, qn_view_row(&p->y, last, first + row, qn_element_bytes(p->y.dtype)));
 }
 
-/* ---- paged -------------------------------------------------------------------------------------------------- */
+/* ---- paged ---------------------------------------------------------------------------------------------------- */
 
 /* The tokens [token, end) of a block that share a sequence, for one kv head. */
 static void paged_job(struct job *job, int64_t token, int64_t end, int64_t head, char *scratch)
@@ -519,8 +529,8 @@ static void paged_job(struct job *job, int64_t token, int64_t end, int64_t head,
             job->low = job->lows[row] < job->low ? job->lows[row] : job->low;
             job->high = job->highs[row] > job->high ? job->highs[row] : job->high;
         }
-        load_query(job, row, qn_view_row(&p->q, 3, (i * heads + head) * group + row % group,
-                                         qn_element_bytes(p->q.dtype)));
+        load_query(job, row,
+                   qn_view_row(&p->q, 3, (i * heads + head) * group + row % group, qn_element_bytes(p->q.dtype)));
     }
     if (job->high == 0)
         job->low = 0;
@@ -536,8 +546,8 @@ static void paged_finish(const struct job *job, int64_t token, int64_t head)
             qn_fault_report(p->fault, QN_FAULT_POSITION);
             job->result_total[row] = 1;
         }
-        finish_row(job, row, qn_view_row(&p->y, 3, (i * heads + head) * group + row % group,
-                                         qn_element_bytes(p->y.dtype)));
+        finish_row(job, row,
+                   qn_view_row(&p->y, 3, (i * heads + head) * group + row % group, qn_element_bytes(p->y.dtype)));
     }
 }
 
