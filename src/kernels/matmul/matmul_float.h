@@ -2,8 +2,8 @@
  *
  * The order of sums. K is cut into blocks of BLOCK units (a unit is a float, or a pair of bfloats where the instruction
  * set multiplies pairs). In a block, chain j sums the units j, j + VF_LANES, j + 2 VF_LANES ... by fused multiply-add
- * from zero; then the chains are added to the total in the order of j, and blocks in their order. Both ways of computing
- * keep to it:
+ * from zero; then the chains are added to the total in the order of j, and blocks in their order. Both ways of
+ * computing keep to it:
  *
  *   few rows of x    vectors along K: lane j of an accumulator is chain j; VF_LANES rows of weights are folded at once
  *                    by a transposition. Weights stream through registers.
@@ -25,8 +25,8 @@
 #endif
 
 enum {
-    BLOCK = 512, /* units; a multiple of every block type's size */
-    ROWS = 6,    /* of x in a register tile */
+    BLOCK = 1024, /* units; a multiple of every block type's size */
+    ROWS = 6,     /* of x in a register tile */
     COLUMNS = COLUMN_VECTORS * VF_LANES,
     MANY = 6,        /* rows of x from which unpacking pays */
     AHEAD = 12288,   /* bytes that weights are asked for before they are used, where they are used once */
@@ -92,7 +92,7 @@ QN_INLINE const float *x_row(const struct qn_matmul_params *p, int64_t m)
     return (const float *)(const void *)((const uint8_t *)p->x + m * p->x_stride);
 }
 
-/* ---- few rows of x ---------------------------------------------------------------------------------------- */
+/* ---- few rows of x -------------------------------------------------------------------------------------------- */
 
 /* One block of a row of weights times one row of x; lane j becomes chain j. One row after another is the order in which
  * memory is fastest; the chains of the next blocks hide the latency of this one. */
@@ -156,7 +156,7 @@ QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int
     }
 }
 
-/* ---- many rows of x --------------------------------------------------------------------------------------- */
+/* ---- many rows of x ------------------------------------------------------------------------------------------- */
 
 /* Unpacks one block of a panel: panel[chain][step][column], zero where a chain ends early. */
 QN_INLINE void unpack(enum source source, const struct qn_matmul_params *p, int64_t n, int64_t unit, float *panel,
@@ -214,12 +214,16 @@ QN_INLINE void multiply_chain(int rows, const float *panel, int64_t steps, const
     }
 }
 
-/* All chains of one block for `rows` rows of x. */
+/* All chains of one block for `rows` rows of x. Meanwhile asks for the block of the rows that follow: a chain reads a
+ * float of each cache line, which prefetchers do not see through. */
 QN_INLINE void multiply_block(int rows, const float *panel, int64_t units, const float *x, int64_t x_stride,
                               float (*totals)[COLUMNS])
 {
     for (int j = 0; j < least(VF_LANES, units); j++) {
         int64_t steps = (units - j + VF_LANES - 1) / VF_LANES;
+        for (int r = 0; r < rows; r++)
+            for (int i = 0; i < BLOCK / VF_LANES; i += 64 / (int)sizeof(float))
+                __builtin_prefetch(x + (rows + r) * x_stride + j * (BLOCK / VF_LANES) + i);
         multiply_chain(rows, panel + j * (BLOCK / VF_LANES) * COLUMNS, steps, x + j, x_stride, totals);
     }
 }
@@ -259,7 +263,7 @@ QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, in
         }
 }
 
-/* ---- the kernel's functions ------------------------------------------------------------------------------- */
+/* ---- the kernel's functions ----------------------------------------------------------------------------------- */
 
 static int64_t float_tiles(const void *params)
 {

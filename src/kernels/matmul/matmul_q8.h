@@ -3,12 +3,12 @@
  *
  * The order of sums: integer sums of 32 elements (of 16 for types with halves) are exact. As a float, such a sum is
  * multiplied by its scale; the second half follows by a multiply-add, and minimums by multiply-adds with the sums of x.
- * What comes of a block is joined by one multiply-add with the scale of x to the sum of its step of STEP blocks, and the
- * sums of steps are added along K. Both ways of computing keep to it:
+ * What comes of a block is joined by one multiply-add with the scale of x to the sum of its step of STEP blocks, and
+ * the sums of steps are added along K. Both ways of computing keep to it:
  *
  *   few rows of x    vectors along K: a row of weights streams through registers, STEP blocks at a time, and VF_LANES
  *                    rows are transposed to run down their blocks together.
- *   many rows of x   vectors along N: a panel of rows of weights is decoded into scratch STEP blocks at a time, a lane a
+ * many rows of x   vectors along N: a panel of rows of weights is decoded into scratch STEP blocks at a time, a lane a
  *                    row, and a register tile runs over it for all rows of x.
  *
  * The including file defines COLUMN_VECTORS, ROWS and ROWS_HALVES: a register tile of rows times vectors. */
@@ -66,7 +66,7 @@ QN_INLINE const uint8_t *step_of(enum format f, const uint8_t *row, int64_t bloc
     return tail;
 }
 
-/* ---- few rows of x ---------------------------------------------------------------------------------------- */
+/* ---- few rows of x -------------------------------------------------------------------------------------------- */
 
 /* One step of a row of weights times one row of x: what each block adds to the total, over the scale of x. */
 QN_INLINE vf dot_step(enum format f, const vi q[8], const struct scales *s, const struct qn_q8_row *x, int64_t block)
@@ -166,7 +166,7 @@ QN_INLINE void run_few(enum format f, const struct qn_matmul_params *p, int64_t 
     }
 }
 
-/* ---- many rows of x: a panel ------------------------------------------------------------------------------ */
+/* ---- many rows of x: a panel ---------------------------------------------------------------------------------- */
 
 /* Decodes `count` blocks of VF_LANES rows from n on into parts[0], parts[COLUMN_VECTORS], ... */
 QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n, int64_t block, int64_t count,
@@ -208,7 +208,7 @@ QN_INLINE void unpack(enum format f, const struct qn_matmul_params *p, int64_t n
     }
 }
 
-/* ---- many rows of x: the register tile -------------------------------------------------------------------- */
+/* ---- many rows of x: the register tile ------------------------------------------------------------------------ */
 
 /* Where the rows of x stand at one part: rows are reached by one pointer each, arrays by offsets that they share. */
 struct place {
@@ -282,8 +282,8 @@ QN_INLINE void multiply_part(enum format f, int rows, const struct part *part, c
     }
 }
 
-/* A step of a panel: `count` parts from block `block` of K on, and rows [begin, end) of x, whose totals are totals[0] and
- * on. */
+/* A step of a panel: `count` parts from block `block` of K on, and rows [begin, end) of x, whose totals are totals[0]
+ * and on. */
 struct work {
     const struct part *parts;
     int64_t block, count;
@@ -392,7 +392,7 @@ QN_INLINE void run_many(enum format f, const struct qn_matmul_params *p, int64_t
         }
 }
 
-/* ---- the kernel's functions ------------------------------------------------------------------------------- */
+/* ---- the kernel's functions ----------------------------------------------------------------------------------- */
 
 static int64_t q8_tiles(const void *params)
 {

@@ -2,8 +2,8 @@
  *
  * Every type comes down to the same form, with unsigned bytes q below 64 (Q8_0: as vi_wide gives them):
  *   w[i] = scale * (q[i] - offset) - minimum
- * with one scale and minimum for 32 elements, or for 16 in types with halves. A step is VF_LANES blocks of 32 elements of
- * one row: 8 vectors of bytes, a lane a block for scales and minimums. */
+ * with one scale and minimum for 32 elements, or for 16 in types with halves. A step is VF_LANES blocks of 32 elements
+ * of one row: 8 vectors of bytes, a lane a block for scales and minimums. */
 #ifndef QN_MATMUL_Q8_DECODE_H
 #define QN_MATMUL_Q8_DECODE_H
 
@@ -60,7 +60,7 @@ QN_INLINE int64_t bytes_of(enum format f, int64_t blocks)
     return is_super(f) ? blocks / 8 * block_bytes(f) : blocks * block_bytes(f);
 }
 
-/* ---- levels ----------------------------------------------------------------------------------------------- */
+/* ---- levels --------------------------------------------------------------------------------------------------- */
 
 /* Blocks `block` and on (below 8, as many as fill a vector) of the super-block at p. */
 QN_INLINE vi super_levels(enum format f, const uint8_t *p, int block)
@@ -107,7 +107,7 @@ QN_INLINE vi levels(enum format f, const uint8_t *p, int i)
     return f == Q5_0 || f == Q5_1 ? vi_or(low, vi_flags(p + bytes - 20, bytes)) : low;
 }
 
-/* ---- scales and minimums ---------------------------------------------------------------------------------- */
+/* ---- scales and minimums -------------------------------------------------------------------------------------- */
 
 struct scales {
     vf scale[2]; /* of the block, or of its halves */

@@ -31,7 +31,7 @@ static float random_f32(void)
     return (float)(int32_t)random_u32() * 0x1p-31f;
 }
 
-/* ---- operands --------------------------------------------------------------------------------------------- */
+/* ---- operands ------------------------------------------------------------------------------------------------- */
 
 /* Memory of which the last byte is the last before an unreadable page. */
 struct guarded {
@@ -218,7 +218,7 @@ static void run_rows(const struct qn_kernel *kernel, const struct problem *q, in
         guarded_free(scratch);
 }
 
-/* ---- checks ----------------------------------------------------------------------------------------------- */
+/* ---- checks --------------------------------------------------------------------------------------------------- */
 
 static void check_values(const struct qn_kernel *kernel, const struct problem *q, const float *c)
 {

@@ -26,7 +26,8 @@
  *   vi_bytes(p)                4 VF_LANES bytes
  *   vi_blocks(p, stride)       32 bytes at p, at p + stride, ...
  *   vi_nibbles(p, stride)      the 16 low nibbles at p, then the 16 high ones, then those at p + stride, ...
- *   vi_bits(p, shift, step)    the 32 bytes at p moved right by shift, again by shift + step, ...; what comes in from the
+ * vi_bits(p, shift, step)    the 32 bytes at p moved right by shift, again by shift + step, ...; what comes in from
+ * the
  *                              next byte is to be masked away
  *   vi_flags(p, stride)        16 in each byte i whose bit i of the 32 at p is set, then those at p + stride, ...
  *   vi_heads(p, stride)        the 4 bytes at p, p + stride, ...: one a lane
@@ -36,8 +37,8 @@
 #ifndef QN_SIMD_H
 #define QN_SIMD_H
 
-/* Functions over vectors must melt into their callers, and arrays of vectors into registers: inline always, and before a
- * loop with constant bounds QN_UNROLL. Debug builds do without, because sanitizers make that code huge. */
+/* Functions over vectors must melt into their callers, and arrays of vectors into registers: inline always, and before
+ * a loop with constant bounds QN_UNROLL. Debug builds do without, because sanitizers make that code huge. */
 #if defined(QN_DEBUG)
 #define QN_INLINE static inline
 #define QN_UNROLL

@@ -1,5 +1,5 @@
-/* What activations, norms, softmax and attention need beside multiply-add: more words of the vocabulary of simd.h. A file
- * for an instruction set includes vec_<isa>.h and then the header that holds the body of its family.
+/* What activations, norms, softmax and attention need beside multiply-add: more words of the vocabulary of simd.h. A
+ * file for an instruction set includes vec_<isa>.h and then the header that holds the body of its family.
  *
  *   vf_sub, vf_div, vf_sqrt, vf_abs
  *   vf_max, vf_min             the second where one is NaN
