@@ -13,30 +13,49 @@
 static void glu_f64(int32_t kind, double *a, const double *b, int64_t n)
 {
     switch (kind) {
-    case QN_GLU_SILU: EACH(x * qn_sigmoid(x) * y);
-    case QN_GLU_GELU_TANH: EACH(qn_gelu_tanh(x) * y);
-    case QN_GLU_GELU_ERF: EACH(qn_gelu_erf(x) * y);
-    case QN_GLU_SIGMOID: EACH(qn_sigmoid(x) * y);
-    default: EACH((x < 0 ? 0 : x) * y); /* QN_GLU_RELU */
+    case QN_GLU_SILU:
+        EACH(x * qn_sigmoid(x) * y);
+    case QN_GLU_GELU_TANH:
+        EACH(qn_gelu_tanh(x) * y);
+    case QN_GLU_GELU_ERF:
+        EACH(qn_gelu_erf(x) * y);
+    case QN_GLU_SIGMOID:
+        EACH(qn_sigmoid(x) * y);
+    default:
+        EACH((x < 0 ? 0 : x) * y); /* QN_GLU_RELU */
     }
 }
 
 static void apply_f64(uint16_t op, int32_t kind, double *a, const double *b, int64_t n)
 {
     switch (op) {
-    case QN_OP_add: EACH(x + y);
-    case QN_OP_sub: EACH(x - y);
-    case QN_OP_mul: EACH(x * y);
-    case QN_OP_div: EACH(x / y);
-    case QN_OP_pow: EACH(qn_pow(x, y));
-    case QN_OP_max: EACH(x > y || x != x ? x : y);
-    case QN_OP_min: EACH(x < y || x != x ? x : y);
-    case QN_OP_equal: EACH(x == y);
-    case QN_OP_less: EACH(x < y);
-    case QN_OP_less_equal: EACH(x <= y);
-    case QN_OP_and: EACH(x != 0 && y != 0);
-    case QN_OP_glu: glu_f64(kind, a, b, n); break;
-    default: EACH(0 * x + 0 * y);
+    case QN_OP_add:
+        EACH(x + y);
+    case QN_OP_sub:
+        EACH(x - y);
+    case QN_OP_mul:
+        EACH(x * y);
+    case QN_OP_div:
+        EACH(x / y);
+    case QN_OP_pow:
+        EACH(qn_pow(x, y));
+    case QN_OP_max:
+        EACH(x > y || x != x ? x : y);
+    case QN_OP_min:
+        EACH(x < y || x != x ? x : y);
+    case QN_OP_equal:
+        EACH(x == y);
+    case QN_OP_less:
+        EACH(x < y);
+    case QN_OP_less_equal:
+        EACH(x <= y);
+    case QN_OP_and:
+        EACH(x != 0 && y != 0);
+    case QN_OP_glu:
+        glu_f64(kind, a, b, n);
+        break;
+    default:
+        EACH(0 * x + 0 * y);
     }
 }
 
@@ -66,28 +85,40 @@ static bool below(int64_t x, int64_t y, bool is_unsigned)
 }
 
 #undef EACH
-#define EACH(expression)                                   \
-    for (int64_t i = 0; i < n; i++) {                      \
-        int64_t x = a[i], y = b[i];                        \
-        a[i] = (int64_t)(expression);                      \
-    }                                                      \
+#define EACH(expression)              \
+    for (int64_t i = 0; i < n; i++) { \
+        int64_t x = a[i], y = b[i];   \
+        a[i] = (int64_t)(expression); \
+    }                                 \
     break
 
 static void apply_i64(uint16_t op, bool uns, int64_t *a, const int64_t *b, int64_t n)
 {
     switch (op) {
-    case QN_OP_add: EACH((uint64_t)x + (uint64_t)y);
-    case QN_OP_sub: EACH((uint64_t)x - (uint64_t)y);
-    case QN_OP_mul: EACH((uint64_t)x * (uint64_t)y);
-    case QN_OP_div: EACH(quotient(x, y, uns));
-    case QN_OP_pow: EACH(power((uint64_t)x, y, uns));
-    case QN_OP_max: EACH(below(x, y, uns) ? y : x);
-    case QN_OP_min: EACH(below(y, x, uns) ? y : x);
-    case QN_OP_equal: EACH(x == y);
-    case QN_OP_less: EACH(below(x, y, uns));
-    case QN_OP_less_equal: EACH(!below(y, x, uns));
-    case QN_OP_and: EACH(x != 0 && y != 0);
-    default: EACH(0 * x * y);
+    case QN_OP_add:
+        EACH((uint64_t)x + (uint64_t)y);
+    case QN_OP_sub:
+        EACH((uint64_t)x - (uint64_t)y);
+    case QN_OP_mul:
+        EACH((uint64_t)x * (uint64_t)y);
+    case QN_OP_div:
+        EACH(quotient(x, y, uns));
+    case QN_OP_pow:
+        EACH(power((uint64_t)x, y, uns));
+    case QN_OP_max:
+        EACH(below(x, y, uns) ? y : x);
+    case QN_OP_min:
+        EACH(below(y, x, uns) ? y : x);
+    case QN_OP_equal:
+        EACH(x == y);
+    case QN_OP_less:
+        EACH(below(x, y, uns));
+    case QN_OP_less_equal:
+        EACH(!below(y, x, uns));
+    case QN_OP_and:
+        EACH(x != 0 && y != 0);
+    default:
+        EACH(0 * x * y);
     }
 }
 

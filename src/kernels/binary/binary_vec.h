@@ -17,11 +17,26 @@ QN_INLINE vf minimum(vf a, vf b)
     return vf_select(vf_nan(a), a, vf_min(a, b));
 }
 
-QN_INLINE vf glu_silu(vf a, vf b) { return vf_mul(vf_silu(a), b); }
-QN_INLINE vf glu_gelu_tanh(vf a, vf b) { return vf_mul(vf_gelu_tanh(a), b); }
-QN_INLINE vf glu_gelu_erf(vf a, vf b) { return vf_mul(vf_gelu_erf(a), b); }
-QN_INLINE vf glu_sigmoid(vf a, vf b) { return vf_mul(vf_sigmoid(a), b); }
-QN_INLINE vf glu_relu(vf a, vf b) { return vf_mul(vf_relu(a), b); }
+QN_INLINE vf glu_silu(vf a, vf b)
+{
+    return vf_mul(vf_silu(a), b);
+}
+QN_INLINE vf glu_gelu_tanh(vf a, vf b)
+{
+    return vf_mul(vf_gelu_tanh(a), b);
+}
+QN_INLINE vf glu_gelu_erf(vf a, vf b)
+{
+    return vf_mul(vf_gelu_erf(a), b);
+}
+QN_INLINE vf glu_sigmoid(vf a, vf b)
+{
+    return vf_mul(vf_sigmoid(a), b);
+}
+QN_INLINE vf glu_relu(vf a, vf b)
+{
+    return vf_mul(vf_relu(a), b);
+}
 
 /* a or b is one element for all where its stride is 0. */
 QN_INLINE void each(vf (*f)(vf, vf), const float *a, bool a_one, const float *b, bool b_one, float *y, int64_t n)
@@ -46,7 +61,13 @@ QN_INLINE void each(vf (*f)(vf, vf), const float *a, bool a_one, const float *b,
 static bool has(uint16_t op)
 {
     switch (op) {
-    case QN_OP_add: case QN_OP_sub: case QN_OP_mul: case QN_OP_div: case QN_OP_max: case QN_OP_min: case QN_OP_glu:
+    case QN_OP_add:
+    case QN_OP_sub:
+    case QN_OP_mul:
+    case QN_OP_div:
+    case QN_OP_max:
+    case QN_OP_min:
+    case QN_OP_glu:
         return true;
     default:
         return false;
@@ -63,20 +84,43 @@ static void apply(const struct qn_binary_params *p, const struct operands *o, in
 {
 #define EACH(f) each(f, o->a, o->a_one, o->b, o->b_one, o->y, n)
     switch (p->op) {
-    case QN_OP_add: EACH(vf_add); return;
-    case QN_OP_sub: EACH(vf_sub); return;
-    case QN_OP_mul: EACH(vf_mul); return;
-    case QN_OP_div: EACH(vf_div); return;
-    case QN_OP_max: EACH(maximum); return;
-    case QN_OP_min: EACH(minimum); return;
-    default: break;
+    case QN_OP_add:
+        EACH(vf_add);
+        return;
+    case QN_OP_sub:
+        EACH(vf_sub);
+        return;
+    case QN_OP_mul:
+        EACH(vf_mul);
+        return;
+    case QN_OP_div:
+        EACH(vf_div);
+        return;
+    case QN_OP_max:
+        EACH(maximum);
+        return;
+    case QN_OP_min:
+        EACH(minimum);
+        return;
+    default:
+        break;
     }
     switch (p->kind) {
-    case QN_GLU_SILU: EACH(glu_silu); break;
-    case QN_GLU_GELU_TANH: EACH(glu_gelu_tanh); break;
-    case QN_GLU_GELU_ERF: EACH(glu_gelu_erf); break;
-    case QN_GLU_SIGMOID: EACH(glu_sigmoid); break;
-    default: EACH(glu_relu); break;
+    case QN_GLU_SILU:
+        EACH(glu_silu);
+        break;
+    case QN_GLU_GELU_TANH:
+        EACH(glu_gelu_tanh);
+        break;
+    case QN_GLU_GELU_ERF:
+        EACH(glu_gelu_erf);
+        break;
+    case QN_GLU_SIGMOID:
+        EACH(glu_sigmoid);
+        break;
+    default:
+        EACH(glu_relu);
+        break;
     }
 #undef EACH
 }

@@ -24,7 +24,8 @@ static int64_t scratch_bytes(const void *params)
     return (2 * rotated(p) + p->x.dims[2]) * 4;
 }
 
-static void load_angles(const struct qn_rope_params *p, const struct qn_view *view, int64_t row, bool negate, float *out)
+static void load_angles(const struct qn_rope_params *p, const struct qn_view *view, int64_t row, bool negate,
+                        float *out)
 {
     int64_t bytes = qn_element_bytes(view->dtype), half = view->dims[1];
     vf_load_run(out, qn_view_row(view, 1, row, bytes), view->strides[1] * bytes, view->dtype, half);
