@@ -43,8 +43,8 @@ static void report(const struct qn_llm *llm, const struct qn_exec_time *before, 
         total += ns;
     }
     qsort(lines, count, sizeof lines[0], by_time);
-    printf("%s: %.1f tokens/s, %.2f ms a token, %.1f %% of the time in steps\n", title, tokens / ((double)wall_ns * 1e-9),
-           (double)wall_ns * 1e-6 / tokens, 100.0 * (double)total / (double)wall_ns);
+    printf("%s: %.1f tokens/s, %.2f ms a token, %.1f %% of the time in steps\n", title,
+           tokens / ((double)wall_ns * 1e-9), (double)wall_ns * 1e-6 / tokens, 100.0 * (double)total / (double)wall_ns);
     for (size_t i = 0; i < count; i++)
         printf("  %6.2f %%  %9.3f ms  %6llu x %9.2f us  %-16s %s\n", 100.0 * (double)lines[i].ns / (double)total,
                (double)lines[i].ns * 1e-6, (unsigned long long)lines[i].runs,

@@ -44,7 +44,7 @@ static void require(bool condition)
         __builtin_trap();
 }
 
-/* ---- what must hold ---------------------------------------------------------------------------------------- */
+/* ---- what must hold ------------------------------------------------------------------------------------------- */
 
 /* Streamed, the pieces are the whole text; cleaned, they are UTF-8. */
 static void check_streams(const struct qn_tokenizer *t, const struct qn_tokens *tokens, const struct qn_text *whole)
@@ -99,7 +99,7 @@ static void use(const struct qn_tokenizer *t, struct qn_str text, uint8_t flags,
     qn_text_free(&back);
 }
 
-/* ---- a vocabulary from the input --------------------------------------------------------------------------- */
+/* ---- a vocabulary from the input ------------------------------------------------------------------------------ */
 
 struct vocab {
     struct qn_vocab_desc desc;
@@ -142,7 +142,7 @@ static void read_vocab(struct vocab *v, struct source *s, uint8_t flags)
 {
     static const uint8_t types[] = {QN_TOKEN_NORMAL,       QN_TOKEN_NORMAL, QN_TOKEN_NORMAL, QN_TOKEN_CONTROL,
                                     QN_TOKEN_USER_DEFINED, QN_TOKEN_UNUSED, QN_TOKEN_BYTE,   QN_TOKEN_UNKNOWN};
-    static const char *const pres[] = {"gpt-2",   "llama-bpe", "gemma4",  "deepseek-v3",
+    static const char *const pres[] = {"gpt-2",   "llama-bpe", "gemma4",   "deepseek-v3",
                                        "kimi-k2", "bloom",     "tiny_aya", "whitespace"};
     v->desc.texts = v->texts;
     v->desc.scores = flags & 4 ? NULL : v->scores;
@@ -185,6 +185,8 @@ static bool is_lossless(const struct qn_tokenizer *t, uint8_t flags)
     bool bytes = t->kind == QN_TOKENIZER_SPM || (t->kind == QN_TOKENIZER_BPE && !(t->pre_flags & QN_PRE_CHARACTERS));
     if (!bytes || !(flags & 1) || (flags & (2 | 4 | 64 | 128)))
         return false;
+    if (t->kind == QN_TOKENIZER_SPM && qn_text_ids_find(&t->by_match, QN_SPACE_MARK, 3) < 0)
+        return false;                       /* a space becomes the bytes of its mark */
     for (uint32_t i = 0; i < t->count; i++) /* texts that a space mark or a special token in the text would change */
         if (t->tokens[i].flags & (QN_TOKEN_CONTROL | QN_TOKEN_USER_DEFINED | QN_TOKEN_UNKNOWN))
             return false;
@@ -212,7 +214,7 @@ static void fuzz_vocab(struct source s, enum qn_tokenizer_kind kind)
     free(v);
 }
 
-/* ---- the others -------------------------------------------------------------------------------------------- */
+/* ---- the others ----------------------------------------------------------------------------------------------- */
 
 static void fuzz_gguf(struct source s)
 {

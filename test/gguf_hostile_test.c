@@ -30,7 +30,7 @@ static void check_refused(const char *what, const struct gguf_bytes *b, enum qn_
     qn_test_allocator_done(&allocator);
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------------------------ */
 
 static void magic(struct gguf_bytes *b)
 {
@@ -567,7 +567,7 @@ static void test_accepted(void **state)
     free(copy);
 }
 
-/* ---- every length, every byte, every allocation ------------------------------------------------------------ */
+/* ---- every length, every byte, every allocation --------------------------------------------------------------- */
 
 /* A file whose last tensor ends with the last byte. */
 static char *whole_file(size_t *size)

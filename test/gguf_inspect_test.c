@@ -128,7 +128,7 @@ static void test_closed_pipe(void **state)
     assert_shown("quern: error: cannot write to standard output");
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------------------------------------- */
 
 /* The output is one strictly valid JSON value, without a key that occurs twice. */
 static void assert_json(void)

@@ -91,11 +91,11 @@ enum qn_finish {
 
 struct qn_generate_options {
     size_t struct_size;
-    uint32_t max_tokens;           /* 0: until the end or the limit of the context */
-    bool context_shift;            /* at the limit, forget the older half instead of stopping */
-    bool ignore_end;               /* go on past an end-of-generation token */
-    bool special;                  /* show control tokens */
-    const char *const *stops;      /* stop strings, never shown */
+    uint32_t max_tokens;      /* 0: until the end or the limit of the context */
+    bool context_shift;       /* at the limit, forget the older half instead of stopping */
+    bool ignore_end;          /* go on past an end-of-generation token */
+    bool special;             /* show control tokens */
+    const char *const *stops; /* stop strings, never shown */
     size_t stop_count;
     /* Called with whole UTF-8 characters as they come; returning false stops. NULL: nobody listens. */
     bool (*on_text)(void *context, const char *text, size_t size);

@@ -45,7 +45,7 @@ struct qn_model_text {
     size_t size;
 };
 
-/* ---- opening ----------------------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------------------------- */
 
 struct qn_model_options {
     size_t struct_size;
@@ -67,7 +67,7 @@ qn_status qn_model_open_memory(const void *data, size_t size, const char *name, 
 /* Releases a model. NULL is allowed. */
 void qn_model_close(struct qn_model *model);
 
-/* ---- the whole --------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------------------------ */
 
 struct qn_model_info {
     size_t struct_size;
@@ -92,7 +92,7 @@ struct qn_model_file {
 
 qn_status qn_model_file(const struct qn_model *model, uint32_t index, struct qn_model_file *out) QN_MUST_USE;
 
-/* ---- metadata ---------------------------------------------------------------------------------------------- */
+/* ---- metadata ------------------------------------------------------------------------------------------------- */
 
 enum qn_meta_kind {
     QN_META_NONE = 0,
@@ -142,7 +142,7 @@ qn_status qn_model_get_bool(const struct qn_model *model, const char *key, bool 
 qn_status qn_model_get_text(const struct qn_model *model, const char *key, struct qn_model_text *out,
                             bool *found) QN_MUST_USE;
 
-/* ---- tensors ----------------------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 struct qn_model_tensor {
     size_t struct_size;

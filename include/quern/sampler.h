@@ -13,7 +13,7 @@
  *   5. top-k                            the k highest stay
  *   6. top-p                            of those, the fewest that together have at least this probability
  *   7. min-p                            of those, all at least this often as likely as the likeliest
- *   8. temperature                      then one is drawn
+ *   8. temperature                      then one is drawn, the tokens in a row by their ids
  * Probabilities in 6 and 7 are those at temperature 1. Among equal logits the lower id comes first, everywhere.
  *
  * The same logits, options and history give the same tokens on every machine: probabilities are integers, computed
@@ -65,7 +65,8 @@ void qn_sampler_free(struct qn_sampler *sampler); /* NULL is allowed */
 
 /* Chooses from logits[0..count), which stay as they are. NaN or +infinity among them, or nothing above -infinity, is
  * QN_INVALID_ARGUMENT and names the token. Does not count as accepted. */
-qn_status qn_sampler_sample(struct qn_sampler *sampler, const float *logits, uint32_t count, int32_t *token) QN_MUST_USE;
+qn_status qn_sampler_sample(struct qn_sampler *sampler, const float *logits, uint32_t count,
+                            int32_t *token) QN_MUST_USE;
 
 /* Appends a token, of the prompt or of the answer, to the history that the penalties look at. */
 qn_status qn_sampler_accept(struct qn_sampler *sampler, int32_t token) QN_MUST_USE;

@@ -42,8 +42,8 @@ struct qn_session_options {
 };
 
 /* The model must outlive the session. */
-qn_status qn_session_create(struct qn_model *model, const struct qn_session_options *options, struct qn_session **out)
-    QN_MUST_USE;
+qn_status qn_session_create(struct qn_model *model, const struct qn_session_options *options,
+                            struct qn_session **out) QN_MUST_USE;
 void qn_session_destroy(struct qn_session *session); /* NULL is allowed */
 
 /* An input, output or state as the graph states it. */
@@ -75,7 +75,7 @@ void qn_session_reset(struct qn_session *session);
 /* Makes the run under way, or the next one, end with QN_CANCELLED. Any thread or signal handler may call it. */
 void qn_session_cancel(struct qn_session *session);
 
-/* ---- looking inside ---------------------------------------------------------------------------------------------- */
+/* ---- looking inside ------------------------------------------------------------------------------------------- */
 
 /* The model's graph in its text form, before the passes (optimised false) or after them. The text is allocated with the
  * session options' allocator and released by qn_graph_text_free. */

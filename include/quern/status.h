@@ -18,15 +18,15 @@ extern "C" {
 
 enum qn_code {
     QN_OK = 0,
-    QN_INVALID_ARGUMENT = 1,  /* the caller's request is wrong: a flag, a shape, a name */
-    QN_INVALID_FILE = 2,      /* the content of a file breaks its format's rules */
-    QN_UNSUPPORTED = 3,       /* well-formed, but Quern lacks the op, type or version */
-    QN_NOT_FOUND = 4,         /* a file, tensor, key or name that does not exist */
-    QN_IO = 5,                /* the operating system refused a read, write, map or socket call */
-    QN_OUT_OF_MEMORY = 6,     /* an allocation failed or passed a limit */
-    QN_OUT_OF_RANGE = 7,      /* past a capacity: the context is full, an index is too large */
-    QN_CANCELLED = 8,         /* the caller asked for the work to stop */
-    QN_INTERNAL = 9,          /* a bug in Quern; please report it */
+    QN_INVALID_ARGUMENT = 1, /* the caller's request is wrong: a flag, a shape, a name */
+    QN_INVALID_FILE = 2,     /* the content of a file breaks its format's rules */
+    QN_UNSUPPORTED = 3,      /* well-formed, but Quern lacks the op, type or version */
+    QN_NOT_FOUND = 4,        /* a file, tensor, key or name that does not exist */
+    QN_IO = 5,               /* the operating system refused a read, write, map or socket call */
+    QN_OUT_OF_MEMORY = 6,    /* an allocation failed or passed a limit */
+    QN_OUT_OF_RANGE = 7,     /* past a capacity: the context is full, an index is too large */
+    QN_CANCELLED = 8,        /* the caller asked for the work to stop */
+    QN_INTERNAL = 9,         /* a bug in Quern; please report it */
 };
 
 typedef struct qn_status_record *qn_status;

@@ -31,7 +31,7 @@ struct qn_tokenizer;
 
 enum { QN_TOKEN_NONE = -1 };
 
-/* ---- creation ---------------------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------------------------- */
 
 /* The tokenizer of a model, or of a file that holds a vocabulary alone. It keeps nothing of the model, which may be
  * closed before it. allocator NULL means the default. Errors: QN_INVALID_FILE and QN_UNSUPPORTED name file and key. */
@@ -39,7 +39,7 @@ qn_status qn_tokenizer_create(const struct qn_model *model, const struct qn_allo
                               struct qn_tokenizer **out) QN_MUST_USE;
 void qn_tokenizer_free(struct qn_tokenizer *tokenizer); /* NULL is allowed */
 
-/* ---- the vocabulary ---------------------------------------------------------------------------------------- */
+/* ---- the vocabulary ------------------------------------------------------------------------------------------- */
 
 enum qn_tokenizer_kind {
     QN_TOKENIZER_NONE = 0, /* the model has no vocabulary: encoding and decoding are errors */
@@ -75,7 +75,7 @@ enum qn_token_flag {
     QN_TOKEN_CONTROL = 1 << 2,      /* has a meaning, no text: hidden when decoding, unless asked for */
     QN_TOKEN_USER_DEFINED = 1 << 3, /* always found in a text as a whole */
     QN_TOKEN_UNUSED = 1 << 4,
-    QN_TOKEN_BYTE = 1 << 5, /* one byte, <0x0A> */
+    QN_TOKEN_BYTE = 1 << 5,   /* one byte, <0x0A> */
     QN_TOKEN_LSTRIP = 1 << 6, /* takes the white space before it / after it along */
     QN_TOKEN_RSTRIP = 1 << 7,
     QN_TOKEN_EOG = 1 << 8, /* ends a generation */
@@ -99,7 +99,7 @@ const char *qn_tokenizer_piece(const struct qn_tokenizer *tokenizer, int32_t id,
 /* The token with exactly this vocabulary text, or QN_TOKEN_NONE. */
 int32_t qn_tokenizer_find(const struct qn_tokenizer *tokenizer, const char *text, size_t size);
 
-/* ---- encoding ---------------------------------------------------------------------------------------------- */
+/* ---- encoding ------------------------------------------------------------------------------------------------- */
 
 /* A growing list of ids; zero is an empty one. Set allocator before first use for another than the default. */
 struct qn_tokens {
@@ -121,7 +121,7 @@ struct qn_encode_options {
 qn_status qn_tokenizer_encode(const struct qn_tokenizer *tokenizer, const char *text, size_t size,
                               const struct qn_encode_options *options, struct qn_tokens *tokens) QN_MUST_USE;
 
-/* ---- decoding ---------------------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------------------------- */
 
 /* A growing, always terminated text; zero is an empty one. */
 struct qn_text {
@@ -154,7 +154,7 @@ qn_status qn_decoder_push(struct qn_decoder *decoder, int32_t id, const char **t
 qn_status qn_decoder_finish(struct qn_decoder *decoder, const char **text, size_t *size) QN_MUST_USE;
 void qn_decoder_free(struct qn_decoder *decoder); /* NULL is allowed */
 
-/* ---- stop strings ------------------------------------------------------------------------------------------ */
+/* ---- stop strings --------------------------------------------------------------------------------------------- */
 
 /* Watches a text that arrives in parts for the first of several strings. What could be the beginning of one is held
  * back, so that nothing of a stop string is ever given out, wherever the parts are cut. */

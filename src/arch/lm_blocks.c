@@ -209,7 +209,8 @@ qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind)
     return rest ? qn_build_concat(b, rotated, rest, 2) : rotated;
 }
 
-/* Writes this step's rows into the layer's cache `which` and reads back all visible ones: [N, kv_heads, L, head_dim]. */
+/* Writes this step's rows into the layer's cache `which` and reads back all visible ones: [N, kv_heads, L, head_dim].
+ * */
 static qn_value through_cache(struct qn_lm *lm, const char *which, qn_value x)
 {
     struct qn_build *b = &lm->b;
@@ -322,7 +323,7 @@ void qn_lm_head(struct qn_lm *lm, qn_value x)
         lm->b.status = qn_graph_add_output(lm->b.graph, QN_STR("logits"), logits);
 }
 
-/* ---- the frame around an architecture ------------------------------------------------------------------------ */
+/* ---- the frame around an architecture ------------------------------------------------------------------------- */
 
 static qn_value add_input(struct qn_lm *lm, const char *name, uint32_t rank, qn_dim d0, qn_dim d1)
 {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* ---- hash ------------------------------------------------------------------------------------------------- */
+/* ---- hash ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t load64(const uint8_t *from)
 {
@@ -45,7 +45,7 @@ uint64_t qn_hash(const void *data, size_t size)
     return fold(fold(low ^ k0, high ^ state), k1);
 }
 
-/* ---- map -------------------------------------------------------------------------------------------------- */
+/* ---- map ------------------------------------------------------------------------------------------------------ */
 
 /* The key's slot, or the empty one where it belongs. There is always an empty slot. */
 static struct qn_map_slot *find(struct qn_map_slot *slots, uint32_t capacity, struct qn_str key)

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "base/str.h"
 
-/* ---- reading ---------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------------------------- */
 
 enum qn_json_kind {
     QN_JSON_NULL = 1,
@@ -72,7 +72,7 @@ const struct qn_json *qn_json_member(const struct qn_json *object, const char *k
 /* "null", "boolean", "number", "string", "array", "object". */
 const char *qn_json_kind_name(enum qn_json_kind kind);
 
-/* ---- writing ---------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------------------------- */
 
 /* Zero is a writer without a buffer; set `out`. Commas, colons and line breaks come by themselves. The caller may empty
  * `out` (to a file, a socket) between any two calls. Lack of memory shows in out->failed. */

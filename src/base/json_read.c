@@ -43,7 +43,7 @@ static qn_status add_node(struct reader *r, struct qn_json node)
     return NULL;
 }
 
-/* ---- strings ---------------------------------------------------------------------------------------------- */
+/* ---- strings -------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -157,7 +157,7 @@ static qn_status read_string(struct reader *r)
     return add_node(r, (struct qn_json){.kind = QN_JSON_STRING, .size = (uint32_t)text.size, .text = text.data});
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------------------- */
+/* ---- numbers -------------------------------------------------------------------------------------------------- */
 
 /* Any number, slowly and exactly. */
 static qn_status slow_double(struct reader *r, const char *start, double *out)
@@ -242,7 +242,7 @@ static qn_status read_number(struct reader *r)
     return add_node(r, (struct qn_json){.kind = QN_JSON_DOUBLE, .number = value});
 }
 
-/* ---- containers ------------------------------------------------------------------------------------------- */
+/* ---- containers ----------------------------------------------------------------------------------------------- */
 
 static qn_status read_word(struct reader *r)
 {

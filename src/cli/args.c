@@ -19,7 +19,7 @@ static bool is_positional(const struct qn_arg *arg)
     return arg->type == QN_ARG_TYPE_POSITION || arg->type == QN_ARG_TYPE_REST;
 }
 
-/* ---- nearest name ------------------------------------------------------------------------------------------ */
+/* ---- nearest name --------------------------------------------------------------------------------------------- */
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -66,7 +66,7 @@ const char *qn_args_nearest(const char *word, const char *const *names, size_t c
     return best;
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------ */
+/* ---- errors --------------------------------------------------------------------------------------------------- */
 
 int qn_args_fail(const struct qn_args *args, const char *fmt, ...)
 {
@@ -94,7 +94,7 @@ static int fail_unknown(const struct qn_args *args, const char *given)
     return qn_args_fail(args, "unknown option '%s'", given);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------ */
+/* ---- values --------------------------------------------------------------------------------------------------- */
 
 static int store_int(const struct qn_args *args, const struct qn_arg *arg, const char *value)
 {
@@ -172,7 +172,7 @@ static int store(const struct qn_args *args, const struct qn_arg *arg, const cha
     return QN_EXIT_OK;
 }
 
-/* ---- parsing ----------------------------------------------------------------------------------------------- */
+/* ---- parsing -------------------------------------------------------------------------------------------------- */
 
 struct parser {
     const struct qn_args *args;
@@ -285,7 +285,7 @@ bool qn_args_parse(const struct qn_args *args, int argc, char **argv, int *code)
     return *code == QN_EXIT_OK && !p.help;
 }
 
-/* ---- help -------------------------------------------------------------------------------------------------- */
+/* ---- help ----------------------------------------------------------------------------------------------------- */
 
 static void help_row(const struct qn_arg *arg)
 {

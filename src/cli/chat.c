@@ -19,7 +19,7 @@ struct chat {
     struct qn_generate_stats stats;
 };
 
-/* ---- turns ----------------------------------------------------------------------------------------------------------- */
+/* ---- turns ---------------------------------------------------------------------------------------------------- */
 
 /* Markup is read with its control tokens; what a person typed never is, so that nobody can type a role. */
 static qn_status add_piece(const struct chat *chat, const char *text, bool markup, bool first, struct qn_tokens *tokens)
@@ -81,7 +81,8 @@ static qn_status generate(struct chat *chat, const struct qn_tokens *tokens)
                            &chat->stats);
 }
 
-/* One question and its answer. A question that does not fit in the context is an error that leaves the talk as it was. */
+/* One question and its answer. A question that does not fit in the context is an error that leaves the talk as it
+ * was. */
 static void take_turn(struct chat *chat, const char *text)
 {
     struct qn_tokens tokens = {0};
@@ -109,7 +110,7 @@ static void take_turn(struct chat *chat, const char *text)
     qn_tokens_free(&tokens);
 }
 
-/* ---- lines -------------------------------------------------------------------------------------------------------------- */
+/* ---- lines ---------------------------------------------------------------------------------------------------- */
 
 /* A line from the terminal (with editing) or from a pipe; NULL at the end. free() it. */
 static char *read_line(const char *prompt)

@@ -26,7 +26,7 @@ struct type_total {
     uint64_t tensors, elements, bytes;
 };
 
-/* ---- helpers ----------------------------------------------------------------------------------------------- */
+/* ---- helpers -------------------------------------------------------------------------------------------------- */
 
 /* Spaces up to `width`, at least two. */
 static void pad(const struct inspection *in, size_t columns, size_t width)
@@ -47,7 +47,7 @@ static qn_status sum_types(const struct inspection *in, struct type_total totals
     return NULL;
 }
 
-/* ---- overview ---------------------------------------------------------------------------------------------- */
+/* ---- overview ------------------------------------------------------------------------------------------------- */
 
 static void print_text_line(const struct inspection *in, const char *label, struct qn_model_text text)
 {
@@ -149,7 +149,7 @@ static qn_status json_overview(const struct inspection *in, struct qn_json_out *
     return NULL;
 }
 
-/* ---- metadata ---------------------------------------------------------------------------------------------- */
+/* ---- metadata ------------------------------------------------------------------------------------------------- */
 
 /* Returns the columns written. */
 static size_t print_item(const struct inspection *in, const struct qn_meta_item *item, bool quoted, size_t max_chars)
@@ -301,7 +301,7 @@ static qn_status json_metadata(const struct inspection *in, struct qn_json_out *
     return NULL;
 }
 
-/* ---- tensors ----------------------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 static const char *format_shape(const struct qn_model_tensor *tensor, char buffer[256])
 {
@@ -366,7 +366,7 @@ static qn_status json_tensors(const struct inspection *in, struct qn_json_out *j
     return NULL;
 }
 
-/* ---- sections ---------------------------------------------------------------------------------------------- */
+/* ---- sections ------------------------------------------------------------------------------------------------- */
 
 static const struct {
     qn_status (*print)(const struct inspection *in);

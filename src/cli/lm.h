@@ -1,4 +1,5 @@
-/* What the commands that run a language model share: their options, and opening model, tokenizer, engine and sampler. */
+/* What the commands that run a language model share: their options, and opening model, tokenizer, engine and sampler.
+ * */
 #ifndef QN_CLI_LM_H
 #define QN_CLI_LM_H
 
@@ -69,7 +70,8 @@ struct qn_lm_run {
 /* After qn_args_parse: reads what the table cannot say and applies --quiet. False: end with *code. */
 bool qn_lm_args_finish(const struct qn_args *args, struct qn_lm_args *lm, int *code);
 
-/* Opens all four, the tokenizer only where it is needed. Errors name what is wrong; *run is to be closed in any case. */
+/* Opens all four, the tokenizer only where it is needed. Errors name what is wrong; *run is to be closed in any case.
+ * */
 qn_status qn_lm_open(const struct qn_lm_args *args, bool need_tokenizer, struct qn_lm_run *run) QN_MUST_USE;
 void qn_lm_close(struct qn_lm_run *run);
 

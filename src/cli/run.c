@@ -35,7 +35,7 @@ static bool add_text(struct text *text, const char *data, size_t size)
     return true;
 }
 
-/* ---- the prompt ------------------------------------------------------------------------------------------------------- */
+/* ---- the prompt ----------------------------------------------------------------------------------------------- */
 
 static int read_stream(FILE *file, const char *name, struct text *out)
 {
@@ -70,7 +70,7 @@ static int read_prompt(const struct run *run, struct text *out)
     return code;
 }
 
-/* ---- token ids in, logits out -------------------------------------------------------------------------------------------- */
+/* ---- token ids in, logits out --------------------------------------------------------------------------------- */
 
 static int parse_ids(const struct qn_args *args, const char *list, int32_t **ids, size_t *count)
 {
@@ -146,7 +146,7 @@ static int run_logits(const struct run *run, const struct qn_args *args)
     return code;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------------------------------- */
 
 struct output {
     bool json;

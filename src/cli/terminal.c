@@ -16,7 +16,7 @@ void qn_terminal_set_quiet(bool value)
     quiet = value;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------------------------- */
 
 /* Messages carry names from files and command lines, so they are escaped as a whole; newlines are ours. */
 static void print_lines(const char *prefix, const char *fmt, va_list args)
@@ -78,7 +78,7 @@ int qn_terminal_finish(int code)
     return QN_EXIT_FAILED;
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------------------- */
+/* ---- numbers -------------------------------------------------------------------------------------------------- */
 
 static const char *scaled(double value, double step, const char *const *units, size_t unit_count, char *buffer)
 {
@@ -123,7 +123,7 @@ const char *qn_terminal_seconds(double seconds, char buffer[QN_TERMINAL_NUMBER_S
     return buffer;
 }
 
-/* ---- text of unknown origin -------------------------------------------------------------------------------- */
+/* ---- text of unknown origin ----------------------------------------------------------------------------------- */
 
 size_t qn_terminal_utf8(const char *data, size_t size, uint32_t *codepoint)
 {
@@ -183,7 +183,7 @@ size_t qn_terminal_text(FILE *out, const char *data, size_t size, size_t max_cha
     return columns;
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------- */
+/* ---- progress ------------------------------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void)
 {

@@ -20,7 +20,7 @@ struct tokenize {
     size_t input_size;
 };
 
-/* ---- input ------------------------------------------------------------------------------------------------- */
+/* ---- input ---------------------------------------------------------------------------------------------------- */
 
 /* The whole of stdin as it is, NULs included; terminated. */
 static int read_stdin(struct tokenize *t)
@@ -62,7 +62,7 @@ static int read_input(struct tokenize *t)
     return QN_EXIT_OK;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------------ */
+/* ---- tokens --------------------------------------------------------------------------------------------------- */
 
 static void print_ids(const struct qn_tokens *tokens)
 {
@@ -140,7 +140,7 @@ static qn_status encode(struct tokenize *t)
     return status;
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------------------------------- */
 
 /* Ids separated by white space or commas, in brackets or not. */
 static int parse_ids(const struct qn_args *args, const struct tokenize *t, int32_t **ids, size_t *count)
@@ -192,7 +192,7 @@ static int decode(const struct qn_args *args, const struct tokenize *t)
     return code;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------- */
+/* ---- the command ---------------------------------------------------------------------------------------------- */
 
 static qn_status open_tokenizer(struct tokenize *t)
 {
@@ -210,7 +210,8 @@ int qn_cmd_tokenize(int argc, char **argv)
         QN_ARG_POSITION("MODEL", &t.path, "model file, or one that holds a vocabulary alone"),
         QN_ARG_TEXT('p', "prompt", &t.prompt, "TEXT", "the text (default: the whole of stdin, as it is)"),
         QN_ARG_FLAG(0, "ids", &t.ids, "print the ids on one line, separated by spaces"),
-        QN_ARG_FLAG(0, "special", &t.special, "read control tokens such as <|im_end|> in the text; show them in --decode"),
+        QN_ARG_FLAG(0, "special", &t.special,
+                    "read control tokens such as <|im_end|> in the text; show them in --decode"),
         QN_ARG_FLAG(0, "bos", &t.bos, "add what the model wants around a prompt: BOS, EOS, CLS, SEP"),
         QN_ARG_FLAG(0, "no-bos", &t.no_bos, "add nothing, the tokens of the text alone (the default)"),
         QN_ARG_FLAG('d', "decode", &t.decode, "the other way: ids to text, byte for byte"),

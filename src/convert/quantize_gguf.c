@@ -119,7 +119,7 @@ static qn_status convert_tensor(struct job *job, const struct qn_gguf_tensor *te
     return NULL;
 }
 
-/* ---- metadata ---------------------------------------------------------------------------------------------- */
+/* ---- metadata ------------------------------------------------------------------------------------------------- */
 
 static qn_status set_u32(struct qn_gguf_writer *writer, const char *key, uint32_t number)
 {
@@ -142,7 +142,7 @@ static qn_status declare(struct job *job)
     return qn_gguf_writer_begin_data(job->writer);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------------------------ */
 
 static void count_stats(const struct job *job, struct qn_quantize_stats *stats)
 {

@@ -6,7 +6,7 @@
 
 #include "quant/quant.h"
 
-/* ---- schemes ----------------------------------------------------------------------------------------------- */
+/* ---- schemes -------------------------------------------------------------------------------------------------- */
 
 const struct qn_scheme *qn_scheme(enum qn_scheme_id id)
 {
@@ -33,7 +33,7 @@ enum qn_scheme_id qn_scheme_find(const char *name)
     return QN_SCHEME_NONE;
 }
 
-/* ---- what the model is ------------------------------------------------------------------------------------- */
+/* ---- what the model is ---------------------------------------------------------------------------------------- */
 
 /* The part that a tensor plays, as far as the mixes tell parts apart. */
 enum role {
@@ -123,7 +123,7 @@ static qn_status read_model(const struct qn_gguf *gguf, struct model *model)
     return NULL;
 }
 
-/* ---- the mixes --------------------------------------------------------------------------------------------- */
+/* ---- the mixes ------------------------------------------------------------------------------------------------ */
 
 /* The first and last eighth of the layers, and every third between. */
 static bool is_outer(uint64_t i, uint64_t count)
@@ -198,7 +198,7 @@ static qn_dtype attention_out_type(const struct model *model, enum qn_scheme_id 
     return scheme == QN_SCHEME_Q3_K_L ? QN_DTYPE_Q5_K : base;
 }
 
-/* ---- which tensors ----------------------------------------------------------------------------------------- */
+/* ---- which tensors -------------------------------------------------------------------------------------------- */
 
 /* Dimensions that are more than a leading 1. */
 static uint32_t real_rank(const struct qn_gguf_tensor *tensor)
@@ -287,7 +287,7 @@ static qn_dtype fitting_type(qn_dtype type, uint64_t row)
     return row % qn_dtype_info(type)->block_elems == 0 ? type : QN_DTYPE_F16;
 }
 
-/* ---- order ------------------------------------------------------------------------------------------------- */
+/* ---- order ---------------------------------------------------------------------------------------------------- */
 
 struct entry {
     struct qn_str name;
@@ -318,7 +318,7 @@ static int compare_entries(const void *a, const void *b)
     return order ? order : (x->name.size > y->name.size) - (x->name.size < y->name.size);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------------------------ */
 
 struct counters {
     uint32_t values, downs;

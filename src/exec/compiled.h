@@ -30,7 +30,6 @@ struct qn_pass_report;
 
 /* Optimises a graph in place by all passes but the disabled ones. reports: QN_PASS_COUNT of them (passes/pass.h), or
  * NULL. */
-qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, struct qn_pass_report *reports)
-    QN_MUST_USE;
+qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, struct qn_pass_report *reports) QN_MUST_USE;
 
 #endif

@@ -28,7 +28,7 @@ struct qn_exec {
     int32_t fault;
 };
 
-/* ---- creation ----------------------------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------------------------- */
 
 static qn_status find_blobs(struct qn_exec *e, const struct qn_exec_file *files, uint32_t file_count)
 {
@@ -162,7 +162,7 @@ const struct qn_exec_time *qn_exec_times(const struct qn_exec *e)
     return e->times;
 }
 
-/* ---- symbols from the inputs' shapes ---------------------------------------------------------------------------------- */
+/* ---- symbols from the inputs' shapes -------------------------------------------------------------------------- */
 
 static void format_dims(const int64_t *dims, uint32_t rank, char text[160])
 {
@@ -262,7 +262,7 @@ static qn_status resolve_outputs(struct qn_exec *e)
     return NULL;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------ */
+/* ---- running -------------------------------------------------------------------------------------------------- */
 
 static void *address(const struct qn_exec *e, const struct qn_plan_tensor *tensor)
 {

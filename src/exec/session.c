@@ -73,7 +73,7 @@ void qn_session_destroy(struct qn_session *session)
     qn_free(session->allocator, session, sizeof *session);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------------------- */
+/* ---- slots ---------------------------------------------------------------------------------------------------- */
 
 static const struct qn_plan_slot *slots(const struct qn_session *session, enum qn_slot_kind kind, uint32_t *count)
 {
@@ -122,7 +122,7 @@ int32_t qn_session_find(const struct qn_session *session, enum qn_slot_kind kind
     return -1;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------------------------- */
 
 static qn_status check_inputs(const struct qn_plan *plan, const struct qn_tensor *inputs, uint32_t input_count,
                               uint32_t output_count)
@@ -185,7 +185,7 @@ void qn_session_cancel(struct qn_session *session)
     session->cancelled = 1;
 }
 
-/* ---- looking inside --------------------------------------------------------------------------------------------------- */
+/* ---- looking inside ------------------------------------------------------------------------------------------- */
 
 qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options *given, bool optimised, char **text,
                         size_t *size)

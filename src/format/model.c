@@ -23,7 +23,7 @@ static const struct format formats[] = {
 
 enum { FORMAT_COUNT = sizeof formats / sizeof formats[0] };
 
-/* ---- opening ----------------------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------------------------- */
 
 static bool has_extension(const char *path, const char *extension)
 {
@@ -120,7 +120,7 @@ void qn_model_close(struct qn_model *model)
     qn_free(model->allocator, model, sizeof *model);
 }
 
-/* ---- views ------------------------------------------------------------------------------------------------- */
+/* ---- views ---------------------------------------------------------------------------------------------------- */
 
 /* Copies as much of a view as the caller's struct has room for. */
 static qn_status give_view(void *out, const void *view, size_t view_size, const char *type)
@@ -192,7 +192,7 @@ bool qn_model_find_tensor(const struct qn_model *model, const char *name, uint32
     return *index != UINT32_MAX;
 }
 
-/* ---- typed values ------------------------------------------------------------------------------------------ */
+/* ---- typed values --------------------------------------------------------------------------------------------- */
 
 static qn_status fail_type(const struct qn_model *model, const char *key, const char *expected, uint32_t index)
 {

@@ -4,7 +4,7 @@
 
 #include "ir/ir.h"
 
-#define QN_DECOMPOSE(name)                                                                                     \
+#define QN_DECOMPOSE(name)                                                                                             \
     qn_status qn_decompose_##name(struct qn_graph *to, const qn_value *inputs, uint32_t input_count, const void *attr, \
                                   qn_value *outs)
 

@@ -37,8 +37,8 @@ qn_status qn_graph_create(const struct qn_allocator *allocator, struct qn_str na
     g->name = qn_arena_str(&g->arena, name);
     if (!g->name.data || !qn_array_push(&g->encodings, allocator, (struct qn_encoding){0}) ||
         !qn_array_push(&g->values, allocator, (struct qn_value_info){0}) ||
-        !qn_array_push(&g->nodes, allocator, (struct qn_node_info){0}) ||
-        !qn_array_reserve(&g->edges, allocator, 1) || !qn_array_reserve(&g->attrs, allocator, 1)) {
+        !qn_array_push(&g->nodes, allocator, (struct qn_node_info){0}) || !qn_array_reserve(&g->edges, allocator, 1) ||
+        !qn_array_reserve(&g->attrs, allocator, 1)) {
         qn_graph_destroy(g);
         return QN_OOM();
     }
@@ -67,7 +67,7 @@ void qn_graph_destroy(struct qn_graph *g)
     qn_free(g->allocator, g, sizeof *g);
 }
 
-/* ---- types ------------------------------------------------------------------------------------------------ */
+/* ---- types ---------------------------------------------------------------------------------------------------- */
 
 static qn_status check_dim(const struct qn_graph *g, qn_dim dim)
 {
@@ -88,10 +88,10 @@ qn_status qn_type_check(const struct qn_graph *g, const struct qn_type *type)
         QN_TRY(check_dim(g, type->dims[i]));
     if (type->encoding >= g->encodings.count)
         return QN_ERROR(QN_INVALID_ARGUMENT, "encoding %u, the graph has %u", type->encoding, g->encodings.count - 1);
-    if (info->block_elems > 1 && (type->rank == 0 || type->dims[type->rank - 1] < 0 ||
-                                  type->dims[type->rank - 1] % info->block_elems))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: the last dim is no multiple of %u",
-                        qn_type_text(g, type).text, info->block_elems);
+    if (info->block_elems > 1 &&
+        (type->rank == 0 || type->dims[type->rank - 1] < 0 || type->dims[type->rank - 1] % info->block_elems))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: the last dim is no multiple of %u", qn_type_text(g, type).text,
+                        info->block_elems);
     return NULL;
 }
 
@@ -103,7 +103,7 @@ static struct qn_type clean_type(const struct qn_type *type)
     return clean;
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------------------------- */
 
 static qn_status copy_name(struct qn_graph *g, struct qn_str name, struct qn_str *copy)
 {
@@ -127,8 +127,7 @@ static qn_value push_value(struct qn_graph *g, struct qn_value_info info)
     return g->values.count++;
 }
 
-static qn_status check_new_name(const struct qn_graph *g, enum qn_share_kind kind, struct qn_str name,
-                                const char *what)
+static qn_status check_new_name(const struct qn_graph *g, enum qn_share_kind kind, struct qn_str name, const char *what)
 {
     if (name.size == 0)
         return QN_ERROR(QN_INVALID_ARGUMENT, "an %s has no name", what);
@@ -283,7 +282,7 @@ qn_status qn_graph_add_encoding(struct qn_graph *g, const struct qn_encoding *en
     return NULL;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------------ */
+/* ---- nodes ---------------------------------------------------------------------------------------------------- */
 
 /* Attribute records of every op fit, aligned. */
 union attr_record {
@@ -381,8 +380,8 @@ static void push_node(struct qn_graph *g, const struct qn_op_info *info, const s
     qn_node n = g->nodes.count++;
     g->nodes.items[n] = node;
     for (uint32_t i = 0; i < info->outputs; i++)
-        push_value(g, (struct qn_value_info){
-                          .type = clean_type(&types[i]), .kind = QN_VALUE_NODE, .producer = n, .index = i});
+        push_value(
+            g, (struct qn_value_info){.type = clean_type(&types[i]), .kind = QN_VALUE_NODE, .producer = n, .index = i});
     qn_share_add(g, QN_SHARE_NODE, n);
 }
 

@@ -165,8 +165,8 @@ static void node_errors_name_op_node_and_shapes(void **state)
                     "node 1 (add): has 1 inputs, takes 2 to 2");
     qn_assert_fails(qn_graph_add_node(g, QN_OP_add, (qn_value[]){x, 99}, 2, NULL, QN_STR("n"), out),
                     QN_INVALID_ARGUMENT, "input 1 is value 99, the graph has 2");
-    qn_assert_fails(qn_graph_add_node(g, QN_OP_add, (qn_value[]){0, x}, 2, NULL, QN_STR("n"), out),
-                    QN_INVALID_ARGUMENT, "input 0 is absent");
+    qn_assert_fails(qn_graph_add_node(g, QN_OP_add, (qn_value[]){0, x}, 2, NULL, QN_STR("n"), out), QN_INVALID_ARGUMENT,
+                    "input 0 is absent");
     qn_assert_fails(qn_graph_add_node(g, 499, &x, 1, NULL, QN_STR("n"), out), QN_INVALID_ARGUMENT, "unknown op 499");
     struct qn_attr_reshape attr = {.dims = {.count = 9}};
     qn_assert_fails(qn_graph_add_node(g, QN_OP_reshape, &x, 1, &attr, QN_STR("n"), out), QN_INVALID_ARGUMENT,
@@ -219,7 +219,8 @@ static qn_status build_sample(const struct qn_allocator *allocator, void *contex
         return status;
     struct qn_build b = {.graph = g, .scope = QN_STR("blk.0")};
     struct qn_type type = {.dtype = QN_DTYPE_F32, .rank = 2, .dims = {0, 8}};
-    struct qn_type rows = {.dtype = QN_DTYPE_F16, .rank = 2, .dims = {16, 8}}, slots = {.dtype = QN_DTYPE_I32, .rank = 1};
+    struct qn_type rows = {.dtype = QN_DTYPE_F16, .rank = 2, .dims = {16, 8}},
+                   slots = {.dtype = QN_DTYPE_I32, .rank = 1};
     const float weights[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     qn_value x = 0, w = 0, in = 0, slot = 0, norm, out;
     uint32_t file;

@@ -23,7 +23,7 @@ typedef uint32_t qn_node;  /* 0 is "none" */
 
 enum { QN_MAX_RANK = 8 };
 
-/* ---- dimensions ------------------------------------------------------------------------------------------- */
+/* ---- dimensions ----------------------------------------------------------------------------------------------- */
 
 /* >= 0: that many elements. < 0: expression number ~dim of the graph. */
 typedef int64_t qn_dim;
@@ -50,7 +50,7 @@ struct qn_symbol {
     int64_t min, max; /* bounds, both inclusive; the planner sizes its workspace by max */
 };
 
-/* ---- types ------------------------------------------------------------------------------------------------ */
+/* ---- types ---------------------------------------------------------------------------------------------------- */
 
 /* Affine encoding (Q/DQ, TFLite, MatMulNBits): real = (stored - zero_point) * scale along `axis` in blocks. Block
  * types as in GGUF are dtypes of their own and need no record. */
@@ -68,7 +68,7 @@ struct qn_type {
     qn_dim dims[QN_MAX_RANK];
 };
 
-/* ---- constants -------------------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------------------------ */
 
 enum qn_blob_place {
     QN_BLOB_FILE = 0,   /* a range of source file number `file` */
@@ -83,7 +83,7 @@ struct qn_blob {
     const void *data; /* place MEMORY */
 };
 
-/* ---- values, nodes, graph --------------------------------------------------------------------------------- */
+/* ---- values, nodes, graph ------------------------------------------------------------------------------------- */
 
 enum qn_value_kind {
     QN_VALUE_NODE = 0, /* output of a node */
@@ -95,8 +95,8 @@ enum qn_value_kind {
 struct qn_value_info {
     struct qn_type type;
     enum qn_value_kind kind;
-    qn_node producer; /* kind NODE */
-    uint32_t index;   /* NODE: which output; INPUT, CONSTANT, STATE: index into inputs, blobs, states */
+    qn_node producer;   /* kind NODE */
+    uint32_t index;     /* NODE: which output; INPUT, CONSTANT, STATE: index into inputs, blobs, states */
     struct qn_str name; /* may be empty */
 };
 
@@ -105,7 +105,7 @@ struct qn_node_info {
     uint16_t input_count, output_count;
     uint32_t first_input; /* into edges */
     qn_value first_output;
-    uint32_t attr; /* offset into attr bytes; the op says which record */
+    uint32_t attr;      /* offset into attr bytes; the op says which record */
     struct qn_str name; /* may be empty; for messages and profiles */
 };
 
@@ -137,7 +137,7 @@ struct qn_graph {
     QN_ARRAY(struct qn_graph_slot) outputs;
     QN_ARRAY(struct qn_state) states;
     QN_ARRAY(struct qn_str) files; /* paths of the source files that blobs refer to */
-    QN_ARRAY(uint32_t) share; /* hash index (share.h): count entries in a table of `capacity` slots */
+    QN_ARRAY(uint32_t) share;      /* hash index (share.h): count entries in a table of `capacity` slots */
 };
 
 /* Bytes of a tensor of this type; false when a dim is no constant, a row is no whole number of blocks, or the product
@@ -176,7 +176,7 @@ static inline const void *qn_graph_attr(const struct qn_graph *g, qn_node n)
     return g->attrs.items + g->nodes.items[n].attr;
 }
 
-/* ---- building: all calls share what already exists (the same expression, the same pure node on the same inputs) -- */
+/* ---- building: all calls share what already exists (the same expression, the same pure node on the same inputs)  */
 
 /* Symbols are found by name; the first call sets the bounds. */
 qn_status qn_graph_symbol(struct qn_graph *g, struct qn_str name, int64_t min, int64_t max, qn_dim *out) QN_MUST_USE;
@@ -188,11 +188,11 @@ qn_status qn_graph_expr(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim
 bool qn_graph_eval(const struct qn_graph *g, qn_dim dim, const int64_t *symbol_values, int64_t *out);
 
 qn_status qn_graph_file(struct qn_graph *g, struct qn_str path, uint32_t *file) QN_MUST_USE;
-qn_status qn_graph_add_input(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *out)
-    QN_MUST_USE;
+qn_status qn_graph_add_input(struct qn_graph *g, struct qn_str name, const struct qn_type *type,
+                             qn_value *out) QN_MUST_USE;
 /* A state: *in is its content at the start. Set the end with qn_graph_set_state once its last writer exists. */
-qn_status qn_graph_add_state(struct qn_graph *g, struct qn_str name, const struct qn_type *type, qn_value *in)
-    QN_MUST_USE;
+qn_status qn_graph_add_state(struct qn_graph *g, struct qn_str name, const struct qn_type *type,
+                             qn_value *in) QN_MUST_USE;
 void qn_graph_set_state(struct qn_graph *g, qn_value in, qn_value out);
 qn_status qn_graph_add_output(struct qn_graph *g, struct qn_str name, qn_value value) QN_MUST_USE;
 /* The blob must hold exactly the bytes of the type (constant dims). */
@@ -204,11 +204,12 @@ qn_status qn_graph_add_data(struct qn_graph *g, struct qn_str name, const struct
 /* An affine encoding for types; shared like constants. */
 qn_status qn_graph_add_encoding(struct qn_graph *g, const struct qn_encoding *encoding, uint32_t *out) QN_MUST_USE;
 /* Adds a node: checks arity, infers the output types by the op's shape rule, shares. attr may be NULL where the op has
- * none or zero is meant; negative axes count from the end. outs receives output_count values. Errors name the op, the node and the shapes. */
+ * none or zero is meant; negative axes count from the end. outs receives output_count values. Errors name the op, the
+ * node and the shapes. */
 qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
                             const void *attr, struct qn_str name, qn_value *outs) QN_MUST_USE;
 
-/* ---- ops and attributes: tables ---------------------------------------------------------------------------- */
+/* ---- ops and attributes: tables ------------------------------------------------------------------------------- */
 
 enum qn_op {
     QN_OP_NONE = 0,
@@ -253,12 +254,12 @@ struct qn_attr_field {
 };
 
 enum qn_op_trait {
-    QN_OP_PURE = 1,            /* same inputs, same outputs: may be shared, folded, dropped */
-    QN_OP_ELEMENTWISE = 2,     /* output element i depends on input elements i alone, inputs broadcast */
-    QN_OP_COMMUTATIVE = 4,     /* the first two inputs may be swapped */
-    QN_OP_VIEW = 8,            /* the output is the first input's bytes under another shape */
-    QN_OP_INPLACE = 16,        /* the output takes over the first input's storage (state writes) */
-    QN_OP_FUSED = 32,          /* has a decomposition into core ops */
+    QN_OP_PURE = 1,        /* same inputs, same outputs: may be shared, folded, dropped */
+    QN_OP_ELEMENTWISE = 2, /* output element i depends on input elements i alone, inputs broadcast */
+    QN_OP_COMMUTATIVE = 4, /* the first two inputs may be swapped */
+    QN_OP_VIEW = 8,        /* the output is the first input's bytes under another shape */
+    QN_OP_INPLACE = 16,    /* the output takes over the first input's storage (state writes) */
+    QN_OP_FUSED = 32,      /* has a decomposition into core ops */
 };
 
 struct qn_shape_context {
@@ -291,7 +292,7 @@ enum qn_glu_kind { QN_GLU_SILU = 0, QN_GLU_GELU_TANH = 1, QN_GLU_GELU_ERF = 2, Q
 const struct qn_op_info *qn_op_info(uint16_t op); /* a row without name for an unknown number */
 uint16_t qn_op_from_name(struct qn_str name);     /* QN_OP_NONE when unknown */
 
-/* ---- checking and text -------------------------------------------------------------------------------------- */
+/* ---- checking and text ---------------------------------------------------------------------------------------- */
 
 /* Every invariant above: ids in range, order, arity, types as the shape rules give them, states, names. The message
  * names the node. */

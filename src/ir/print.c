@@ -5,7 +5,7 @@
 
 #include "ir/ir.h"
 
-/* ---- dims and types ----------------------------------------------------------------------------------------- */
+/* ---- dims and types ------------------------------------------------------------------------------------------- */
 
 static bool plain_name(struct qn_str name)
 {
@@ -75,8 +75,8 @@ static void print_operand(const struct qn_graph *g, qn_dim dim, int needed, stru
 
 void qn_dim_print(const struct qn_graph *g, qn_dim dim, struct qn_strbuf *out)
 {
-    static const char *const operators[] = {[QN_EXPR_ADD] = "+", [QN_EXPR_SUB] = "-", [QN_EXPR_MUL] = "*",
-                                            [QN_EXPR_DIV] = "/", [QN_EXPR_MOD] = "%"};
+    static const char *const operators[] = {
+        [QN_EXPR_ADD] = "+", [QN_EXPR_SUB] = "-", [QN_EXPR_MUL] = "*", [QN_EXPR_DIV] = "/", [QN_EXPR_MOD] = "%"};
     if (dim >= 0) {
         qn_strbuf_printf(out, "%" PRId64, dim);
         return;
@@ -132,7 +132,7 @@ struct qn_type_text qn_type_text(const struct qn_graph *g, const struct qn_type 
     return fixed;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------ */
+/* ---- numbers -------------------------------------------------------------------------------------------------- */
 
 /* The shortest form that reads back as the same number, with a point whatever the locale. */
 static void print_number(double value, bool single, struct qn_strbuf *out)
@@ -231,7 +231,7 @@ static bool prints_as_numbers(const struct qn_type *type, const struct qn_blob *
     return true;
 }
 
-/* ---- the graph ---------------------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------------------------ */
 
 static void print_blob(const struct qn_type *type, const struct qn_blob *blob, struct qn_strbuf *out)
 {

@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-/* ---- records ---------------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------------------------- */
 
 void qn_attr_copy(uint16_t op, void *to, const void *from)
 {
@@ -53,7 +53,7 @@ void qn_attr_normalise(uint16_t op, void *attr, const struct qn_type *type)
     }
 }
 
-/* ---- checks shared by the rules ----------------------------------------------------------------------------- */
+/* ---- checks shared by the rules ------------------------------------------------------------------------------- */
 
 enum { FLOATS = 1, INTS = 2, BOOLS = 4, BLOCKS = 8, NUMBERS = FLOATS | INTS, PLAIN = FLOATS | INTS | BOOLS };
 
@@ -157,8 +157,8 @@ static qn_status product_dtype(const struct qn_shape_context *c, uint32_t a, uin
     qn_dtype x = c->inputs[a]->dtype, y = c->inputs[b]->dtype;
     bool wide = x == QN_DTYPE_F64 || y == QN_DTYPE_F64 || class_bit(x) == INTS || class_bit(y) == INTS;
     if (wide && x != y)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: their dtypes must agree (cast one)", a,
-                        b, TEXT(c, a), TEXT(c, b));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: their dtypes must agree (cast one)", a, b,
+                        TEXT(c, a), TEXT(c, b));
     *out = wide ? x : QN_DTYPE_F32;
     return NULL;
 }
@@ -169,7 +169,7 @@ static qn_status take_weight(const struct qn_shape_context *c, uint32_t i)
     return c->inputs[i]->encoding ? NULL : take(c, i, NUMBERS | BLOCKS);
 }
 
-/* ---- elementwise ------------------------------------------------------------------------------------------ */
+/* ---- elementwise ---------------------------------------------------------------------------------------------- */
 
 static qn_status same_as_input(const struct qn_shape_context *c, unsigned classes)
 {
@@ -243,7 +243,7 @@ qn_status qn_shape_glu(const struct qn_shape_context *c)
     return elementwise(c, 0, FLOATS);
 }
 
-/* ---- shapes and moves --------------------------------------------------------------------------------------- */
+/* ---- shapes and moves ----------------------------------------------------------------------------------------- */
 
 static qn_status element_count(struct qn_graph *g, const qn_dim *dims, uint32_t rank, qn_dim *out)
 {
@@ -325,8 +325,8 @@ qn_status qn_shape_slice(const struct qn_shape_context *c)
     qn_dim dim = x->dims[attr->axis], start = attr->start, stop = attr->stop, length;
     bool known = start >= 0 && stop >= 0;
     if (attr->step < 1 || (known && start > stop) || (dim >= 0 && (start > dim || stop > dim)))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be cut along axis %" PRId64 " from %" PRId64 " to %" PRId64
-                                             " in steps of %" PRId64,
+        return QN_ERROR(QN_INVALID_ARGUMENT,
+                        "%s cannot be cut along axis %" PRId64 " from %" PRId64 " to %" PRId64 " in steps of %" PRId64,
                         TEXT(c, 0), attr->axis, start, stop, attr->step);
     QN_TRY(qn_graph_expr(c->graph, QN_EXPR_SUB, stop, start, &length));
     if (attr->step > 1) {
@@ -424,7 +424,7 @@ qn_status qn_shape_iota(const struct qn_shape_context *c)
     return NULL;
 }
 
-/* ---- contractions and reductions ---------------------------------------------------------------------------- */
+/* ---- contractions and reductions ------------------------------------------------------------------------------ */
 
 qn_status qn_shape_matmul(const struct qn_shape_context *c)
 {
@@ -440,8 +440,8 @@ qn_status qn_shape_matmul(const struct qn_shape_context *c)
                         TEXT(c, 1));
     qn_dim k = b->dims[b->rank - (attr->trans_b ? 1 : 2)], n = b->dims[b->rank - (attr->trans_b ? 2 : 1)];
     if (a->dims[a->rank - 1] != k)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s%s: the dims that are summed over differ", TEXT(c, 0),
-                        TEXT(c, 1), attr->trans_b ? " transposed" : "");
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s%s: the dims that are summed over differ", TEXT(c, 0), TEXT(c, 1),
+                        attr->trans_b ? " transposed" : "");
     *out = *a;
     if (b->encoding)
         out->dtype = QN_DTYPE_F32;
@@ -498,7 +498,7 @@ qn_status qn_shape_topk(const struct qn_shape_context *c)
     return NULL;
 }
 
-/* ---- fused -------------------------------------------------------------------------------------------------- */
+/* ---- fused ---------------------------------------------------------------------------------------------------- */
 
 qn_status qn_shape_norm(const struct qn_shape_context *c)
 {

@@ -124,15 +124,24 @@ static const struct rule_case cases[] = {
     {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]"}, "attention", "f32[2,N,4]", NULL},
     {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "f32[N,M]"}, "attention", "f32[2,N,4]", NULL},
     {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "f32[2,1,M]"}, "attention", "f32[2,N,4]", NULL},
-    {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "f32[M,N]"}, "attention", NULL, "mask is f32[M,N], scores are f32[2,N,M]"},
+    {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "f32[M,N]"},
+     "attention",
+     NULL,
+     "mask is f32[M,N], scores are f32[2,N,M]"},
     {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "f32[3,2,N,M]"}, "attention", NULL, "mask is"},
     {{"f32[2,N,8]", "f32[1,M,8]", "f32[1,M,4]"}, "attention", NULL, "dim 0 must equal dim 0"},
     {{"f32[2,N,8]", "f32[2,M,6]", "f32[2,M,4]"}, "attention", NULL, "dim 2 must equal dim 2"},
     {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]"}, "attention {window=4}", NULL, "needs positions"},
-    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i32[S,L]", "i32[N]", "i32[N]"}, "paged_attention", "f32[N,2,3,4]", NULL},
+    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i32[S,L]", "i32[N]", "i32[N]"},
+     "paged_attention",
+     "f32[N,2,3,4]",
+     NULL},
     {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[M,2,4]", "i32[S,L]", "i32[N]", "i32[N]"}, "paged_attention", NULL, "input 2"},
     {{"f32[N,2,3,8]", "f16[R,3,8]", "f16[R,3,4]", "i32[S,L]", "i32[N]", "i32[N]"}, "paged_attention", NULL, "input 1"},
-    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i64[S,L]", "i32[N]", "i32[N]"}, "paged_attention", NULL, "expected i32"},
+    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i64[S,L]", "i32[N]", "i32[N]"},
+     "paged_attention",
+     NULL,
+     "expected i32"},
     {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i32[S,L]", "i32[N]", "i32[S]"}, "paged_attention", NULL, "input 5"},
     {{"f32[N,8]", "f32[N,8]"}, "glu {kind=2}", "f32[N,8]", NULL},
     {{"f32[N,8]", "f32[N,8]"}, "glu {kind=5}", NULL, "unknown kind 5"},
@@ -213,8 +222,9 @@ static void rules(void **state)
 static void every_op_has_a_case(void **state)
 {
     (void)state;
-    static const char *const like_others[] = {"abs", "log", "sqrt", "rsqrt", "sin",  "cos",       "tanh",    "sigmoid",
-                                              "relu", "pow", "min", "equal", "less", "gelu_tanh", "gelu_erf", "silu"};
+    static const char *const like_others[] = {"abs",  "log",       "sqrt",     "rsqrt", "sin", "cos",
+                                              "tanh", "sigmoid",   "relu",     "pow",   "min", "equal",
+                                              "less", "gelu_tanh", "gelu_erf", "silu"};
     for (uint16_t op = 1; op < QN_OP_LIMIT; op++) {
         const char *name = qn_op_info(op)->name;
         bool found = !name;

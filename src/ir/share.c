@@ -92,8 +92,7 @@ static struct qn_str name_of(const struct qn_graph *g, enum qn_share_kind kind, 
 static struct qn_share_node node_key(const struct qn_graph *g, qn_node n)
 {
     const struct qn_node_info *node = qn_graph_node(g, n);
-    return (struct qn_share_node){node->op, g->edges.items + node->first_input, node->input_count,
-                                  qn_graph_attr(g, n)};
+    return (struct qn_share_node){node->op, g->edges.items + node->first_input, node->input_count, qn_graph_attr(g, n)};
 }
 
 static struct qn_share_constant constant_key(const struct qn_graph *g, qn_value v)

@@ -40,8 +40,8 @@ static qn_status check_exprs(const struct qn_graph *g)
         const struct qn_expr *expr = &g->exprs.items[i];
         if (expr->op == QN_EXPR_SYMBOL) {
             if (expr->a < 0 || expr->a >= g->symbols.count)
-                return QN_ERROR(QN_INVALID_ARGUMENT, "expression %u is symbol %" PRId64 ", the graph has %u", i, expr->a,
-                                g->symbols.count);
+                return QN_ERROR(QN_INVALID_ARGUMENT, "expression %u is symbol %" PRId64 ", the graph has %u", i,
+                                expr->a, g->symbols.count);
             continue;
         }
         if ((unsigned)expr->op > QN_EXPR_MAX)
@@ -125,8 +125,8 @@ static qn_status check_node(const struct qn_graph *g, struct qn_graph *scratch, 
     }
     struct qn_type types[QN_MAX_OUTPUTS] = {0};
     QN_TRY(qn_attr_check(g, node->op, qn_graph_attr(g, n)));
-    QN_TRY(qn_shape_infer(scratch, node->op, g->edges.items + node->first_input, node->input_count,
-                          qn_graph_attr(g, n), types));
+    QN_TRY(qn_shape_infer(scratch, node->op, g->edges.items + node->first_input, node->input_count, qn_graph_attr(g, n),
+                          types));
     for (uint32_t i = 0; i < node->output_count; i++) {
         const struct qn_value_info *out = qn_graph_value(g, node->first_output + i);
         if (out->kind != QN_VALUE_NODE || out->producer != n || out->index != i)
@@ -196,14 +196,14 @@ static qn_status check_storage(const struct qn_graph *g, struct storage *storage
         const struct qn_graph_slot *output = &g->outputs.items[i];
         qn_node taken = storage[storage[output->value].root].taken;
         if (taken)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "output '%.*s' is overwritten by node %u", QN_STR_ARG(output->name), taken);
+            return QN_ERROR(QN_INVALID_ARGUMENT, "output '%.*s' is overwritten by node %u", QN_STR_ARG(output->name),
+                            taken);
     }
     return NULL;
 }
 
 /* A state's last value must come from its first through nodes that write in place. */
-static qn_status check_state(const struct qn_graph *g, const struct qn_state *state,
-                             const struct storage *storage)
+static qn_status check_state(const struct qn_graph *g, const struct qn_state *state, const struct storage *storage)
 {
     if (state->in == 0 || state->in >= g->values.count || state->out == 0 || state->out >= g->values.count ||
         g->values.items[state->in].kind != QN_VALUE_STATE)
@@ -211,13 +211,14 @@ static qn_status check_state(const struct qn_graph *g, const struct qn_state *st
     qn_value v = state->out;
     while (v != state->in) {
         const struct qn_value_info *value = qn_graph_value(g, v);
-        if (value->kind != QN_VALUE_NODE ||
-            !(qn_op_info(g->nodes.items[value->producer].op)->traits & QN_OP_INPLACE))
-            return QN_ERROR(QN_INVALID_ARGUMENT, "ends as %%%u, which does not come from it by writes in place", state->out);
+        if (value->kind != QN_VALUE_NODE || !(qn_op_info(g->nodes.items[value->producer].op)->traits & QN_OP_INPLACE))
+            return QN_ERROR(QN_INVALID_ARGUMENT, "ends as %%%u, which does not come from it by writes in place",
+                            state->out);
         v = qn_graph_input_of(g, value->producer, 0);
     }
     if (storage[state->out].taken)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "ends as %%%u, which node %u overwrites", state->out, storage[state->out].taken);
+        return QN_ERROR(QN_INVALID_ARGUMENT, "ends as %%%u, which node %u overwrites", state->out,
+                        storage[state->out].taken);
     return NULL;
 }
 

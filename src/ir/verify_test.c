@@ -35,10 +35,10 @@ static qn_value *edge(struct qn_graph *g, qn_node n, uint32_t i)
     return &g->edges.items[g->nodes.items[n].first_input + i];
 }
 
-#define BREAK(name, statement)                \
+#define BREAK(name, statement)                   \
     static void break_##name(struct qn_graph *g) \
-    {                                         \
-        statement;                            \
+    {                                            \
+        statement;                               \
     }
 
 BREAK(op, node(g, NORM_NODE)->op = 499)

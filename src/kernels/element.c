@@ -3,17 +3,17 @@
 #include "quant/half.h"
 #include "quant/quant.h"
 
-#define AT(type, base, i) (*(type *)((char *)(base) + (i) * step))
-#define GET(type, base, i) (*(const type *)((const char *)(base) + (i) * step))
+#define AT(type, base, i) (*(type *)((char *)(base) + (i)*step))
+#define GET(type, base, i) (*(const type *)((const char *)(base) + (i)*step))
 
 void qn_load_f64(double *out, const void *from, int64_t step, qn_dtype dtype, int64_t n)
 {
-#define LOAD(NAME, type, expression)                    \
-    case QN_DTYPE_##NAME:                               \
-        for (int64_t i = 0; i < n; i++) {               \
-            type x = GET(type, from, i);                \
-            out[i] = expression;                        \
-        }                                               \
+#define LOAD(NAME, type, expression)      \
+    case QN_DTYPE_##NAME:                 \
+        for (int64_t i = 0; i < n; i++) { \
+            type x = GET(type, from, i);  \
+            out[i] = expression;          \
+        }                                 \
         break;
     switch (dtype) {
         LOAD(F32, float, (double)x)
@@ -70,12 +70,12 @@ static int64_t clamp_i64(double x, int64_t low, int64_t high)
 
 void qn_store_f64(void *to, int64_t step, qn_dtype dtype, const double *in, int64_t n)
 {
-#define STORE(NAME, type, expression)                   \
-    case QN_DTYPE_##NAME:                               \
-        for (int64_t i = 0; i < n; i++) {               \
-            double x = in[i];                           \
-            AT(type, to, i) = (type)(expression);       \
-        }                                               \
+#define STORE(NAME, type, expression)             \
+    case QN_DTYPE_##NAME:                         \
+        for (int64_t i = 0; i < n; i++) {         \
+            double x = in[i];                     \
+            AT(type, to, i) = (type)(expression); \
+        }                                         \
         break;
     switch (dtype) {
         STORE(F32, float, x)
@@ -98,12 +98,12 @@ void qn_store_f64(void *to, int64_t step, qn_dtype dtype, const double *in, int6
 
 void qn_load_i64(int64_t *out, const void *from, int64_t step, qn_dtype dtype, int64_t n)
 {
-#define LOAD_INT(NAME, type, expression)                \
-    case QN_DTYPE_##NAME:                               \
-        for (int64_t i = 0; i < n; i++) {               \
-            type x = GET(type, from, i);                \
-            out[i] = (int64_t)(expression);             \
-        }                                               \
+#define LOAD_INT(NAME, type, expression)    \
+    case QN_DTYPE_##NAME:                   \
+        for (int64_t i = 0; i < n; i++) {   \
+            type x = GET(type, from, i);    \
+            out[i] = (int64_t)(expression); \
+        }                                   \
         break;
     switch (dtype) {
         LOAD_INT(F32, float, to_i64((double)x))
@@ -127,10 +127,10 @@ void qn_load_i64(int64_t *out, const void *from, int64_t step, qn_dtype dtype, i
 
 void qn_store_i64(void *to, int64_t step, qn_dtype dtype, const int64_t *in, int64_t n)
 {
-#define STORE_INT(NAME, type)                           \
-    case QN_DTYPE_##NAME:                               \
-        for (int64_t i = 0; i < n; i++)                 \
-            AT(type, to, i) = (type)in[i];              \
+#define STORE_INT(NAME, type)              \
+    case QN_DTYPE_##NAME:                  \
+        for (int64_t i = 0; i < n; i++)    \
+            AT(type, to, i) = (type)in[i]; \
         break;
     switch (dtype) {
         STORE_INT(I8, int8_t)
@@ -207,10 +207,10 @@ void qn_move_elements(void *to, int64_t to_step, const void *from, int64_t from_
     }
     char *y = to;
     const char *x = from;
-#define MOVE(size, type)                                                  \
-    case size:                                                            \
-        for (int64_t i = 0; i < n; i++, y += to_step, x += from_step)     \
-            *(type *)y = *(const type *)x;                                \
+#define MOVE(size, type)                                              \
+    case size:                                                        \
+        for (int64_t i = 0; i < n; i++, y += to_step, x += from_step) \
+            *(type *)y = *(const type *)x;                            \
         break;
     switch (bytes) {
         MOVE(1, uint8_t)

@@ -18,13 +18,22 @@ enum {
 static inline int64_t qn_element_bytes(qn_dtype dtype)
 {
     switch (dtype) {
-    case QN_DTYPE_I8: case QN_DTYPE_U8: case QN_DTYPE_BOOL:
+    case QN_DTYPE_I8:
+    case QN_DTYPE_U8:
+    case QN_DTYPE_BOOL:
         return 1;
-    case QN_DTYPE_F16: case QN_DTYPE_BF16: case QN_DTYPE_I16: case QN_DTYPE_U16:
+    case QN_DTYPE_F16:
+    case QN_DTYPE_BF16:
+    case QN_DTYPE_I16:
+    case QN_DTYPE_U16:
         return 2;
-    case QN_DTYPE_F32: case QN_DTYPE_I32: case QN_DTYPE_U32:
+    case QN_DTYPE_F32:
+    case QN_DTYPE_I32:
+    case QN_DTYPE_U32:
         return 4;
-    case QN_DTYPE_F64: case QN_DTYPE_I64: case QN_DTYPE_U64:
+    case QN_DTYPE_F64:
+    case QN_DTYPE_I64:
+    case QN_DTYPE_U64:
         return 8;
     default:
         return 0;

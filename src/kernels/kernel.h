@@ -26,17 +26,17 @@ struct qn_view {
 /* Families. The number is stable. */
 enum qn_family {
     QN_FAMILY_NONE = 0,
-    QN_FAMILY_MATMUL = 1,      /* y = x w^T, w [n][k] in any dtype: matmul/matmul.h */
+    QN_FAMILY_MATMUL = 1, /* y = x w^T, w [n][k] in any dtype: matmul/matmul.h */
     QN_FAMILY_BATCH_MATMUL = 2,
-    QN_FAMILY_ATTENTION = 3,   /* dense and paged */
-    QN_FAMILY_NORM = 4,        /* rms_norm, layer_norm */
+    QN_FAMILY_ATTENTION = 3, /* dense and paged */
+    QN_FAMILY_NORM = 4,      /* rms_norm, layer_norm */
     QN_FAMILY_ROPE = 5,
     QN_FAMILY_SOFTMAX = 6,
     QN_FAMILY_UNARY = 7,
-    QN_FAMILY_BINARY = 8,      /* also comparisons and glu */
+    QN_FAMILY_BINARY = 8, /* also comparisons and glu */
     QN_FAMILY_WHERE = 9,
     QN_FAMILY_REDUCE = 10,
-    QN_FAMILY_COPY = 11,       /* strided copy and cast: transpose, slice, concat, expand, cast */
+    QN_FAMILY_COPY = 11, /* strided copy and cast: transpose, slice, concat, expand, cast */
     QN_FAMILY_GATHER = 12,
     QN_FAMILY_SCATTER_ROWS = 13,
     QN_FAMILY_IOTA = 14,
@@ -62,8 +62,8 @@ struct qn_kernel {
     qn_dtype dtype;  /* of the operand that selects it (w, kv cache, ...); QN_DTYPE_NONE: any, generic */
     enum qn_act act; /* MATMUL: how it reads x; ACTIVATION: what it writes */
     int32_t rank;    /* among the kernels that fit, the highest wins */
-    int64_t (*tiles)(const void *params);    /* size of the index space */
-    int64_t (*scratch)(const void *params);  /* bytes of scratch a thread needs, 64-byte aligned; NULL: none */
+    int64_t (*tiles)(const void *params);   /* size of the index space */
+    int64_t (*scratch)(const void *params); /* bytes of scratch a thread needs, 64-byte aligned; NULL: none */
     void (*run)(const void *params, int64_t begin, int64_t end, void *scratch);
 };
 

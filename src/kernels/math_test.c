@@ -41,12 +41,12 @@ static void test_accuracy(void **state)
 {
     (void)state;
     static const struct function functions[] = {
-        {"exp", qn_exp, expl, -708, 709, 2},       {"exp near 0", qn_exp, expl, -1, 1, 2},
-        {"log", qn_log, logl, 1e-150, 1e150, 2},   {"log near 1", qn_log, logl, 0.5, 2, 2},
-        {"tanh", qn_tanh, tanhl, -20, 20, 4},      {"tanh near 0", qn_tanh, tanhl, -0.4, 0.4, 4},
-        {"erf", qn_erf, erfl, -6, 6, 16},          {"sigmoid", qn_sigmoid, sigmoid_long, -300, 300, 4},
-        {"sin", qn_sin, sinl, -7, 7, 4},           {"cos", qn_cos, cosl, -7, 7, 4},
-        {"sin far", qn_sin, sinl, -1e6, 1e6, 4},   {"cos far", qn_cos, cosl, -1e6, 1e6, 4},
+        {"exp", qn_exp, expl, -708, 709, 2},     {"exp near 0", qn_exp, expl, -1, 1, 2},
+        {"log", qn_log, logl, 1e-150, 1e150, 2}, {"log near 1", qn_log, logl, 0.5, 2, 2},
+        {"tanh", qn_tanh, tanhl, -20, 20, 4},    {"tanh near 0", qn_tanh, tanhl, -0.4, 0.4, 4},
+        {"erf", qn_erf, erfl, -6, 6, 16},        {"sigmoid", qn_sigmoid, sigmoid_long, -300, 300, 4},
+        {"sin", qn_sin, sinl, -7, 7, 4},         {"cos", qn_cos, cosl, -7, 7, 4},
+        {"sin far", qn_sin, sinl, -1e6, 1e6, 4}, {"cos far", qn_cos, cosl, -1e6, 1e6, 4},
     };
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         const struct function *f = &functions[i];
@@ -89,8 +89,27 @@ static void test_pow(void **state)
 static void test_special_values(void **state)
 {
     (void)state;
-    static const double values[] = {0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, INFINITY, -INFINITY, NAN, 1e300, -1e300,
-                                    1e-320, 4503599627370497.0, -4503599627370497.0, 710, -746, 1e-8};
+    static const double values[] = {0.0,
+                                    -0.0,
+                                    1,
+                                    -1,
+                                    2,
+                                    -2,
+                                    3,
+                                    -3,
+                                    0.5,
+                                    -0.5,
+                                    INFINITY,
+                                    -INFINITY,
+                                    NAN,
+                                    1e300,
+                                    -1e300,
+                                    1e-320,
+                                    4503599627370497.0,
+                                    -4503599627370497.0,
+                                    710,
+                                    -746,
+                                    1e-8};
     static const struct {
         const char *name;
         double (*mine)(double), (*theirs)(double);

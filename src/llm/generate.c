@@ -151,8 +151,7 @@ qn_status qn_llm_generate(struct qn_llm *llm, const struct qn_tokenizer *tokeniz
 {
     struct generation g = {.llm = llm, .tokenizer = tokenizer, .sampler = sampler, .start_ns = qn_clock_ns()};
     if (options)
-        memcpy(&g.options, options,
-               options->struct_size < sizeof g.options ? options->struct_size : sizeof g.options);
+        memcpy(&g.options, options, options->struct_size < sizeof g.options ? options->struct_size : sizeof g.options);
     struct qn_decode_options decode = {.struct_size = sizeof decode, .special = g.options.special};
     decode.continued = qn_llm_position(llm) > 0 || count > 1;
     qn_status status = qn_decoder_create(tokenizer, &decode, llm->allocator, &g.decoder);

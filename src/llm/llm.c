@@ -8,7 +8,7 @@
 
 enum { DEFAULT_CHUNK = 512 };
 
-/* ---- creation ------------------------------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------------------------- */
 
 static qn_status choose_sizes(struct qn_llm *llm, const struct qn_llm_options *options)
 {
@@ -117,7 +117,7 @@ void qn_llm_get_info(const struct qn_llm *llm, struct qn_llm_info *info)
     memcpy(info, &all, info->struct_size < sizeof all ? info->struct_size : sizeof all);
 }
 
-/* ---- the sequence ------------------------------------------------------------------------------------------------------- */
+/* ---- the sequence --------------------------------------------------------------------------------------------- */
 
 /* One forward step over `count` tokens at the end of the sequence. all: logits of every token go there; otherwise those
  * of the last token stay in the executor. */

@@ -4,7 +4,7 @@
 
 enum { MOST = 4096 };
 
-/* ---- tensors ------------------------------------------------------------------------------------------------ */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 struct tensor {
     const struct qn_type *type;
@@ -60,7 +60,7 @@ static uint64_t broadcast_index(const struct qn_type *x, const struct qn_type *o
     return index;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------ */
+/* ---- numbers -------------------------------------------------------------------------------------------------- */
 
 struct number {
     bool real;
@@ -225,7 +225,7 @@ static bool compute_integer(uint16_t op, int64_t a, int64_t b, struct number *ou
     }
 }
 
-/* ---- ops ---------------------------------------------------------------------------------------------------- */
+/* ---- ops ------------------------------------------------------------------------------------------------------ */
 
 struct job {
     uint16_t op;
@@ -254,7 +254,8 @@ static bool elementwise(struct job *job)
         else if (job->op == QN_OP_cast)
             y = x[0];
         else
-            known = x[0].real ? compute_real(job->op, x[0].f, x[1].f, &y) : compute_integer(job->op, x[0].i, x[1].i, &y);
+            known =
+                x[0].real ? compute_real(job->op, x[0].f, x[1].f, &y) : compute_integer(job->op, x[0].i, x[1].i, &y);
         if (!known || !put(job->type->dtype, job->out, i, y))
             return false;
     }
@@ -343,8 +344,8 @@ static bool run(struct job *job)
     }
 }
 
-qn_status qn_constant_compute(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count,
-                              const void *attr, const struct qn_type *type, qn_value *out)
+qn_status qn_constant_compute(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
+                              const struct qn_type *type, qn_value *out)
 {
     struct job job = {.op = op, .attr = attr, .count = count, .type = type};
     uint64_t bytes;

@@ -7,7 +7,7 @@
 /* Computes node (op, attr) on constants of `g` when that is cheap and gives the very bits that a run would: integer,
  * boolean and exactly rounded float operations, and moves, up to 4096 elements. *out is the constant, 0 when the op or
  * the inputs are not of that kind. */
-qn_status qn_constant_compute(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count,
-                              const void *attr, const struct qn_type *type, qn_value *out) QN_MUST_USE;
+qn_status qn_constant_compute(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
+                              const struct qn_type *type, qn_value *out) QN_MUST_USE;
 
 #endif

@@ -1,4 +1,5 @@
-/* Copies what is alive. The builder gives equal nodes and constants one value, and what is equal because of that, too. */
+/* Copies what is alive. The builder gives equal nodes and constants one value, and what is equal because of that, too.
+ * */
 #include "passes/pass.h"
 #include "passes/rewrite.h"
 

@@ -121,8 +121,8 @@ static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p
     qn_value weights = qn_match_input(r, root, 0);
     qn_node softmax = qn_match_inner(r, weights, QN_OP_softmax);
     *p = (struct parts){.v = qn_match_input(r, root, 1), .scale = 1};
-    if (!softmax || ((const struct qn_attr_axis *)qn_graph_attr(r->from, softmax))->axis + 1 !=
-                        qn_match_type(r, weights)->rank)
+    if (!softmax ||
+        ((const struct qn_attr_axis *)qn_graph_attr(r->from, softmax))->axis + 1 != qn_match_type(r, weights)->rank)
         return false;
     if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p))
         return false;

@@ -7,7 +7,7 @@
 #include "passes/pass.h"
 
 struct rotation {
-    qn_value x;          /* what is sliced; interleaved: of any shape with the right elements */
+    qn_value x; /* what is sliced; interleaved: of any shape with the right elements */
     qn_value cosine, sine;
     int64_t half;
     bool interleaved;
@@ -121,8 +121,8 @@ static bool match_partial(const struct qn_rewrite *r, qn_node concat, struct rot
         found = qn_match_type(r, first)->rank == 3 && qn_graph_node(r->from, inner)->input_count == 2 &&
                 match_halves(r, inner, rotation);
     else if (parts == 2 && (inner = qn_match_inner(r, first, QN_OP_reshape)))
-        found = r->uses[qn_match_input(r, inner, 0)] == 1 &&
-                match_interleaved(r, qn_match_input(r, inner, 0), rotation);
+        found =
+            r->uses[qn_match_input(r, inner, 0)] == 1 && match_interleaved(r, qn_match_input(r, inner, 0), rotation);
     if (!found)
         return false;
     int64_t rotated = 2 * rotation->half;

@@ -51,7 +51,7 @@ static void destroy_state(const struct qn_graph *g, struct qn_rewrite_state *s)
     qn_array_free(&s->matches, s->allocator);
 }
 
-/* ---- the old graph ------------------------------------------------------------------------------------------ */
+/* ---- the old graph -------------------------------------------------------------------------------------------- */
 
 /* What outputs, states and encodings read. */
 static void read_roots(const struct qn_graph *g, bool *read, uint32_t *uses)
@@ -137,7 +137,7 @@ static qn_status match_nodes(struct qn_rewrite *r)
     return NULL;
 }
 
-/* ---- the new graph ------------------------------------------------------------------------------------------ */
+/* ---- the new graph -------------------------------------------------------------------------------------------- */
 
 qn_status qn_rewrite_dim(struct qn_rewrite *r, qn_dim dim, qn_dim *out)
 {
@@ -272,8 +272,8 @@ static qn_status copy_header(struct qn_rewrite *r)
     qn_dim dim;
     uint32_t file;
     for (uint32_t i = 0; i < g->symbols.count; i++)
-        QN_TRY(qn_graph_symbol(r->to, g->symbols.items[i].name, g->symbols.items[i].min, g->symbols.items[i].max,
-                               &dim));
+        QN_TRY(
+            qn_graph_symbol(r->to, g->symbols.items[i].name, g->symbols.items[i].min, g->symbols.items[i].max, &dim));
     for (uint32_t i = 0; i < g->files.count; i++)
         QN_TRY(qn_graph_file(r->to, g->files.items[i], &file));
     return NULL;

@@ -17,8 +17,8 @@ enum { QN_MATCH_INPUTS = 16, QN_MATCH_ATTR = 128 };
 struct qn_rewrite {
     const struct qn_graph *from;
     struct qn_graph *to;
-    const uint32_t *uses;     /* readers of each old value: live nodes, outputs, states */
-    const qn_value *values;   /* new value of each old one */
+    const uint32_t *uses;   /* readers of each old value: live nodes, outputs, states */
+    const qn_value *values; /* new value of each old one */
     struct qn_rewrite_state *state;
 };
 
@@ -31,10 +31,10 @@ typedef qn_status (*qn_emit_fn)(struct qn_rewrite *r, qn_node root, const struct
 struct qn_match {
     uint16_t op; /* one node of this op replaces the root; QN_OP_NONE: inputs[0] does */
     uint32_t input_count;
-    qn_value inputs[QN_MATCH_INPUTS];       /* old values; 0 where an optional one is absent */
+    qn_value inputs[QN_MATCH_INPUTS];        /* old values; 0 where an optional one is absent */
     _Alignas(8) uint8_t attr[QN_MATCH_ATTR]; /* the op's record, dims as in the old graph */
-    qn_emit_fn emit;                        /* NULL: as `op` says */
-    qn_node named;                          /* whose name the new node takes where the root has none; 0: nobody's */
+    qn_emit_fn emit;                         /* NULL: as `op` says */
+    qn_node named;                           /* whose name the new node takes where the root has none; 0: nobody's */
 };
 
 /* Fills a zeroed match and gives true where something else shall stand in the place of `root`. A match that would read

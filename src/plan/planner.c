@@ -99,7 +99,7 @@ static qn_status bound_exprs(struct planner *p)
     return NULL;
 }
 
-/* ---- tensors --------------------------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 static qn_status add_tensor(struct planner *p, enum qn_place place, uint32_t index, const struct qn_type *type,
                             uint32_t *out)
@@ -177,7 +177,7 @@ static void touch(struct planner *p, uint32_t tensor)
         p->buffers.items[p->buffer[tensor] - 1].last = p->plan->steps.count;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------------ */
+/* ---- steps ---------------------------------------------------------------------------------------------------- */
 
 static uint32_t kernel_index(const struct qn_kernel *kernel)
 {
@@ -281,7 +281,7 @@ static qn_status plan_node(struct planner *p, qn_node n)
     return add_step(p, step, operands);
 }
 
-/* ---- liveness and storage ------------------------------------------------------------------------------------------ */
+/* ---- liveness and storage ------------------------------------------------------------------------------------- */
 
 static void mark_live(struct planner *p)
 {
@@ -362,7 +362,7 @@ static qn_status plan_outputs_after(struct planner *p)
     return NULL;
 }
 
-/* ---- tables that the plan takes over from the graph ------------------------------------------------------------------ */
+/* ---- tables that the plan takes over from the graph ----------------------------------------------------------- */
 
 static qn_status copy_blobs(struct planner *p)
 {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- maps ------------------------------------------------------------------------------------------------- */
+/* ---- maps ----------------------------------------------------------------------------------------------------- */
 
 static qn_status map_descriptor(const char *path, int fd, struct qn_file_map *map)
 {
@@ -85,7 +85,7 @@ bool qn_file_same(const char *a, const char *b)
     return stat(a, &st_a) == 0 && stat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
 }
 
-/* ---- writing aside ---------------------------------------------------------------------------------------- */
+/* ---- writing aside -------------------------------------------------------------------------------------------- */
 
 enum { WRITER_BUFFER = 1 << 20 };
 

@@ -93,7 +93,7 @@ static bool finish(struct qn_pool *pool, uint32_t ran, uint32_t chunks)
     return ran && __atomic_add_fetch(&pool->done, ran, __ATOMIC_SEQ_CST) == chunks;
 }
 
-/* ---- workers ---------------------------------------------------------------------------------------------- */
+/* ---- workers -------------------------------------------------------------------------------------------------- */
 
 static bool epoch_moved(struct qn_pool *pool, uint32_t seen)
 {
@@ -133,7 +133,7 @@ static void worker_main(void *context)
     }
 }
 
-/* ---- the caller ------------------------------------------------------------------------------------------- */
+/* ---- the caller ----------------------------------------------------------------------------------------------- */
 
 /* Opens a job to the workers, and wakes as many sleeping ones as can find work. */
 static void publish(struct qn_pool *pool, const struct job *job)
@@ -195,7 +195,7 @@ void qn_pool_for(struct qn_pool *pool, int64_t tiles, int64_t grain, qn_pool_fn 
         join(pool, chunks);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------- */
 
 qn_status qn_pool_create(uint32_t threads, const struct qn_allocator *allocator, struct qn_pool **out)
 {

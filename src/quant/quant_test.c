@@ -9,7 +9,7 @@
 
 enum { ELEMS = 256 * 64 };
 
-/* ---- numbers ------------------------------------------------------------------------------------------------ */
+/* ---- numbers -------------------------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -60,7 +60,7 @@ static uint32_t float_bits(float value)
     return bits;
 }
 
-/* ---- halves ------------------------------------------------------------------------------------------------- */
+/* ---- halves --------------------------------------------------------------------------------------------------- */
 
 /* By the definition of the format. */
 static double half_value(uint16_t half)
@@ -122,7 +122,7 @@ static void bf16_stores_to_nearest_even(void **state)
     assert_true(isinf(qn_bf16_to_f32(qn_f32_to_bf16(INFINITY))));
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------------------------ */
 
 static void every_float_and_block_type_has_functions(void **state)
 {
@@ -162,7 +162,7 @@ static void plain_types_round_trip(void **state)
     assert_true(out[5] == 0x1p-24f && out[6] != in[6] && fabsf(out[6] / in[6] - 1) < 0x1p-8f && isinf(out[7]));
 }
 
-/* ---- golden data -------------------------------------------------------------------------------------------- */
+/* ---- golden data ---------------------------------------------------------------------------------------------- */
 
 /* Compares records (block, expected floats) bit by bit. Returns their number. */
 static int compare_records(qn_dtype dtype, FILE *file)
@@ -229,7 +229,7 @@ static void dequantises_as_the_python_package(void **state)
     }
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------------------------- */
 
 static float weights_in[ELEMS], weights_out[ELEMS];
 static uint8_t blocks[ELEMS * 2];
@@ -301,7 +301,7 @@ static void importance_moves_the_error(void **state)
     }
 }
 
-/* ---- what must come back exactly ---------------------------------------------------------------------------- */
+/* ---- what must come back exactly ------------------------------------------------------------------------------ */
 
 /* Blocks whose elements are levels of a scale that a half can hold come back; a fitted minimum may be off by a bit. */
 static void levels_come_back(void **state)
@@ -372,7 +372,7 @@ static void blocks_are_independent(void **state)
     }
 }
 
-/* ---- odd input ---------------------------------------------------------------------------------------------- */
+/* ---- odd input ------------------------------------------------------------------------------------------------ */
 
 static void assert_finite_output(qn_dtype dtype, int n)
 {

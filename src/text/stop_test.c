@@ -141,8 +141,10 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(holds_back_what_may_be_a_beginning), cmocka_unit_test(overlaps),
-        cmocka_unit_test(cuts_do_not_matter),                 cmocka_unit_test(empty_strings_are_refused),
+        cmocka_unit_test(holds_back_what_may_be_a_beginning),
+        cmocka_unit_test(overlaps),
+        cmocka_unit_test(cuts_do_not_matter),
+        cmocka_unit_test(empty_strings_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("stop", tests, NULL, NULL);

@@ -41,8 +41,8 @@ struct dense_case {
 
 static void dense_case(struct cf *cf, const struct dense_case *c, qn_dtype dtype, qn_dtype kv, int number)
 {
-    cf_case(cf, "dense %s keys m %lld l %lld d %lld e %lld mask %d", qn_dtype_name(kv), (long long)c->m, (long long)c->l,
-            (long long)c->d, (long long)c->e, c->mask);
+    cf_case(cf, "dense %s keys m %lld l %lld d %lld e %lld mask %d", qn_dtype_name(kv), (long long)c->m,
+            (long long)c->l, (long long)c->d, (long long)c->e, c->mask);
     int64_t heads = c->heads, kv_heads = c->shared_keys ? 1 : heads;
     int64_t q_dims[] = {c->batch, heads, c->m, c->d}, y_dims[] = {c->batch, heads, c->m, c->e};
     int64_t k_dims[] = {c->batch, kv_heads, c->l, c->d}, v_dims[] = {c->batch, kv_heads, c->l, c->e};
@@ -102,9 +102,9 @@ struct paged_case {
  * cache and what no token sees is NaN where the type has one. */
 static void paged_case(struct cf *cf, const struct paged_case *c, qn_dtype kv, int number)
 {
-    cf_case(cf, "paged %s n %lld heads %lldx%lld d %lld e %lld l %lld window %lld%s", qn_dtype_name(kv), (long long)c->n,
-            (long long)c->kv_heads, (long long)c->group, (long long)c->d, (long long)c->e, (long long)c->l,
-            (long long)c->window, c->shared ? " split" : "");
+    cf_case(cf, "paged %s n %lld heads %lldx%lld d %lld e %lld l %lld window %lld%s", qn_dtype_name(kv),
+            (long long)c->n, (long long)c->kv_heads, (long long)c->group, (long long)c->d, (long long)c->e,
+            (long long)c->l, (long long)c->window, c->shared ? " split" : "");
     int64_t q_dims[] = {c->n, c->kv_heads, c->group, c->d}, y_dims[] = {c->n, c->kv_heads, c->group, c->e};
     int64_t k_dims[] = {c->cache, c->kv_heads, c->d}, v_dims[] = {c->cache, c->kv_heads, c->e};
     int64_t rows_dims[] = {c->seqs, c->l};
@@ -147,9 +147,18 @@ static void paged_case(struct cf *cf, const struct paged_case *c, qn_dtype kv, i
         cf_set(&v, vv);
     }
     int32_t fault = 0;
-    struct qn_attention_params p = {.paged = true, .scale = 0.25f, .window = c->window, .q = q.view, .k = k.view,
-                                    .v = v.view, .y = y.view, .rows = rows.view, .seq = seq.view, .pos = pos.view,
-                                    .dequantise = qn_quant(kv)->dequantise, .fault = &fault};
+    struct qn_attention_params p = {.paged = true,
+                                    .scale = 0.25f,
+                                    .window = c->window,
+                                    .q = q.view,
+                                    .k = k.view,
+                                    .v = v.view,
+                                    .y = y.view,
+                                    .rows = rows.view,
+                                    .seq = seq.view,
+                                    .pos = pos.view,
+                                    .dequantise = qn_quant(kv)->dequantise,
+                                    .fault = &fault};
     if (c->shared)
         p.shared = calloc(1, (size_t)qn_attention_shared_bytes(c->n, c->kv_heads, c->group, c->e, c->l));
     cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
@@ -182,13 +191,13 @@ static void paged_case(struct cf *cf, const struct paged_case *c, qn_dtype kv, i
 void cf_attention(struct cf *cf)
 {
     static const struct dense_case dense[] = {
-        {1, 1, 1, 1, 4, 4, false, 0},    {2, 3, 5, 37, 8, 16, false, 1}, {1, 2, 70, 70, 64, 64, true, 1},
+        {1, 1, 1, 1, 4, 4, false, 0},    {2, 3, 5, 37, 8, 16, false, 1},    {1, 2, 70, 70, 64, 64, true, 1},
         {2, 2, 3, 300, 20, 33, true, 2}, {1, 1, 130, 520, 32, 8, false, 3}, {1, 2, 9, 256, 80, 80, false, 0},
     };
     static const struct paged_case paged[] = {
-        {1, 1, 1, 8, 8, 40, 1, 20, 0, false},      {5, 2, 4, 64, 64, 100, 1, 33, 0, false},
-        {33, 2, 2, 32, 32, 400, 3, 100, 0, false}, {70, 1, 8, 96, 64, 700, 1, 600, 0, false},
-        {6, 2, 3, 64, 32, 1300, 2, 600, 0, true},  {1, 4, 8, 64, 64, 800, 1, 770, 0, true},
+        {1, 1, 1, 8, 8, 40, 1, 20, 0, false},        {5, 2, 4, 64, 64, 100, 1, 33, 0, false},
+        {33, 2, 2, 32, 32, 400, 3, 100, 0, false},   {70, 1, 8, 96, 64, 700, 1, 600, 0, false},
+        {6, 2, 3, 64, 32, 1300, 2, 600, 0, true},    {1, 4, 8, 64, 64, 800, 1, 770, 0, true},
         {40, 2, 1, 32, 96, 600, 1, 530, 100, false}, {3, 1, 2, 64, 64, 600, 3, 190, 7, true},
         {2, 1, 80, 32, 32, 300, 1, 290, 0, false},
     };

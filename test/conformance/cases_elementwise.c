@@ -16,7 +16,7 @@
 
 static const qn_dtype float_types[] = {QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16};
 static const qn_dtype plain_types[] = {
-    QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16, QN_DTYPE_I8,  QN_DTYPE_I16, QN_DTYPE_I32,
+    QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16, QN_DTYPE_I8,  QN_DTYPE_I16,  QN_DTYPE_I32,
     QN_DTYPE_I64, QN_DTYPE_U8,  QN_DTYPE_U16, QN_DTYPE_U32,  QN_DTYPE_U64, QN_DTYPE_BOOL,
 };
 enum { FLOAT_TYPES = 4, PLAIN_TYPES = 13 };
@@ -24,7 +24,8 @@ enum { FLOAT_TYPES = 4, PLAIN_TYPES = 13 };
 static const struct shape {
     uint32_t rank;
     int64_t dims[4];
-} shapes[] = {{1, {1}}, {1, {67}}, {2, {5, 33}}, {3, {4, 3, 17}}, {4, {2, 3, 4, 5}}, {1, {9001}}, {0, {0}}, {2, {3, 0}}};
+} shapes[] = {{1, {1}},          {1, {67}},   {2, {5, 33}}, {3, {4, 3, 17}},
+              {4, {2, 3, 4, 5}}, {1, {9001}}, {0, {0}},     {2, {3, 0}}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static double *alloc_doubles(int64_t n)
@@ -34,7 +35,7 @@ static double *alloc_doubles(int64_t n)
     return p;
 }
 
-/* ---- unary -------------------------------------------------------------------------------------------------- */
+/* ---- unary ---------------------------------------------------------------------------------------------------- */
 
 static double gelu_tanh(double x)
 {
@@ -44,23 +45,41 @@ static double gelu_tanh(double x)
 static double unary_f64(uint16_t op, double x)
 {
     switch (op) {
-    case QN_OP_neg: return -x;
-    case QN_OP_abs: return fabs(x);
-    case QN_OP_exp: return exp(x);
-    case QN_OP_log: return log(x);
-    case QN_OP_sqrt: return sqrt(x);
-    case QN_OP_rsqrt: return 1 / sqrt(x);
-    case QN_OP_sin: return sin(x);
-    case QN_OP_cos: return cos(x);
-    case QN_OP_tanh: return tanh(x);
-    case QN_OP_sigmoid: return 1 / (1 + exp(-x));
-    case QN_OP_erf: return erf(x);
-    case QN_OP_relu: return x > 0 ? x : 0;
-    case QN_OP_not: return x == 0;
-    case QN_OP_silu: return x / (1 + exp(-x));
-    case QN_OP_gelu_tanh: return gelu_tanh(x);
-    case QN_OP_gelu_erf: return 0.5 * x * erfc(-x / sqrt(2.0));
-    default: assert(false); return 0;
+    case QN_OP_neg:
+        return -x;
+    case QN_OP_abs:
+        return fabs(x);
+    case QN_OP_exp:
+        return exp(x);
+    case QN_OP_log:
+        return log(x);
+    case QN_OP_sqrt:
+        return sqrt(x);
+    case QN_OP_rsqrt:
+        return 1 / sqrt(x);
+    case QN_OP_sin:
+        return sin(x);
+    case QN_OP_cos:
+        return cos(x);
+    case QN_OP_tanh:
+        return tanh(x);
+    case QN_OP_sigmoid:
+        return 1 / (1 + exp(-x));
+    case QN_OP_erf:
+        return erf(x);
+    case QN_OP_relu:
+        return x > 0 ? x : 0;
+    case QN_OP_not:
+        return x == 0;
+    case QN_OP_silu:
+        return x / (1 + exp(-x));
+    case QN_OP_gelu_tanh:
+        return gelu_tanh(x);
+    case QN_OP_gelu_erf:
+        return 0.5 * x * erfc(-x / sqrt(2.0));
+    default:
+        assert(false);
+        return 0;
     }
 }
 
@@ -69,11 +88,11 @@ static const struct unary_case {
     double low, high; /* of the input */
     bool integers, bools;
 } unary_cases[] = {
-    {QN_OP_neg, -9, 9, true, false},       {QN_OP_abs, -9, 9, true, false},     {QN_OP_exp, -30, 30, false, false},
-    {QN_OP_log, 1e-3, 50, false, false},   {QN_OP_sqrt, 0, 90, false, false},   {QN_OP_rsqrt, 1e-2, 90, false, false},
-    {QN_OP_sin, -40, 40, false, false},    {QN_OP_cos, -40, 40, false, false},  {QN_OP_tanh, -9, 9, false, false},
+    {QN_OP_neg, -9, 9, true, false},        {QN_OP_abs, -9, 9, true, false},     {QN_OP_exp, -30, 30, false, false},
+    {QN_OP_log, 1e-3, 50, false, false},    {QN_OP_sqrt, 0, 90, false, false},   {QN_OP_rsqrt, 1e-2, 90, false, false},
+    {QN_OP_sin, -40, 40, false, false},     {QN_OP_cos, -40, 40, false, false},  {QN_OP_tanh, -9, 9, false, false},
     {QN_OP_sigmoid, -20, 20, false, false}, {QN_OP_erf, -4, 4, false, false},    {QN_OP_relu, -9, 9, true, false},
-    {QN_OP_not, 0, 1, false, true},        {QN_OP_silu, -20, 20, false, false}, {QN_OP_gelu_tanh, -6, 6, false, false},
+    {QN_OP_not, 0, 1, false, true},         {QN_OP_silu, -20, 20, false, false}, {QN_OP_gelu_tanh, -6, 6, false, false},
     {QN_OP_gelu_erf, -6, 6, false, false},
 };
 
@@ -121,35 +140,54 @@ void cf_unary(struct cf *cf)
     }
 }
 
-/* ---- binary ------------------------------------------------------------------------------------------------- */
+/* ---- binary --------------------------------------------------------------------------------------------------- */
 
 static double glu_f64(int32_t kind, double a, double b)
 {
     switch (kind) {
-    case QN_GLU_SILU: return a / (1 + exp(-a)) * b;
-    case QN_GLU_GELU_TANH: return gelu_tanh(a) * b;
-    case QN_GLU_GELU_ERF: return 0.5 * a * erfc(-a / sqrt(2.0)) * b;
-    case QN_GLU_SIGMOID: return 1 / (1 + exp(-a)) * b;
-    default: return (a > 0 ? a : 0) * b;
+    case QN_GLU_SILU:
+        return a / (1 + exp(-a)) * b;
+    case QN_GLU_GELU_TANH:
+        return gelu_tanh(a) * b;
+    case QN_GLU_GELU_ERF:
+        return 0.5 * a * erfc(-a / sqrt(2.0)) * b;
+    case QN_GLU_SIGMOID:
+        return 1 / (1 + exp(-a)) * b;
+    default:
+        return (a > 0 ? a : 0) * b;
     }
 }
 
 static double binary_f64(uint16_t op, int32_t kind, double a, double b, bool integer)
 {
     switch (op) {
-    case QN_OP_add: return a + b;
-    case QN_OP_sub: return a - b;
-    case QN_OP_mul: return a * b;
-    case QN_OP_div: return integer ? (b == 0 ? 0 : trunc(a / b)) : a / b;
-    case QN_OP_pow: return integer ? trunc(pow(a, b)) : pow(a, b);
-    case QN_OP_max: return a > b ? a : b;
-    case QN_OP_min: return a < b ? a : b;
-    case QN_OP_equal: return a == b;
-    case QN_OP_less: return a < b;
-    case QN_OP_less_equal: return a <= b;
-    case QN_OP_and: return a != 0 && b != 0;
-    case QN_OP_glu: return glu_f64(kind, a, b);
-    default: assert(false); return 0;
+    case QN_OP_add:
+        return a + b;
+    case QN_OP_sub:
+        return a - b;
+    case QN_OP_mul:
+        return a * b;
+    case QN_OP_div:
+        return integer ? (b == 0 ? 0 : trunc(a / b)) : a / b;
+    case QN_OP_pow:
+        return integer ? trunc(pow(a, b)) : pow(a, b);
+    case QN_OP_max:
+        return a > b ? a : b;
+    case QN_OP_min:
+        return a < b ? a : b;
+    case QN_OP_equal:
+        return a == b;
+    case QN_OP_less:
+        return a < b;
+    case QN_OP_less_equal:
+        return a <= b;
+    case QN_OP_and:
+        return a != 0 && b != 0;
+    case QN_OP_glu:
+        return glu_f64(kind, a, b);
+    default:
+        assert(false);
+        return 0;
     }
 }
 
@@ -194,8 +232,10 @@ static void binary_case(struct cf *cf, uint16_t op, int32_t kind, qn_dtype dtype
     int layout = number % CF_LAYOUTS;
     broadcast_masks(number % BROADCASTS, shape->rank, &a_ones, &b_ones);
     cf_case(cf, "%s %d %s shape %d number %d", name, (int)kind, qn_dtype_name(dtype), (int)(shape - shapes), number);
-    struct cf_tensor a = operand(dtype, layout, shape, a_ones), b = operand(dtype, (layout + 1) % CF_LAYOUTS, shape, b_ones);
-    struct cf_tensor y = cf_tensor(compare ? QN_DTYPE_BOOL : dtype, (layout + 2) % CF_LAYOUTS, shape->rank, shape->dims);
+    struct cf_tensor a = operand(dtype, layout, shape, a_ones),
+                     b = operand(dtype, (layout + 1) % CF_LAYOUTS, shape, b_ones);
+    struct cf_tensor y =
+        cf_tensor(compare ? QN_DTYPE_BOOL : dtype, (layout + 2) % CF_LAYOUTS, shape->rank, shape->dims);
     double low = qn_element_is_unsigned(dtype) ? 0 : -4;
     if (op == QN_OP_pow) {
         cf_fill(&a, is_float ? 0.2 : 1, 4);
@@ -204,8 +244,11 @@ static void binary_case(struct cf *cf, uint16_t op, int32_t kind, qn_dtype dtype
         cf_fill(&a, op == QN_OP_sub && low == 0 ? 5 : low, 9);
         cf_fill(&b, op == QN_OP_div && is_float ? 0.5 : low, 5);
     }
-    struct qn_binary_params p = {.op = op, .kind = kind, .a = cf_broadcast(&a, a_ones, shape->dims),
-                                 .b = cf_broadcast(&b, b_ones, shape->dims), .y = y.view};
+    struct qn_binary_params p = {.op = op,
+                                 .kind = kind,
+                                 .a = cf_broadcast(&a, a_ones, shape->dims),
+                                 .b = cf_broadcast(&b, b_ones, shape->dims),
+                                 .y = y.view};
     cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
     double *want = cf_values(&p.a), *other = cf_values(&p.b), room = 0;
     int64_t n = cf_elems(&p.a);
@@ -237,7 +280,7 @@ void cf_binary(struct cf *cf)
     }
 }
 
-/* ---- where, copy, iota -------------------------------------------------------------------------------------- */
+/* ---- where, copy, iota ---------------------------------------------------------------------------------------- */
 
 void cf_where(struct cf *cf)
 {
@@ -307,8 +350,8 @@ static void copy_blocks_case(struct cf *cf, qn_dtype from, qn_dtype to)
     cf_case(cf, "%s to %s", qn_dtype_name(from), qn_dtype_name(to));
     struct cf_tensor x = cf_tensor(from, CF_PADDED, 3, dims), y = cf_tensor(to, CF_PADDED, 3, dims);
     cf_fill(&x, -2, 2);
-    struct qn_copy_params p = {.x = x.view, .y = y.view, .dequantise = qn_quant(from)->dequantise,
-                               .quantise = qn_quant(to)->quantise};
+    struct qn_copy_params p = {
+        .x = x.view, .y = y.view, .dequantise = qn_quant(from)->dequantise, .quantise = qn_quant(to)->quantise};
     cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
     double *want = cf_values(&x.view);
     cf_check(cf, &y, want, from == to ? 0 : cf_rounding(to), to == QN_DTYPE_F16 ? 0x1p-25 : 0);
@@ -353,7 +396,7 @@ void cf_iota(struct cf *cf)
     }
 }
 
-/* ---- reduce ------------------------------------------------------------------------------------------------- */
+/* ---- reduce --------------------------------------------------------------------------------------------------- */
 
 static void reduce_oracle(uint16_t op, const struct qn_view *x, const struct qn_view *y, uint32_t axes, double *want)
 {
@@ -377,7 +420,8 @@ static void reduce_oracle(uint16_t op, const struct qn_view *x, const struct qn_
     free(in);
 }
 
-static void reduce_case(struct cf *cf, uint16_t op, qn_dtype dtype, const struct shape *shape, uint32_t axes, int layout)
+static void reduce_case(struct cf *cf, uint16_t op, qn_dtype dtype, const struct shape *shape, uint32_t axes,
+                        int layout)
 {
     const char *name = qn_op_info(op)->name;
     cf_case(cf, "%s %s shape %d axes %u layout %d", name, qn_dtype_name(dtype), (int)(shape - shapes), axes, layout);
@@ -409,7 +453,8 @@ void cf_reduce(struct cf *cf)
                 bool small = qn_element_bytes(plain_types[t]) == 1; /* sums of more would wrap */
                 if (small && shapes[s].rank == 1 && shapes[s].dims[0] > 60)
                     continue;
-                for (uint32_t axes = small && shapes[s].rank > 1 ? 1 : 0; axes < 1u << shapes[s].rank; axes += small ? 9 : 1)
+                for (uint32_t axes = small && shapes[s].rank > 1 ? 1 : 0; axes < 1u << shapes[s].rank;
+                     axes += small ? 9 : 1)
                     reduce_case(cf, ops[o], plain_types[t], &shapes[s], axes, (int)(axes + (uint32_t)s) % CF_LAYOUTS);
             }
         }

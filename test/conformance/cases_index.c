@@ -10,7 +10,7 @@
 #include "kernels/topk/topk.h"
 
 static const qn_dtype plain_types[] = {
-    QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16, QN_DTYPE_I8,  QN_DTYPE_I16, QN_DTYPE_I32,
+    QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16, QN_DTYPE_I8,  QN_DTYPE_I16,  QN_DTYPE_I32,
     QN_DTYPE_I64, QN_DTYPE_U8,  QN_DTYPE_U16, QN_DTYPE_U32,  QN_DTYPE_U64, QN_DTYPE_BOOL,
 };
 enum { PLAIN_TYPES = 13 };
@@ -21,8 +21,8 @@ struct gather_case {
 };
 
 static const struct gather_case gather_cases[] = {
-    {2, 0, 1, {11, 37}, {5}}, {2, 1, 2, {3, 9}, {2, 4}},     {3, 1, 1, {2, 7, 1300}, {3}}, {1, 0, 2, {50}, {3, 7}},
-    {3, 2, 1, {2, 3, 5}, {4}}, {4, 1, 2, {2, 3, 4, 5}, {2, 2}}, {2, 0, 0, {4, 6}, {0}},     {2, 0, 1, {5, 8}, {0}},
+    {2, 0, 1, {11, 37}, {5}},  {2, 1, 2, {3, 9}, {2, 4}},       {3, 1, 1, {2, 7, 1300}, {3}}, {1, 0, 2, {50}, {3, 7}},
+    {3, 2, 1, {2, 3, 5}, {4}}, {4, 1, 2, {2, 3, 4, 5}, {2, 2}}, {2, 0, 0, {4, 6}, {0}},       {2, 0, 1, {5, 8}, {0}},
 };
 enum { GATHER_CASES = sizeof gather_cases / sizeof gather_cases[0] };
 
@@ -43,8 +43,8 @@ static void gather_case(struct cf *cf, const struct gather_case *c, qn_dtype fro
             out_dims[out_rank++] = dims[i];
     }
     struct cf_tensor data = cf_tensor(from, block ? number & 1 : number % CF_LAYOUTS, c->rank, dims);
-    struct cf_tensor index = cf_tensor(number & 2 ? QN_DTYPE_I64 : QN_DTYPE_I32, (number + 1) % CF_LAYOUTS, c->index_rank,
-                                       c->index_dims);
+    struct cf_tensor index =
+        cf_tensor(number & 2 ? QN_DTYPE_I64 : QN_DTYPE_I32, (number + 1) % CF_LAYOUTS, c->index_rank, c->index_dims);
     struct cf_tensor y = cf_tensor(to, (number + 2) % CF_LAYOUTS, out_rank, out_dims);
     cf_fill(&data, qn_element_is_unsigned(from) ? 0 : -50, 50);
     cf_fill(&index, 0, (double)dims[c->axis] - 0.01);
@@ -95,7 +95,7 @@ void cf_gather(struct cf *cf)
     }
 }
 
-/* ---- scatter_rows ------------------------------------------------------------------------------------------- */
+/* ---- scatter_rows --------------------------------------------------------------------------------------------- */
 
 /* indices: a permutation's beginning, so that no row is written twice. */
 static void scatter_case(struct cf *cf, qn_dtype state_type, qn_dtype row_type, uint32_t rank, int number, bool spoil)
@@ -161,7 +161,7 @@ void cf_scatter_rows(struct cf *cf)
     }
 }
 
-/* ---- topk --------------------------------------------------------------------------------------------------- */
+/* ---- topk ----------------------------------------------------------------------------------------------------- */
 
 static void topk_case(struct cf *cf, qn_dtype dtype, int64_t n, int64_t k, int number)
 {
@@ -169,7 +169,8 @@ static void topk_case(struct cf *cf, qn_dtype dtype, int64_t n, int64_t k, int n
     cf_case(cf, "%s %lld of %lld number %d", qn_dtype_name(dtype), (long long)k, (long long)n, number);
     struct cf_tensor x = cf_tensor(dtype, number % CF_LAYOUTS, 2, dims);
     struct cf_tensor values = cf_tensor(dtype, (number + 1) % CF_LAYOUTS, 2, out_dims);
-    struct cf_tensor indices = cf_tensor(number & 1 ? QN_DTYPE_I64 : QN_DTYPE_I32, (number + 2) % CF_LAYOUTS, 2, out_dims);
+    struct cf_tensor indices =
+        cf_tensor(number & 1 ? QN_DTYPE_I64 : QN_DTYPE_I32, (number + 2) % CF_LAYOUTS, 2, out_dims);
     cf_fill(&x, qn_element_is_unsigned(dtype) ? 0 : -20, 20); /* few values: many ties */
     double *in = cf_values(&x.view), *want = cf_values(&values.view), *want_index = cf_values(&indices.view);
     for (int64_t row = 0; row < 3; row++) {

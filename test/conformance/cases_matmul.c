@@ -11,10 +11,10 @@
 
 static const qn_dtype halves[] = {QN_DTYPE_F16, QN_DTYPE_BF16};
 
+/* ---- batch_matmul --------------------------------------------------------------------------------------------- */
 
-/* ---- batch_matmul ------------------------------------------------------------------------------------------- */
-
-static void batch_case(struct cf *cf, qn_dtype at, qn_dtype bt, qn_dtype yt, int64_t m, int64_t n, int64_t k, int number)
+static void batch_case(struct cf *cf, qn_dtype at, qn_dtype bt, qn_dtype yt, int64_t m, int64_t n, int64_t k,
+                       int number)
 {
     int64_t a_dims[] = {2, 3, m, k}, b_dims[] = {2, 3, k, n}, y_dims[] = {2, 3, m, n};
     uint32_t a_ones = number % 5 == 3 ? 1 : 0, b_ones = number % 5 == 1 ? 3 : number % 5 == 2 ? 2 : 0;
@@ -67,7 +67,7 @@ void cf_batch_matmul(struct cf *cf)
     batch_case(cf, QN_DTYPE_U8, QN_DTYPE_U8, QN_DTYPE_U8, 3, 4, 5, 1);
 }
 
-/* ---- matmul ------------------------------------------------------------------------------------------------- */
+/* ---- matmul --------------------------------------------------------------------------------------------------- */
 
 /* Rows of x in the form `act`, by the reference kernel, and the values that they stand for. */
 static void *activate(enum qn_act act, const float *x, int64_t m, int64_t k, double *values)
@@ -100,7 +100,8 @@ static void *activate(enum qn_act act, const float *x, int64_t m, int64_t k, dou
 static void matmul_case(struct cf *cf, qn_dtype dtype, int64_t m, int64_t n, int64_t k, int number)
 {
     const struct qn_kernel *kernel = cf->kernel;
-    cf_case(cf, "%s m %lld n %lld k %lld number %d", qn_dtype_name(dtype), (long long)m, (long long)n, (long long)k, number);
+    cf_case(cf, "%s m %lld n %lld k %lld number %d", qn_dtype_name(dtype), (long long)m, (long long)n, (long long)k,
+            number);
     int64_t w_dims[] = {n, k}, c_dims[] = {m, n};
     struct cf_tensor w = cf_tensor(dtype, number & 1, 2, w_dims), c = cf_tensor(QN_DTYPE_F32, CF_PADDED, 2, c_dims);
     cf_fill(&w, -1, 1);
@@ -112,9 +113,17 @@ static void matmul_case(struct cf *cf, qn_dtype dtype, int64_t m, int64_t n, int
         bias[i] = (float)cf_uniform(-1, 1);
     void *rows = activate(kernel->act, x, m, k, xv);
     struct qn_matmul_params p = {
-        .x = rows, .x_stride = qn_act_row_bytes(kernel->act, k), .w = w.view.data,
-        .w_stride = w.view.strides[0] * qn_dtype_info(dtype)->block_bytes, .w_dtype = dtype, .c = c.view.data,
-        .c_stride = c.view.strides[0], .bias = number % 3 == 1 ? bias : NULL, .m = m, .n = n, .k = k,
+        .x = rows,
+        .x_stride = qn_act_row_bytes(kernel->act, k),
+        .w = w.view.data,
+        .w_stride = w.view.strides[0] * qn_dtype_info(dtype)->block_bytes,
+        .w_dtype = dtype,
+        .c = c.view.data,
+        .c_stride = c.view.strides[0],
+        .bias = number % 3 == 1 ? bias : NULL,
+        .m = m,
+        .n = n,
+        .k = k,
     };
     if (number % 3 == 2) {
         cf_fill(&c, -5, 5);
@@ -157,13 +166,14 @@ void cf_matmul(struct cf *cf)
     }
 }
 
-/* ---- activation --------------------------------------------------------------------------------------------- */
+/* ---- activation ----------------------------------------------------------------------------------------------- */
 
 static void activation_case(struct cf *cf, int64_t rows, int64_t k)
 {
     enum qn_act act = cf->kernel->act;
     cf_case(cf, "rows %lld k %lld", (long long)rows, (long long)k);
-    int64_t dims[] = {rows, k}, row_bytes = qn_act_row_bytes(act, k), scale_dims[] = {rows, act == QN_ACT_BF16 ? k : k / 32};
+    int64_t dims[] = {rows, k}, row_bytes = qn_act_row_bytes(act, k),
+            scale_dims[] = {rows, act == QN_ACT_BF16 ? k : k / 32};
     struct cf_tensor x = cf_tensor(QN_DTYPE_F32, CF_PADDED, 2, dims);
     cf_fill(&x, -3, 3);
     char *out = aligned_alloc(64, (size_t)(row_bytes * rows));

@@ -14,7 +14,8 @@ static void norm_case(struct cf *cf, uint16_t op, qn_dtype dtype, int64_t rows, 
 {
     bool layer = op == QN_OP_layer_norm;
     int64_t dims[] = {2, rows, d};
-    cf_case(cf, "%s %s %lldx%lld number %d", qn_op_info(op)->name, qn_dtype_name(dtype), (long long)rows, (long long)d, number);
+    cf_case(cf, "%s %s %lldx%lld number %d", qn_op_info(op)->name, qn_dtype_name(dtype), (long long)rows, (long long)d,
+            number);
     struct cf_tensor x = cf_tensor(dtype, number % CF_LAYOUTS, 3, dims);
     struct cf_tensor y = cf_tensor(dtype, (number + 1) % CF_LAYOUTS, 3, dims);
     struct cf_tensor w = cf_tensor(float_types[number % 4], (number / 2) % CF_LAYOUTS, 1, &d);
@@ -36,7 +37,8 @@ static void norm_case(struct cf *cf, uint16_t op, qn_dtype dtype, int64_t rows, 
         for (int64_t i = 0; i < d; i++)
             square += (r[i] - mean) * (r[i] - mean) / (double)d;
         for (int64_t i = 0; i < d; i++)
-            r[i] = (r[i] - mean) / sqrt(square + (double)1e-5f) * (p.weight.data ? wv[i] : 1) + (p.bias.data ? bv[i] : 0);
+            r[i] =
+                (r[i] - mean) / sqrt(square + (double)1e-5f) * (p.weight.data ? wv[i] : 1) + (p.bias.data ? bv[i] : 0);
     }
     double room = dtype == QN_DTYPE_F64 ? 1e-12 : cf_rounding(dtype) + 2e-6;
     cf_check(cf, &y, v, room, room);

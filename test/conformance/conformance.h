@@ -13,7 +13,7 @@
 
 #include "kernels/kernel.h"
 
-/* ---- tensors ---------------------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 enum cf_layout {
     CF_CONTIGUOUS,
@@ -47,7 +47,7 @@ uint64_t cf_random(void);
 void cf_seed(uint64_t seed);
 double cf_uniform(double low, double high);
 
-/* ---- running ---------------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------------------------- */
 
 /* One kernel under test. */
 struct cf {
@@ -77,14 +77,14 @@ void cf_fail(struct cf *cf, const char *format, ...) __attribute__((format(print
 /* Half an ulp of 1 in a float dtype, 0 for integers: what rounding the result alone may cost. */
 double cf_rounding(qn_dtype dtype);
 
-/* ---- the table -------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------------------------ */
 
 /* A cell: this op ran on this type by this kernel (its ISA is the column). */
 void cf_ran(const struct cf *cf, const char *op, qn_dtype dtype);
 /* Prints op x type x ISA and why cells are empty; the features are the machine's. */
 void cf_print_table(uint32_t features);
 
-/* ---- the families' cases (cases_*.c) ---------------------------------------------------------------------- */
+/* ---- the families' cases (cases_*.c) -------------------------------------------------------------------------- */
 
 void cf_unary(struct cf *cf);
 void cf_binary(struct cf *cf);

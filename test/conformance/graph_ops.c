@@ -13,7 +13,7 @@
 #include "pool/pool.h"
 #include "quant/quant.h"
 
-/* ---- the cases ---------------------------------------------------------------------------------------------- */
+/* ---- the cases ------------------------------------------------------------------------------------------------ */
 
 enum operand_type {
     ABSENT,
@@ -41,20 +41,59 @@ struct op_case {
 };
 
 #define ATTR(record, ...) (&(const struct qn_attr_##record){__VA_ARGS__})
-#define UNARY(op, low, high) {QN_OP_##op, NULL, false, {{THIS, 2, {7, 33}, low, high, false}}}
-#define BINARY(op, low, high)                                                                                       \
-    {QN_OP_##op, NULL, false, {{THIS, 3, {2, 5, 33}, low, high, false}, {THIS, 2, {5, 1}, low, high, false}}},      \
-    {QN_OP_##op, NULL, false, {{THIS, 2, {6, 40}, low, high, false}, {THIS, 1, {40}, low, high, false}}}
+#define UNARY(op, low, high)                       \
+    {                                              \
+        QN_OP_##op, NULL, false,                   \
+        {                                          \
+            {                                      \
+                THIS, 2, {7, 33}, low, high, false \
+            }                                      \
+        }                                          \
+    }
+#define BINARY(op, low, high)                                                                                  \
+    {QN_OP_##op, NULL, false, {{THIS, 3, {2, 5, 33}, low, high, false}, {THIS, 2, {5, 1}, low, high, false}}}, \
+    {                                                                                                          \
+        QN_OP_##op, NULL, false,                                                                               \
+        {                                                                                                      \
+            {THIS, 2, {6, 40}, low, high, false},                                                              \
+            {                                                                                                  \
+                THIS, 1, {40}, low, high, false                                                                \
+            }                                                                                                  \
+        }                                                                                                      \
+    }
 
 static const struct op_case cases[] = {
-    UNARY(neg, -5, 5), UNARY(abs, -5, 5), UNARY(exp, -5, 5), UNARY(log, 0.1, 9), UNARY(sqrt, 0.1, 9),
-    UNARY(rsqrt, 0.1, 9), UNARY(sin, -9, 9), UNARY(cos, -9, 9), UNARY(tanh, -3, 3), UNARY(sigmoid, -9, 9),
-    UNARY(erf, -3, 3), UNARY(relu, -5, 5), UNARY(not, 0, 1), UNARY(silu, -5, 5), UNARY(gelu_tanh, -5, 5),
+    UNARY(neg, -5, 5),
+    UNARY(abs, -5, 5),
+    UNARY(exp, -5, 5),
+    UNARY(log, 0.1, 9),
+    UNARY(sqrt, 0.1, 9),
+    UNARY(rsqrt, 0.1, 9),
+    UNARY(sin, -9, 9),
+    UNARY(cos, -9, 9),
+    UNARY(tanh, -3, 3),
+    UNARY(sigmoid, -9, 9),
+    UNARY(erf, -3, 3),
+    UNARY(relu, -5, 5),
+    UNARY(not, 0, 1),
+    UNARY(silu, -5, 5),
+    UNARY(gelu_tanh, -5, 5),
     UNARY(gelu_erf, -5, 5),
-    BINARY(add, 0, 5), BINARY(sub, 0, 5), BINARY(mul, 0, 5), BINARY(div, 1, 9), BINARY(pow, 1, 3), BINARY(max, 0, 5),
-    BINARY(min, 0, 5), BINARY(equal, 0, 3), BINARY(less, 0, 5), BINARY(less_equal, 0, 3), BINARY(and, 0, 1),
-    {QN_OP_where, NULL, false, {{TRUTHS, 2, {5, 1}, 0, 1, false}, {THIS, 2, {5, 9}, 0, 9, false},
-                                {THIS, 1, {9}, 0, 9, false}}},
+    BINARY(add, 0, 5),
+    BINARY(sub, 0, 5),
+    BINARY(mul, 0, 5),
+    BINARY(div, 1, 9),
+    BINARY(pow, 1, 3),
+    BINARY(max, 0, 5),
+    BINARY(min, 0, 5),
+    BINARY(equal, 0, 3),
+    BINARY(less, 0, 5),
+    BINARY(less_equal, 0, 3),
+    BINARY(and, 0, 1),
+    {QN_OP_where,
+     NULL,
+     false,
+     {{TRUTHS, 2, {5, 1}, 0, 1, false}, {THIS, 2, {5, 9}, 0, 9, false}, {THIS, 1, {9}, 0, 9, false}}},
     {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_F32), true, {{THIS, 2, {3, 256}, 0, 9, false}}},
     {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_F16), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
     {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_I64), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
@@ -63,17 +102,30 @@ static const struct op_case cases[] = {
     {QN_OP_slice, ATTR(slice, .axis = 1, .start = 3, .stop = 30, .step = 4), false, {{THIS, 2, {5, 40}, 0, 9, false}}},
     {QN_OP_concat, ATTR(axis, .axis = 1), false, {{THIS, 2, {5, 7}, 0, 9, false}, {THIS, 2, {5, 33}, 0, 9, false}}},
     {QN_OP_expand, ATTR(reshape, .dims = {3, {2, 5, 7}}), false, {{THIS, 2, {5, 1}, 0, 9, false}}},
-    {QN_OP_gather, ATTR(gather, .dtype = 0), false, {{THIS, 2, {11, 40}, 0, 9, false}, {NUMBERS, 1, {6}, 0, 10.9, false}}},
-    {QN_OP_gather, ATTR(gather, .axis = 0, .dtype = QN_DTYPE_F32), true,
+    {QN_OP_gather,
+     ATTR(gather, .dtype = 0),
+     false,
+     {{THIS, 2, {11, 40}, 0, 9, false}, {NUMBERS, 1, {6}, 0, 10.9, false}}},
+    {QN_OP_gather,
+     ATTR(gather, .axis = 0, .dtype = QN_DTYPE_F32),
+     true,
      {{THIS, 2, {11, 256}, -2, 2, false}, {NUMBERS, 2, {2, 3}, 0, 10.9, false}}},
-    {QN_OP_scatter_rows, NULL, true,
+    {QN_OP_scatter_rows,
+     NULL,
+     true,
      {{THIS, 3, {9, 2, 256}, 0, 0, true}, {NUMBERS, 1, {1}, 0, 8.9, false}, {FLOATS, 3, {1, 2, 256}, -3, 3, false}}},
     {QN_OP_iota, ATTR(iota, .count = 77, .dtype = QN_DTYPE_I32), false, {{ABSENT}}},
-    {QN_OP_matmul, ATTR(matmul, .trans_b = 1), true,
+    {QN_OP_matmul,
+     ATTR(matmul, .trans_b = 1),
+     true,
      {{FLOATS, 2, {5, 512}, -1, 1, false}, {THIS, 2, {37, 512}, -1, 1, false}}},
-    {QN_OP_matmul, ATTR(matmul, .trans_b = 1), true,
+    {QN_OP_matmul,
+     ATTR(matmul, .trans_b = 1),
+     true,
      {{FLOATS, 2, {1, 256}, -1, 1, false}, {THIS, 2, {64, 256}, -1, 1, false}}},
-    {QN_OP_matmul, ATTR(matmul, .trans_b = 0), false,
+    {QN_OP_matmul,
+     ATTR(matmul, .trans_b = 0),
+     false,
      {{THIS, 3, {3, 4, 20}, 0, 2, false}, {THIS, 3, {1, 20, 33}, 0, 2, false}}},
     {QN_OP_reduce_sum, ATTR(reduce, .axes = {1, {1}}, .keepdims = 1), false, {{THIS, 3, {3, 4, 5}, 0, 3, false}}},
     {QN_OP_reduce_mean, ATTR(reduce, .axes = {2, {0, 2}}), false, {{THIS, 3, {3, 4, 5}, 0, 3, false}}},
@@ -81,42 +133,93 @@ static const struct op_case cases[] = {
     {QN_OP_softmax, ATTR(axis, .axis = -1), false, {{THIS, 2, {6, 70}, -5, 5, false}}},
     {QN_OP_softmax, ATTR(axis, .axis = 0), false, {{THIS, 2, {6, 70}, -5, 5, false}}},
     {QN_OP_topk, ATTR(topk, .k = 5), false, {{THIS, 2, {3, 60}, 0, 90, false}}},
-    {QN_OP_rms_norm, ATTR(norm, .epsilon = 1e-5f), false, {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}}},
-    {QN_OP_layer_norm, ATTR(norm, .epsilon = 1e-5f), false,
+    {QN_OP_rms_norm,
+     ATTR(norm, .epsilon = 1e-5f),
+     false,
+     {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}}},
+    {QN_OP_layer_norm,
+     ATTR(norm, .epsilon = 1e-5f),
+     false,
      {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}, {FLOATS, 1, {100}, -1, 1, false}}},
-    {QN_OP_rope, ATTR(rope, .interleaved = 0), false,
+    {QN_OP_rope,
+     ATTR(rope, .interleaved = 0),
+     false,
      {{THIS, 3, {3, 2, 40}, -2, 2, false}, {FLOATS, 2, {3, 16}, -1, 1, false}, {FLOATS, 2, {3, 16}, -1, 1, false}}},
-    {QN_OP_rope, ATTR(rope, .interleaved = 1), false,
+    {QN_OP_rope,
+     ATTR(rope, .interleaved = 1),
+     false,
      {{THIS, 3, {3, 2, 32}, -2, 2, false}, {FLOATS, 2, {3, 16}, -1, 1, false}, {FLOATS, 2, {3, 16}, -1, 1, false}}},
-    {QN_OP_attention, ATTR(attention, .scale = 0.2f), false,
-     {{FLOATS, 4, {2, 3, 7, 32}, -2, 2, false}, {THIS, 4, {2, 3, 300, 32}, -1, 1, false},
-      {THIS, 4, {2, 3, 300, 24}, -1, 1, false}, {FLOATS, 2, {7, 300}, -3, 1, false}}},
-    {QN_OP_attention, ATTR(attention, .scale = 0.2f), false,
+    {QN_OP_attention,
+     ATTR(attention, .scale = 0.2f),
+     false,
+     {{FLOATS, 4, {2, 3, 7, 32}, -2, 2, false},
+      {THIS, 4, {2, 3, 300, 32}, -1, 1, false},
+      {THIS, 4, {2, 3, 300, 24}, -1, 1, false},
+      {FLOATS, 2, {7, 300}, -3, 1, false}}},
+    {QN_OP_attention,
+     ATTR(attention, .scale = 0.2f),
+     false,
      {{THIS, 3, {3, 7, 32}, -2, 2, false}, {THIS, 3, {3, 30, 32}, -1, 1, false}, {THIS, 3, {3, 30, 64}, -1, 1, false}}},
-    {QN_OP_paged_attention, ATTR(attention, .scale = 0.2f, .window = 0), true,
-     {{FLOATS, 4, {5, 2, 3, 64}, -2, 2, false}, {THIS, 3, {600, 2, 64}, -1, 1, false},
-      {THIS, 3, {600, 2, 32}, -1, 1, false}, {NUMBERS, 2, {2, 600}, 0, 599.9, false}, {NUMBERS, 1, {5}, 0, 1.9, false},
+    {QN_OP_paged_attention,
+     ATTR(attention, .scale = 0.2f, .window = 0),
+     true,
+     {{FLOATS, 4, {5, 2, 3, 64}, -2, 2, false},
+      {THIS, 3, {600, 2, 64}, -1, 1, false},
+      {THIS, 3, {600, 2, 32}, -1, 1, false},
+      {NUMBERS, 2, {2, 600}, 0, 599.9, false},
+      {NUMBERS, 1, {5}, 0, 1.9, false},
       {NUMBERS, 1, {5}, 300, 599.9, false}}},
-    {QN_OP_paged_attention, ATTR(attention, .scale = 0.2f, .window = 50), true,
-     {{FLOATS, 4, {33, 1, 2, 32}, -2, 2, false}, {THIS, 3, {90, 1, 32}, -1, 1, false}, {THIS, 3, {90, 1, 32}, -1, 1, false},
-      {NUMBERS, 2, {1, 90}, 0, 89.9, false}, {NUMBERS, 1, {33}, 0, 0, false}, {NUMBERS, 1, {33}, 0, 89.9, false}}},
-    {QN_OP_paged_attention, ATTR(attention, .scale = 0.1f, .window = 0), true,
-     {{FLOATS, 4, {2, 1, 4, 256}, -2, 2, false}, {THIS, 3, {300, 1, 256}, -1, 1, false},
-      {THIS, 3, {300, 1, 256}, -1, 1, false}, {NUMBERS, 2, {1, 300}, 0, 299.9, false}, {NUMBERS, 1, {2}, 0, 0, false},
+    {QN_OP_paged_attention,
+     ATTR(attention, .scale = 0.2f, .window = 50),
+     true,
+     {{FLOATS, 4, {33, 1, 2, 32}, -2, 2, false},
+      {THIS, 3, {90, 1, 32}, -1, 1, false},
+      {THIS, 3, {90, 1, 32}, -1, 1, false},
+      {NUMBERS, 2, {1, 90}, 0, 89.9, false},
+      {NUMBERS, 1, {33}, 0, 0, false},
+      {NUMBERS, 1, {33}, 0, 89.9, false}}},
+    {QN_OP_paged_attention,
+     ATTR(attention, .scale = 0.1f, .window = 0),
+     true,
+     {{FLOATS, 4, {2, 1, 4, 256}, -2, 2, false},
+      {THIS, 3, {300, 1, 256}, -1, 1, false},
+      {THIS, 3, {300, 1, 256}, -1, 1, false},
+      {NUMBERS, 2, {1, 300}, 0, 299.9, false},
+      {NUMBERS, 1, {2}, 0, 0, false},
       {NUMBERS, 1, {2}, 260, 299.9, false}}},
-    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_SILU), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_GELU_TANH), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_GELU_ERF), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_glu, ATTR(glu, .kind = QN_GLU_RELU), false, {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_expert_matmul, NULL, true,
-     {{FLOATS, 3, {4, 1, 256}, -1, 1, false}, {THIS, 3, {6, 40, 256}, -1, 1, false}, {NUMBERS, 2, {4, 2}, 0, 5.9, false}}},
-    {QN_OP_linear, NULL, true,
-     {{FLOATS, 2, {5, 256}, -1, 1, false}, {THIS, 2, {40, 256}, -1, 1, false}, {FLOATS, 1, {40}, -1, 1, false},
+    {QN_OP_glu,
+     ATTR(glu, .kind = QN_GLU_SILU),
+     false,
+     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_glu,
+     ATTR(glu, .kind = QN_GLU_GELU_TANH),
+     false,
+     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_glu,
+     ATTR(glu, .kind = QN_GLU_GELU_ERF),
+     false,
+     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_glu,
+     ATTR(glu, .kind = QN_GLU_RELU),
+     false,
+     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
+    {QN_OP_expert_matmul,
+     NULL,
+     true,
+     {{FLOATS, 3, {4, 1, 256}, -1, 1, false},
+      {THIS, 3, {6, 40, 256}, -1, 1, false},
+      {NUMBERS, 2, {4, 2}, 0, 5.9, false}}},
+    {QN_OP_linear,
+     NULL,
+     true,
+     {{FLOATS, 2, {5, 256}, -1, 1, false},
+      {THIS, 2, {40, 256}, -1, 1, false},
+      {FLOATS, 1, {40}, -1, 1, false},
       {FLOATS, 2, {5, 40}, -1, 1, false}}},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
-/* ---- one run ------------------------------------------------------------------------------------------------ */
+/* ---- one run -------------------------------------------------------------------------------------------------- */
 
 /* The operands of a case for one type. */
 struct subject {
@@ -128,11 +231,16 @@ struct subject {
 static qn_dtype operand_dtype(const struct subject *s, int i)
 {
     switch (s->c->operands[i].type) {
-    case THIS: return s->dtype;
-    case FLOATS: return QN_DTYPE_F32;
-    case TRUTHS: return QN_DTYPE_BOOL;
-    case NUMBERS: return QN_DTYPE_I32;
-    default: return QN_DTYPE_NONE;
+    case THIS:
+        return s->dtype;
+    case FLOATS:
+        return QN_DTYPE_F32;
+    case TRUTHS:
+        return QN_DTYPE_BOOL;
+    case NUMBERS:
+        return QN_DTYPE_I32;
+    default:
+        return QN_DTYPE_NONE;
     }
 }
 
@@ -222,7 +330,8 @@ static void keep_outputs(const struct qn_plan *plan, const struct qn_exec_tensor
     }
 }
 
-static qn_status run_plan(const struct subject *s, const struct qn_plan *plan, struct qn_pool *pool, struct result *result)
+static qn_status run_plan(const struct subject *s, const struct qn_plan *plan, struct qn_pool *pool,
+                          struct result *result)
 {
     struct qn_exec *exec;
     struct qn_exec_tensor inputs[OPERANDS] = {{0}}, outputs[4] = {{0}};
@@ -263,7 +372,8 @@ static const char *compare(const struct result *got, const struct result *want, 
 {
     for (uint32_t o = 0; o < want->count; o++) {
         bool is_float = cf_rounding(want->dtypes[o]) > 0;
-        double room = is_float ? 4 * cf_rounding(want->dtypes[o]) + (want->dtypes[o] == QN_DTYPE_F64 ? 1e-12 : 2e-5) : 0;
+        double room =
+            is_float ? 4 * cf_rounding(want->dtypes[o]) + (want->dtypes[o] == QN_DTYPE_F64 ? 1e-12 : 2e-5) : 0;
         double error = 0, power = 0;
         if (got->dtypes[o] != want->dtypes[o] || got->elems[o] != want->elems[o])
             return "another dtype or size";
@@ -284,7 +394,7 @@ static const char *compare(const struct result *got, const struct result *want, 
     return NULL;
 }
 
-/* ---- all of them -------------------------------------------------------------------------------------------- */
+/* ---- all of them ---------------------------------------------------------------------------------------------- */
 
 static const struct level {
     const char *name;
@@ -358,7 +468,8 @@ static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *po
     struct qn_plan_options options = {.f32_activations = true};
     qn_status status = run_graph(s, info->decompose != NULL, &options, pool, &want);
     if (status) {
-        printf("  %s %s: the reference does not run: %s\n", info->name, qn_dtype_name(s->dtype), qn_status_message(status));
+        printf("  %s %s: the reference does not run: %s\n", info->name, qn_dtype_name(s->dtype),
+               qn_status_message(status));
         qn_status_free(status);
         return 1;
     }
@@ -371,7 +482,8 @@ static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *po
         for (int rounded = 0; rounded < 2 && here; rounded++) {
             struct result got = {0};
             char text[160];
-            options = (struct qn_plan_options){.features = levels[level].features & features, .f32_activations = !rounded};
+            options =
+                (struct qn_plan_options){.features = levels[level].features & features, .f32_activations = !rounded};
             status = run_graph(s, false, &options, pool, &got);
             const char *wrong = status ? qn_status_message(status) : compare(&got, &want, rounded, text);
             if (wrong) {
@@ -429,8 +541,7 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
             struct subject s = {.c = &cases[i], .dtype = (qn_dtype)t};
             bool block = qn_dtype_is_block(s.dtype);
             if (!qn_dtype_info(s.dtype)->name || (block && (!s.c->blocks || !qn_quant(s.dtype)->quantise)) ||
-                !whole_blocks(&s) ||
-                (s.c->operands[0].type == ABSENT && t != QN_DTYPE_F32))
+                !whole_blocks(&s) || (s.c->operands[0].type == ABSENT && t != QN_DTYPE_F32))
                 continue;
             cf_seed((uint64_t)(i * QN_DTYPE_LIMIT + t));
             fill(&s);

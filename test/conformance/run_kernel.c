@@ -105,10 +105,15 @@ void cf_check(struct cf *cf, const struct cf_tensor *y, const double *want, doub
 double cf_rounding(qn_dtype dtype)
 {
     switch (dtype) {
-    case QN_DTYPE_F64: return 0x1p-53;
-    case QN_DTYPE_F32: return 0x1p-24;
-    case QN_DTYPE_F16: return 0x1p-11;
-    case QN_DTYPE_BF16: return 0x1p-8;
-    default: return 0;
+    case QN_DTYPE_F64:
+        return 0x1p-53;
+    case QN_DTYPE_F32:
+        return 0x1p-24;
+    case QN_DTYPE_F16:
+        return 0x1p-11;
+    case QN_DTYPE_BF16:
+        return 0x1p-8;
+    default:
+        return 0;
     }
 }

@@ -27,7 +27,7 @@ static const char *keep_joined(const char *folder, const char *name)
     return kept->text;
 }
 
-/* ---- temporary folder ------------------------------------------------------------------------------------- */
+/* ---- temporary folder ----------------------------------------------------------------------------------------- */
 
 static char temp_folder[256];
 static pid_t temp_owner;
@@ -76,7 +76,7 @@ int qn_test_temp_count(void)
     return count;
 }
 
-/* ---- content ---------------------------------------------------------------------------------------------- */
+/* ---- content -------------------------------------------------------------------------------------------------- */
 
 void qn_test_write_file(const char *path, const void *data, size_t size)
 {
@@ -109,7 +109,7 @@ char *qn_test_read_file(const char *path, size_t *size)
     return data;
 }
 
-/* ---- the repository and the conformance data -------------------------------------------------------------- */
+/* ---- the repository and the conformance data ------------------------------------------------------------------ */
 
 const char *qn_test_source(const char *relative)
 {
@@ -132,7 +132,7 @@ const char *qn_test_conformance_at(const char *relative, const char *file, int l
     return NULL;
 }
 
-/* ---- .npy ------------------------------------------------------------------------------------------------- */
+/* ---- .npy ----------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *descr;

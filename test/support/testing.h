@@ -14,7 +14,7 @@
 #include "quern/dtype.h"
 #include "quern/status.h"
 
-/* ---- statuses --------------------------------------------------------------------------------------------- */
+/* ---- statuses ------------------------------------------------------------------------------------------------- */
 
 /* Fails the test with the status' words unless it is OK. */
 #define qn_assert_ok(expr) qn_test_ok((expr), #expr, __FILE__, __LINE__)
@@ -25,7 +25,7 @@ void qn_test_ok(qn_status status, const char *expr, const char *file, int line);
 void qn_test_fails(qn_status status, enum qn_code code, const char *words, const char *expr, const char *file,
                    int line);
 
-/* ---- memory ----------------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------------------------- */
 
 /* Counts blocks and bytes, checks every size that it is told, and fails the `fail_at`-th request for memory (1 is the
  * first; 0: none) and all later ones. Pass &t.allocator on. May be used from several threads. */
@@ -47,7 +47,7 @@ void qn_test_allocator_done(struct qn_test_allocator *allocator);
 uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *allocator, void *context),
                                   void *context);
 
-/* ---- files ------------------------------------------------------------------------------------------------ */
+/* ---- files ---------------------------------------------------------------------------------------------------- */
 
 /* A path in a temporary folder of this process, which goes with everything in it when the process ends. The text is
  * valid until the process ends. */
@@ -66,7 +66,7 @@ const char *qn_test_source(const char *relative);
 #define qn_test_conformance(relative) qn_test_conformance_at((relative), __FILE__, __LINE__)
 const char *qn_test_conformance_at(const char *relative, const char *file, int line);
 
-/* ---- .npy ------------------------------------------------------------------------------------------------- */
+/* ---- .npy ----------------------------------------------------------------------------------------------------- */
 
 struct qn_test_npy {
     qn_dtype dtype;

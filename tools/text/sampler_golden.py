@@ -7,27 +7,42 @@ MASK = (1 << 64) - 1
 BITS = 42
 
 
-def factorial_terms():
-    """(ln 2)^k / k! in units of 2^-62, k from 12 down to 0, by exact arithmetic on a long ln 2."""
-    ln2 = 0xB17217F7D1CF79ABC9E3B39803F2F6AF  # units of 2^-128
+LN2 = 0xB17217F7D1CF79ABC9E3B39803F2F6AF  # units of 2^-128
+
+
+def exp_units(exponent_ln2_num, exponent_ln2_den):
+    """2^(num / den) in units of 2^-62, rounded: a long exact series."""
+    x = LN2 * exponent_ln2_num // exponent_ln2_den
+    total = term = 1 << 128
+    for k in range(1, 40):
+        term = (term * x >> 128) // k
+        total += term
+    return (total + (1 << 65)) >> 66
+
+
+def series():
+    """(ln 2)^k / k! in units of 2^-62, k from 5 down to 0."""
     terms, power = [], 1 << 128
-    for k in range(13):
+    for k in range(6):
         if k:
-            power = (power * ln2 >> 128) // k
+            power = (power * LN2 >> 128) // k
         terms.append((power + (1 << 65)) >> 66)
     return terms[::-1]
 
 
-TERMS = factorial_terms()
+TERMS = series()
+SIXTEENTHS = [exp_units(i, 16) for i in range(16)]
 
 
 def weight(difference):
     if not difference > -29.2:
         return 0
     exponent = int(difference * float.fromhex("0x1.71547652b82fep+32"))
+    fraction = exponent & 0xFFFFFFFF
     total = TERMS[0]
     for term in TERMS[1:]:
-        total = term + (total * (exponent & 0xFFFFFFFF) >> 32)
+        total = term + (total * (fraction & 0x0FFFFFFF) >> 32)
+    total = total * SIXTEENTHS[fraction >> 28] >> 62
     return total >> (62 - BITS - (exponent >> 32))
 
 
@@ -68,6 +83,7 @@ def draw_all(logits, top_p, seed, count):
             break
         kept.append(i)
         mass += weight(logits[i] - highest)
+    kept.sort()
     weights = [weight(logits[i] - highest) for i in kept]
     random, drawn = xoshiro(seed), []
     for _ in range(count):
@@ -83,5 +99,6 @@ def draw_all(logits, top_p, seed, count):
 if __name__ == "__main__":
     assert all(abs(weight(x) - math.exp(x) * 2**BITS) <= 1 + math.exp(x) * 2**BITS * 1e-9 for x in (-0.5, -3, -20))
     print("terms", TERMS)
+    print("sixteenths", SIXTEENTHS)
     print("weights", [weight(x) for x in (-1.0, -0.1, -13.37)])
     print("draws", draw_all([float32(i % 17 / 8) for i in range(1000)], 0.9, 42, 8))

@@ -18,7 +18,7 @@ _Static_assert(offsetof(struct qn_gguf_kv, key) == 0 && offsetof(struct qn_gguf_
 
 enum { MAX_NAMED_MISSING = 4, SUFFIX_SIZE = 64 };
 
-/* ---- split models ------------------------------------------------------------------------------------------ */
+/* ---- split models --------------------------------------------------------------------------------------------- */
 
 static const struct qn_gguf_value *find_in_part(const struct qn_gguf_part *part, const char *key)
 {
@@ -121,7 +121,7 @@ static qn_status check_part(const struct qn_gguf_part *part, uint64_t number, co
     return NULL;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------------------------- */
 
 static qn_status note_file(qn_status status, const struct qn_gguf *gguf, uint32_t file)
 {

@@ -79,7 +79,7 @@ static qn_status read_name(struct reader *r, const char *noun, uint32_t index, s
     return out->data ? NULL : QN_OOM();
 }
 
-/* ---- header ------------------------------------------------------------------------------------------------ */
+/* ---- header --------------------------------------------------------------------------------------------------- */
 
 static qn_status check_magic(struct reader *r)
 {
@@ -123,7 +123,7 @@ static qn_status read_count(struct reader *r, const char *what, uint64_t smalles
     return NULL;
 }
 
-/* ---- metadata ---------------------------------------------------------------------------------------------- */
+/* ---- metadata ------------------------------------------------------------------------------------------------- */
 
 static qn_status read_string_array(struct reader *r, struct qn_gguf_value *value)
 {
@@ -225,7 +225,7 @@ static qn_status read_kvs(struct reader *r)
     return NULL;
 }
 
-/* ---- tensors ----------------------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 static qn_status read_shape(struct reader *r, struct qn_gguf_tensor *tensor)
 {

@@ -17,7 +17,7 @@ const struct qn_gguf_tensor *qn_gguf_tensor(const struct qn_gguf *gguf, struct q
     return index ? &gguf->tensors[*index] : NULL;
 }
 
-/* ---- elements ---------------------------------------------------------------------------------------------- */
+/* ---- elements ------------------------------------------------------------------------------------------------- */
 
 static double f32_from_bits(uint32_t bits)
 {
@@ -89,7 +89,7 @@ double qn_gguf_item_f64(const struct qn_gguf_value *value, uint64_t i)
     return type == QN_GGUF_U64 ? (double)(uint64_t)item : (double)item;
 }
 
-/* ---- typed getters ----------------------------------------------------------------------------------------- */
+/* ---- typed getters -------------------------------------------------------------------------------------------- */
 
 static bool is_signed(enum qn_gguf_type type)
 {

@@ -32,7 +32,7 @@ struct qn_gguf_writer {
     uint64_t done;    /* its bytes so far */
 };
 
-/* ---- bytes ------------------------------------------------------------------------------------------------- */
+/* ---- bytes ---------------------------------------------------------------------------------------------------- */
 
 static void put_uint(struct qn_strbuf *buf, uint64_t value, uint32_t bytes)
 {
@@ -59,7 +59,7 @@ static qn_status write_zeros(struct qn_gguf_writer *writer, uint64_t count)
     return NULL;
 }
 
-/* ---- metadata ---------------------------------------------------------------------------------------------- */
+/* ---- metadata ------------------------------------------------------------------------------------------------- */
 
 static qn_status put_array(struct qn_strbuf *buf, const struct qn_gguf_value *value)
 {
@@ -186,7 +186,7 @@ qn_status qn_gguf_writer_set(struct qn_gguf_writer *writer, struct qn_str key, c
     return qn_status_note(status, "%s: key '%.*s'", writer->path.data, QN_STR_ARG(key));
 }
 
-/* ---- tensors ----------------------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
 
 static qn_status describe_tensor(struct written_tensor *tensor, qn_dtype dtype, uint32_t rank, const uint64_t *dims)
 {
@@ -305,7 +305,7 @@ qn_status qn_gguf_writer_write(struct qn_gguf_writer *writer, const void *data, 
     return NULL;
 }
 
-/* ---- the writer -------------------------------------------------------------------------------------------- */
+/* ---- the writer ----------------------------------------------------------------------------------------------- */
 
 static void destroy(struct qn_gguf_writer *writer)
 {

@@ -11,12 +11,10 @@ static qn_value visible(struct qn_build *b, qn_value pos, qn_dim n, qn_dim l, in
     qn_value j = qn_build_reshape(b, qn_build_node(b, QN_OP_iota, NULL, 0, &attr, NULL), 2, (qn_dim[]){1, l});
     qn_value seen = qn_build_binary(b, QN_OP_less_equal, j, column);
     if (window) {
-        qn_value first =
-            qn_build_binary(b, QN_OP_sub, column, qn_build_scalar_i32(b, (int32_t)window));
+        qn_value first = qn_build_binary(b, QN_OP_sub, column, qn_build_scalar_i32(b, (int32_t)window));
         seen = qn_build_binary(b, QN_OP_and, seen, qn_build_binary(b, QN_OP_less, first, j));
     }
-    return qn_build_where(b, seen, qn_build_scalar(b, 0),
-                          qn_build_scalar(b, -INFINITY));
+    return qn_build_where(b, seen, qn_build_scalar(b, 0), qn_build_scalar(b, -INFINITY));
 }
 
 /* Gathers each query's cache rows, [n, l, kv_heads, d], brings heads forward and attends densely under a mask. */

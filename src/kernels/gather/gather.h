@@ -1,4 +1,5 @@
-/* Family GATHER: y = data.shape[:axis] + indices.shape + data.shape[axis+1:], y[.., i.., ..] = data[.., indices[i..], ..].
+/* Family GATHER: y = data.shape[:axis] + indices.shape + data.shape[axis+1:], y[.., i.., ..] = data[.., indices[i..],
+ * ..].
  *
  * data is any plain dtype, then y has the same dtype or is a float dtype that data is widened to; or data is a block
  * type, contiguous along its last axis (axis is not the last; dims count elements, strides count blocks), then y is a

@@ -97,19 +97,20 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     struct qn_view x = tail(&p->data, p->axis + 1), y = tail(&p->y, p->axis + p->indices.rank);
     for (int64_t pair = begin * step; pair < last; pair++) {
         int64_t outer = pair / count, number = pair % count;
-        const char *at = (const char *)p->indices.data +
-                         head_offset(&p->indices, 0, p->indices.rank, number) * index_bytes;
+        const char *at =
+            (const char *)p->indices.data + head_offset(&p->indices, 0, p->indices.rank, number) * index_bytes;
         int64_t index = qn_load_index(at, p->indices.dtype);
-        y.data = (char *)p->y.data + (head_offset(&p->y, 0, p->axis, outer) +
-                                      head_offset(&p->y, p->axis, p->indices.rank, number)) * y_bytes;
+        y.data =
+            (char *)p->y.data +
+            (head_offset(&p->y, 0, p->axis, outer) + head_offset(&p->y, p->axis, p->indices.rank, number)) * y_bytes;
         if (index < 0 || index >= p->data.dims[p->axis]) {
             qn_fault_report(p->fault, QN_FAULT_INDEX);
             struct qn_view nothing = {.data = (void *)(uintptr_t)&zero, .dtype = y.dtype, .rank = y.rank};
             copy_tail(&y, &nothing);
             continue;
         }
-        x.data = (char *)p->data.data +
-                 (head_offset(&p->data, 0, p->axis, outer) + index * p->data.strides[p->axis]) * unit;
+        x.data =
+            (char *)p->data.data + (head_offset(&p->data, 0, p->axis, outer) + index * p->data.strides[p->axis]) * unit;
         if (qn_element_bytes(x.dtype))
             copy_tail(&y, &x);
         else

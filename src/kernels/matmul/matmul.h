@@ -64,17 +64,22 @@ static inline struct qn_q8_layout qn_q8_layout(int64_t k)
     return (struct qn_q8_layout){padded, padded + array, padded + 2 * array, padded + 3 * array};
 }
 
-static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
+static inline struct qn_q8_row qn_q8_row_at(const void *row, const struct qn_q8_layout *at)
 {
-    struct qn_q8_layout at = qn_q8_layout(k);
     const uint8_t *bytes = row;
     return (struct qn_q8_row){
         .q = row,
-        .scale = (const float *)(const void *)(bytes + at.scale),
-        .minus_sum = (const int32_t *)(const void *)(bytes + at.minus_sum),
-        .minus_first = (const int32_t *)(const void *)(bytes + at.minus_first),
-        .minus_second = (const int32_t *)(const void *)(bytes + at.minus_second),
+        .scale = (const float *)(const void *)(bytes + at->scale),
+        .minus_sum = (const int32_t *)(const void *)(bytes + at->minus_sum),
+        .minus_first = (const int32_t *)(const void *)(bytes + at->minus_first),
+        .minus_second = (const int32_t *)(const void *)(bytes + at->minus_second),
     };
+}
+
+static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
+{
+    struct qn_q8_layout at = qn_q8_layout(k);
+    return qn_q8_row_at(row, &at);
 }
 
 /* The end of every matmul: one finished sum becomes an element of c. */

@@ -21,7 +21,7 @@
 enum {
     ROWS_HELD = 512, /* rows of x whose totals a panel keeps in scratch */
     AHEAD = 12288,   /* bytes that weights are asked for before they are used, where they are used once */
-    MANY = 4,        /* rows of x from which a panel pays */
+    MANY = 8,        /* rows of x from which a panel pays */
     COLUMNS = COLUMN_VECTORS * VF_LANES,
     TAIL_BYTES = STEP * 34, /* of the widest step */
 };
@@ -41,11 +41,6 @@ static inline int64_t least(int64_t a, int64_t b)
 QN_INLINE const uint8_t *weight_row(const struct qn_matmul_params *p, int64_t n)
 {
     return (const uint8_t *)p->w + least(n, p->n - 1) * p->w_stride;
-}
-
-QN_INLINE struct qn_q8_row x_row(const struct qn_matmul_params *p, int64_t m)
-{
-    return qn_q8_row((const uint8_t *)p->x + m * p->x_stride, p->k);
 }
 
 /* The last, incomplete step of a row, zero behind its `bytes` bytes. */
@@ -102,7 +97,7 @@ static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p,
                                                float (*scaled)[VF_LANES][STEP])
 {
     int64_t blocks = p->k / 32;
-    const float *x_scale = x_row(p, m).scale;
+    const float *x_scale = qn_q8_row((const uint8_t *)p->x + m * p->x_stride, p->k).scale;
     vf total = vf_zero();
     for (int64_t block = 0; block < blocks; block += STEP, scaled++) {
         vf v[STEP];
@@ -131,7 +126,8 @@ static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p,
 QN_INLINE void stream_row(enum format f, const struct qn_matmul_params *p, int rows, const uint8_t *row, int i,
                           float (*scaled)[VF_LANES][STEP], int64_t steps)
 {
-    struct qn_q8_row x = x_row(p, 0);
+    struct qn_q8_layout layout = qn_q8_layout(p->k);
+    struct qn_q8_row x = qn_q8_row_at(p->x, &layout);
     uint8_t tail[TAIL_BYTES];
     for (int64_t step = 0; step < steps; step++) {
         const uint8_t *w = step_of(f, row, step * STEP, least(STEP, p->k / 32 - step * STEP), tail);
@@ -144,7 +140,7 @@ QN_INLINE void stream_row(enum format f, const struct qn_matmul_params *p, int r
             q[j] = levels(f, w, j);
         vf_store(scaled[step][i], dot_step(f, q, &s, &x, step * STEP));
         for (int64_t m = 1; m < (rows ? rows : p->m); m++) {
-            struct qn_q8_row other = x_row(p, m);
+            struct qn_q8_row other = qn_q8_row_at((const uint8_t *)p->x + m * p->x_stride, &layout);
             vf_store(scaled[m * steps + step][i], dot_step(f, q, &s, &other, step * STEP));
         }
     }

@@ -13,11 +13,11 @@
 #include "quant/quant.h"
 
 struct qn_scatter_rows_params {
-    struct qn_view state;      /* [r, ...] */
-    struct qn_view indices;    /* [n], i32 or i64 */
-    struct qn_view rows;       /* [n, ...], f32 or another plain dtype */
-    qn_quantise_fn quantise;   /* of the state's dtype, where that is a block type */
-    int32_t *fault;            /* enum qn_fault, or NULL */
+    struct qn_view state;    /* [r, ...] */
+    struct qn_view indices;  /* [n], i32 or i64 */
+    struct qn_view rows;     /* [n, ...], f32 or another plain dtype */
+    qn_quantise_fn quantise; /* of the state's dtype, where that is a block type */
+    int32_t *fault;          /* enum qn_fault, or NULL */
 };
 
 #endif

@@ -1,5 +1,5 @@
-/* SCATTER_ROWS. A file for an instruction set defines CONVERT (as qn_convert_elements), KERNEL, SERIAL, NAME, NEEDS and RANK
- * and includes this. */
+/* SCATTER_ROWS. A file for an instruction set defines CONVERT (as qn_convert_elements), KERNEL, SERIAL, NAME, NEEDS
+ * and RANK and includes this. */
 #include "kernels/scatter_rows/scatter_rows.h"
 #include "kernels/walk.h"
 

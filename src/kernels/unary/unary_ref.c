@@ -13,22 +13,38 @@
 static void apply_f64(uint16_t op, double *v, int64_t n)
 {
     switch (op) {
-    case QN_OP_neg: EACH(-x);
-    case QN_OP_abs: EACH(qn_abs(x));
-    case QN_OP_exp: EACH(qn_exp(x));
-    case QN_OP_log: EACH(qn_log(x));
-    case QN_OP_sqrt: EACH(__builtin_sqrt(x));
-    case QN_OP_rsqrt: EACH(1 / __builtin_sqrt(x));
-    case QN_OP_sin: EACH(qn_sin(x));
-    case QN_OP_cos: EACH(qn_cos(x));
-    case QN_OP_tanh: EACH(qn_tanh(x));
-    case QN_OP_sigmoid: EACH(qn_sigmoid(x));
-    case QN_OP_erf: EACH(qn_erf(x));
-    case QN_OP_relu: EACH(x < 0 ? 0 : x);
-    case QN_OP_silu: EACH(x * qn_sigmoid(x));
-    case QN_OP_gelu_tanh: EACH(qn_gelu_tanh(x));
-    case QN_OP_gelu_erf: EACH(qn_gelu_erf(x));
-    default: EACH(0 * x);
+    case QN_OP_neg:
+        EACH(-x);
+    case QN_OP_abs:
+        EACH(qn_abs(x));
+    case QN_OP_exp:
+        EACH(qn_exp(x));
+    case QN_OP_log:
+        EACH(qn_log(x));
+    case QN_OP_sqrt:
+        EACH(__builtin_sqrt(x));
+    case QN_OP_rsqrt:
+        EACH(1 / __builtin_sqrt(x));
+    case QN_OP_sin:
+        EACH(qn_sin(x));
+    case QN_OP_cos:
+        EACH(qn_cos(x));
+    case QN_OP_tanh:
+        EACH(qn_tanh(x));
+    case QN_OP_sigmoid:
+        EACH(qn_sigmoid(x));
+    case QN_OP_erf:
+        EACH(qn_erf(x));
+    case QN_OP_relu:
+        EACH(x < 0 ? 0 : x);
+    case QN_OP_silu:
+        EACH(x * qn_sigmoid(x));
+    case QN_OP_gelu_tanh:
+        EACH(qn_gelu_tanh(x));
+    case QN_OP_gelu_erf:
+        EACH(qn_gelu_erf(x));
+    default:
+        EACH(0 * x);
     }
 }
 
@@ -37,11 +53,11 @@ static void apply_i64(uint16_t op, bool is_unsigned, int64_t *v, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         uint64_t x = (uint64_t)v[i], negated = 0 - x;
         bool below = !is_unsigned && v[i] < 0;
-        v[i] = (int64_t)(op == QN_OP_neg                ? negated
-                         : op == QN_OP_abs              ? (below ? negated : x)
-                         : op == QN_OP_relu             ? (below ? 0 : x)
-                         : op == QN_OP_not              ? (uint64_t)(x == 0)
-                                                        : 0);
+        v[i] = (int64_t)(op == QN_OP_neg    ? negated
+                         : op == QN_OP_abs  ? (below ? negated : x)
+                         : op == QN_OP_relu ? (below ? 0 : x)
+                         : op == QN_OP_not  ? (uint64_t)(x == 0)
+                                            : 0);
     }
 }
 

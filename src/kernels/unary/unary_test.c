@@ -45,10 +45,12 @@ static void test_accuracy(void **state)
         float low, high;
         double most;
     } functions[] = {
-        {QN_OP_exp, exp, -87.0f, 88.7f, 2},      {QN_OP_tanh, tanh, -10, 10, 2},        {QN_OP_tanh, tanh, -0.7f, 0.7f, 2},
-        {QN_OP_sigmoid, sigmoid, -87, 87, 2.5},  {QN_OP_erf, erf, -5, 5, 2},            {QN_OP_erf, erf, -1e-3f, 1e-3f, 2},
-        {QN_OP_silu, silu, -80, 80, 3},          {QN_OP_gelu_tanh, gelu_tanh, -2, 9, 8}, {QN_OP_gelu_erf, gelu_erf, -1, 9, 8},
-        {QN_OP_log, log, 1e-3f, 1e3f, 2},        {QN_OP_sin, sin, -1e6f, 1e6f, 2},      {QN_OP_cos, cos, -1e6f, 1e6f, 2},
+        {QN_OP_exp, exp, -87.0f, 88.7f, 2},   {QN_OP_tanh, tanh, -10, 10, 2},
+        {QN_OP_tanh, tanh, -0.7f, 0.7f, 2},   {QN_OP_sigmoid, sigmoid, -87, 87, 2.5},
+        {QN_OP_erf, erf, -5, 5, 2},           {QN_OP_erf, erf, -1e-3f, 1e-3f, 2},
+        {QN_OP_silu, silu, -80, 80, 3},       {QN_OP_gelu_tanh, gelu_tanh, -2, 9, 8},
+        {QN_OP_gelu_erf, gelu_erf, -1, 9, 8}, {QN_OP_log, log, 1e-3f, 1e3f, 2},
+        {QN_OP_sin, sin, -1e6f, 1e6f, 2},     {QN_OP_cos, cos, -1e6f, 1e6f, 2},
     };
     enum { N = 1 << 17 };
     float *x = malloc(N * sizeof *x), *y = malloc(N * sizeof *y);
@@ -73,7 +75,8 @@ static void test_accuracy(void **state)
             print_message("%-13s %-9s %.2f ulp at %.9g\n", kernel->name, qn_op_info(functions[i].op)->name, worst,
                           (double)where);
             if (worst > functions[i].most)
-                fail_msg("%s %s: %g ulp at %.9g", kernel->name, qn_op_info(functions[i].op)->name, worst, (double)where);
+                fail_msg("%s %s: %g ulp at %.9g", kernel->name, qn_op_info(functions[i].op)->name, worst,
+                         (double)where);
         }
     }
     free(x);
@@ -104,7 +107,9 @@ static void test_special_values(void **state)
             cf_run_all(kernel, &p);
             for (int i = 0; i < 8; i++) {
                 float want = cases[c].want[i];
-                bool same = isnan(want) ? isnan(y[i]) : isinf(want) ? y[i] == want : fabsf(y[i] - want) <= 2e-5f * fabsf(want);
+                bool same = isnan(want)   ? isnan(y[i])
+                            : isinf(want) ? y[i] == want
+                                          : fabsf(y[i] - want) <= 2e-5f * fabsf(want);
                 if (!same || (!isnan(want) && signbit(want) != signbit(y[i])))
                     fail_msg("%s %s(%g) is %g, not %g", kernel->name, qn_op_info(cases[c].op)->name, (double)x[i],
                              (double)y[i], (double)want);
@@ -118,7 +123,8 @@ static void test_bits_do_not_depend_on_place(void **state)
 {
     (void)state;
     enum { N = 9000 };
-    static const uint16_t ops[] = {QN_OP_exp, QN_OP_tanh, QN_OP_sigmoid, QN_OP_erf, QN_OP_silu, QN_OP_gelu_tanh, QN_OP_gelu_erf};
+    static const uint16_t ops[] = {QN_OP_exp,  QN_OP_tanh,      QN_OP_sigmoid, QN_OP_erf,
+                                   QN_OP_silu, QN_OP_gelu_tanh, QN_OP_gelu_erf};
     static float x[N], whole[N], one[N], strided_x[3 * N], strided_y[3 * N];
     for (int i = 0; i < N; i++)
         strided_x[3 * i] = x[i] = (float)cf_uniform(-6, 6);

@@ -28,8 +28,18 @@ QN_INLINE void each(vf (*f)(vf), const float *x, float *y, int64_t n)
 static bool has(uint16_t op)
 {
     switch (op) {
-    case QN_OP_neg: case QN_OP_abs: case QN_OP_exp: case QN_OP_sqrt: case QN_OP_rsqrt: case QN_OP_tanh:
-    case QN_OP_sigmoid: case QN_OP_erf: case QN_OP_relu: case QN_OP_silu: case QN_OP_gelu_tanh: case QN_OP_gelu_erf:
+    case QN_OP_neg:
+    case QN_OP_abs:
+    case QN_OP_exp:
+    case QN_OP_sqrt:
+    case QN_OP_rsqrt:
+    case QN_OP_tanh:
+    case QN_OP_sigmoid:
+    case QN_OP_erf:
+    case QN_OP_relu:
+    case QN_OP_silu:
+    case QN_OP_gelu_tanh:
+    case QN_OP_gelu_erf:
         return true;
     default:
         return false;
@@ -39,18 +49,42 @@ static bool has(uint16_t op)
 static void apply(uint16_t op, const float *x, float *y, int64_t n)
 {
     switch (op) {
-    case QN_OP_neg: each(negate, x, y, n); break;
-    case QN_OP_abs: each(vf_abs, x, y, n); break;
-    case QN_OP_exp: each(vf_exp, x, y, n); break;
-    case QN_OP_sqrt: each(vf_sqrt, x, y, n); break;
-    case QN_OP_rsqrt: each(reciprocal_root, x, y, n); break;
-    case QN_OP_tanh: each(vf_tanh, x, y, n); break;
-    case QN_OP_sigmoid: each(vf_sigmoid, x, y, n); break;
-    case QN_OP_erf: each(vf_erf, x, y, n); break;
-    case QN_OP_relu: each(vf_relu, x, y, n); break;
-    case QN_OP_silu: each(vf_silu, x, y, n); break;
-    case QN_OP_gelu_tanh: each(vf_gelu_tanh, x, y, n); break;
-    default: each(vf_gelu_erf, x, y, n); break;
+    case QN_OP_neg:
+        each(negate, x, y, n);
+        break;
+    case QN_OP_abs:
+        each(vf_abs, x, y, n);
+        break;
+    case QN_OP_exp:
+        each(vf_exp, x, y, n);
+        break;
+    case QN_OP_sqrt:
+        each(vf_sqrt, x, y, n);
+        break;
+    case QN_OP_rsqrt:
+        each(reciprocal_root, x, y, n);
+        break;
+    case QN_OP_tanh:
+        each(vf_tanh, x, y, n);
+        break;
+    case QN_OP_sigmoid:
+        each(vf_sigmoid, x, y, n);
+        break;
+    case QN_OP_erf:
+        each(vf_erf, x, y, n);
+        break;
+    case QN_OP_relu:
+        each(vf_relu, x, y, n);
+        break;
+    case QN_OP_silu:
+        each(vf_silu, x, y, n);
+        break;
+    case QN_OP_gelu_tanh:
+        each(vf_gelu_tanh, x, y, n);
+        break;
+    default:
+        each(vf_gelu_erf, x, y, n);
+        break;
     }
 }
 

@@ -20,10 +20,10 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     for (; left > 0; left -= n) {
         n = qn_walk_run(&walk, left);
         char *y = walk.at[0], *a = walk.at[1], *b = walk.at[2], *c = walk.at[3];
-#define SELECT(size, type)                                                                    \
-    case size:                                                                                \
-        for (int64_t i = 0; i < n; i++, y += y_step, a += a_step, b += b_step, c += c_step)   \
-            *(type *)y = *c ? *(type *)a : *(type *)b;                                        \
+#define SELECT(size, type)                                                                  \
+    case size:                                                                              \
+        for (int64_t i = 0; i < n; i++, y += y_step, a += a_step, b += b_step, c += c_step) \
+            *(type *)y = *c ? *(type *)a : *(type *)b;                                      \
         break;
         switch (bytes) {
             SELECT(1, uint8_t)

@@ -13,14 +13,22 @@ struct candidate {
     int32_t id;
 };
 
+/* Candidates by how far they are below the highest: counted before any is sorted. */
+struct bucket {
+    uint64_t mass;
+    uint32_t count;
+};
+
+enum { BUCKETS = 2048, BUCKETS_PER_UNIT = 64 };
+
 /* What was accepted of late: how often each token, and which tokens at all. */
 struct history {
-    uint32_t length;    /* tokens to look back over; 0: all */
-    int32_t *ring;      /* the last `length`; NULL when all count */
+    uint32_t length; /* tokens to look back over; 0: all */
+    int32_t *ring;   /* the last `length`; NULL when all count */
     uint32_t next, held;
-    uint32_t *counts;   /* a token */
-    int32_t *distinct;  /* tokens whose count is not 0 */
-    uint32_t *place;    /* of a token in `distinct` */
+    uint32_t *counts;  /* a token */
+    int32_t *distinct; /* tokens whose count is not 0 */
+    uint32_t *place;   /* of a token in `distinct` */
     uint32_t distinct_count;
 };
 
@@ -31,11 +39,12 @@ struct qn_sampler {
     struct qn_random random;
     struct history history; /* counts NULL: no penalty needs it */
     float *logits;
-    struct candidate *candidates;
+    struct candidate *candidates, *scratch;
     uint64_t *weights;
+    struct bucket *buckets;
 };
 
-/* ---- creation ---------------------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------------------------- */
 
 static qn_status check_range(const char *name, float value, float low, float high)
 {
@@ -60,8 +69,8 @@ static qn_status check_options(const struct qn_sampler_options *o, uint32_t voca
         return QN_ERROR(QN_INVALID_ARGUMENT, "a vocabulary of %u tokens; expected 1 to %u", vocabulary, 1u << 22);
     for (size_t i = 0; i < o->bias_count; i++) {
         if (o->biases[i].token < 0 || (uint32_t)o->biases[i].token >= vocabulary)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "a logit bias for token %d; the vocabulary has %u",
-                            o->biases[i].token, vocabulary);
+            return QN_ERROR(QN_INVALID_ARGUMENT, "a logit bias for token %d; the vocabulary has %u", o->biases[i].token,
+                            vocabulary);
         if (!(o->biases[i].bias < INFINITY))
             return QN_ERROR(QN_INVALID_ARGUMENT, "the logit bias of token %d is %g", o->biases[i].token,
                             (double)o->biases[i].bias);
@@ -106,8 +115,11 @@ static qn_status init(struct qn_sampler *s, const struct qn_sampler_options *opt
     }
     s->logits = QN_ARENA_ARRAY(&s->arena, float, s->vocabulary);
     s->candidates = QN_ARENA_ARRAY(&s->arena, struct candidate, s->vocabulary);
+    s->scratch = QN_ARENA_ARRAY(&s->arena, struct candidate, s->vocabulary);
     s->weights = QN_ARENA_ARRAY(&s->arena, uint64_t, s->vocabulary);
-    if (!s->logits || !s->candidates || !s->weights || (has_penalties(&s->options) && !init_history(s)))
+    s->buckets = QN_ARENA_ARRAY(&s->arena, struct bucket, BUCKETS);
+    if (!s->logits || !s->candidates || !s->scratch || !s->weights || !s->buckets ||
+        (has_penalties(&s->options) && !init_history(s)))
         return QN_OOM();
     qn_random_seed(&s->random, s->options.seed);
     return NULL;
@@ -140,7 +152,7 @@ void qn_sampler_free(struct qn_sampler *s)
     qn_free(allocator, s, sizeof *s);
 }
 
-/* ---- history ----------------------------------------------------------------------------------------------- */
+/* ---- history -------------------------------------------------------------------------------------------------- */
 
 static void count_up(struct history *h, int32_t token)
 {
@@ -189,7 +201,7 @@ void qn_sampler_reset(struct qn_sampler *s, uint64_t seed)
     qn_random_seed(&s->random, seed);
 }
 
-/* ---- steps of the chain ------------------------------------------------------------------------------------ */
+/* ---- steps of the chain --------------------------------------------------------------------------------------- */
 
 static qn_status copy_logits(struct qn_sampler *s, const float *logits, uint32_t count)
 {
@@ -202,7 +214,8 @@ static qn_status copy_logits(struct qn_sampler *s, const float *logits, uint32_t
     }
     for (uint32_t i = 0; bad && i < count; i++)
         if (!(logits[i] < INFINITY))
-            return QN_ERROR(QN_INVALID_ARGUMENT, "the logit of token %u is %s", i, isnan(logits[i]) ? "NaN" : "+infinity");
+            return QN_ERROR(QN_INVALID_ARGUMENT, "the logit of token %u is %s", i,
+                            isnan(logits[i]) ? "NaN" : "+infinity");
     return NULL;
 }
 
@@ -256,66 +269,72 @@ static void sift_down(struct candidate *heap, uint32_t count, uint32_t at)
     heap[at] = moved;
 }
 
-/* The candidates in the race: some stretch of s->candidates. */
+/* The candidates in the race, always in the order of their ids. */
 struct race {
     struct candidate *items;
     uint32_t count;
 };
 
+static uint32_t bucket_of(float logit, double highest)
+{
+    double distance = (highest - (double)logit) * BUCKETS_PER_UNIT;
+    return distance < BUCKETS - 1 ? (uint32_t)distance : BUCKETS - 1;
+}
+
+/* Sorts what one bucket holds, until the likeliest of it fill up `most` and `enough`; the last one that is needed. */
+static struct candidate cut_bucket(struct qn_sampler *s, const struct race *race, uint32_t bucket, uint32_t most,
+                                   uint64_t enough, double highest)
+{
+    struct candidate *heap = s->scratch, last = {0, 0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < race->count; i++)
+        if (bucket_of(race->items[i].logit, highest) == bucket)
+            heap[count++] = race->items[i];
+    for (uint32_t i = count / 2; i-- > 0;)
+        sift_down(heap, count, i);
+    for (uint64_t mass = 0, taken = 0; count && taken < most && mass < enough; taken++) {
+        last = heap[0];
+        mass += qn_weight((double)last.logit - highest);
+        heap[0] = heap[--count];
+        if (count)
+            sift_down(heap, count, 0);
+    }
+    return last;
+}
+
+/* Keeps the likeliest: as few as have the `part` of the weight of all, and `most` at most. No more are sorted than
+ * share a bucket with the last that stays. */
+static void keep_likeliest(struct qn_sampler *s, struct race *race, uint32_t most, float part, double highest)
+{
+    uint64_t total = 0, mass = 0, enough = UINT64_MAX;
+    uint32_t count = 0, bucket = 0;
+    memset(s->buckets, 0, BUCKETS * sizeof *s->buckets);
+    for (uint32_t i = 0; i < race->count; i++) {
+        struct bucket *b = &s->buckets[bucket_of(race->items[i].logit, highest)];
+        uint64_t weight = part < 1 ? qn_weight((double)race->items[i].logit - highest) : 0;
+        b->count++;
+        b->mass += weight;
+        total += weight;
+    }
+    if (part < 1)
+        enough = (uint64_t)((double)total * (double)part);
+    if (enough == 0)
+        enough = 1; /* the likeliest stays in any case */
+    while (count + s->buckets[bucket].count < most && mass + s->buckets[bucket].mass < enough && bucket < BUCKETS - 1) {
+        count += s->buckets[bucket].count;
+        mass += s->buckets[bucket++].mass;
+    }
+    struct candidate last = cut_bucket(s, race, bucket, most - count, enough - mass, highest);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < race->count; i++)
+        if (!goes_before(last, race->items[i]))
+            race->items[kept++] = race->items[i];
+    race->count = kept;
+}
+
 static uint64_t weight_at(const struct race *race, uint32_t i, double highest)
 {
     return qn_weight((double)race->items[i].logit - highest);
-}
-
-/* What has to come together for top-p. */
-static uint64_t mass_of(const struct race *race, double highest, float top_p)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < race->count; i++)
-        total += weight_at(race, i, highest);
-    return (uint64_t)((double)total * (double)top_p);
-}
-
-/* The `most` likeliest candidates in order, or fewer when those have the weight `enough` together. A heap gives them
- * out one by one, so that no more are sorted than stay. */
-static struct race take_best(struct race race, uint32_t most, uint64_t enough, double highest)
-{
-    uint32_t taken = 0;
-    uint64_t mass = 0;
-    for (uint32_t i = race.count / 2; i-- > 0;)
-        sift_down(race.items, race.count, i);
-    while (taken < most && (mass < enough || taken == 0)) {
-        struct candidate best = race.items[0];
-        uint32_t last = race.count - ++taken;
-        race.items[0] = race.items[last];
-        sift_down(race.items, last, 0);
-        race.items[last] = best;
-        mass += weight_at(&race, last, highest);
-    }
-    struct race best = {race.items + race.count - taken, taken};
-    for (uint32_t i = 0, k = taken - 1; i < k; i++, k--) { /* they were put down from the end on */
-        struct candidate swap = best.items[i];
-        best.items[i] = best.items[k];
-        best.items[k] = swap;
-    }
-    return best;
-}
-
-static struct race apply_top(struct qn_sampler *s, struct race race, double highest)
-{
-    const struct qn_sampler_options *o = &s->options;
-    bool by_count = o->top_k && o->top_k < race.count, by_mass = o->top_p > 0 && o->top_p < 1;
-    if (!by_count && !by_mass)
-        return race;
-    if (!by_count)
-        return take_best(race, race.count, mass_of(&race, highest, o->top_p), highest);
-    race = take_best(race, o->top_k, UINT64_MAX, highest);
-    uint64_t enough = by_mass ? mass_of(&race, highest, o->top_p) : UINT64_MAX, mass = 0;
-    uint32_t kept = 0;
-    while (kept < race.count && (mass < enough || kept == 0))
-        mass += weight_at(&race, kept++, highest);
-    race.count = kept;
-    return race;
 }
 
 static void apply_min_p(struct race *race, double highest, float min_p)
@@ -360,7 +379,10 @@ qn_status qn_sampler_sample(struct qn_sampler *s, const float *logits, uint32_t 
     for (uint32_t i = 0; i < count; i++)
         if (s->logits[i] > -INFINITY)
             race.items[race.count++] = (struct candidate){s->logits[i], (int32_t)i};
-    race = apply_top(s, race, (double)highest);
+    if (s->options.top_k && s->options.top_k < race.count)
+        keep_likeliest(s, &race, s->options.top_k, 1, (double)highest);
+    if (s->options.top_p > 0 && s->options.top_p < 1)
+        keep_likeliest(s, &race, race.count, s->options.top_p, (double)highest);
     if (s->options.min_p > 0)
         apply_min_p(&race, (double)highest, s->options.min_p);
     *token = draw(s, &race, (double)highest);

@@ -2,7 +2,7 @@
 #include "text/tokenizer/vocab.h"
 #include "base/utf8.h"
 
-/* ---- pieces ------------------------------------------------------------------------------------------------ */
+/* ---- pieces --------------------------------------------------------------------------------------------------- */
 
 /* Where in a text the next piece stands: encoding put a space before a text and after each special token. */
 struct joint {
@@ -43,7 +43,7 @@ static struct joint first_joint(const struct qn_tokenizer *t, bool continued)
     return (struct joint){!continued && wants_space};
 }
 
-/* ---- at once ----------------------------------------------------------------------------------------------- */
+/* ---- at once -------------------------------------------------------------------------------------------------- */
 
 void qn_text_free(struct qn_text *text)
 {
@@ -90,7 +90,7 @@ qn_status qn_tokenizer_decode(const struct qn_tokenizer *t, const int32_t *ids, 
     return NULL;
 }
 
-/* ---- one at a time ----------------------------------------------------------------------------------------- */
+/* ---- one at a time -------------------------------------------------------------------------------------------- */
 
 struct qn_decoder {
     const struct qn_tokenizer *tokenizer;

@@ -5,10 +5,10 @@
 static void make_vocab(struct tiny_vocab *v)
 {
     tiny_spm(v);
-    tiny_add(v, "▁a", QN_TOKEN_NORMAL, -1);   /* 259 */
-    tiny_add(v, "▁", QN_TOKEN_NORMAL, -2);    /* 260 */
+    tiny_add(v, "▁a", QN_TOKEN_NORMAL, -1);        /* 259 */
+    tiny_add(v, "▁", QN_TOKEN_NORMAL, -2);         /* 260 */
     tiny_add(v, "<ud>", QN_TOKEN_USER_DEFINED, 0); /* 261 */
-    tiny_add(v, "a", QN_TOKEN_NORMAL, -3);    /* 262 */
+    tiny_add(v, "a", QN_TOKEN_NORMAL, -3);         /* 262 */
 }
 
 enum { A_SPACE = 259, SPACE = 260, USER = 261, A = 262, BYTE = 3 };
@@ -112,7 +112,9 @@ static void characters_are_never_split(void **state)
     d = make_decoder(t, true);
     push(d, BYTE + 0xff, "\xff");
     push(d, BYTE + 0xe2, "");
-    push(d, A, "\xe2" "a");
+    push(d, A,
+         "\xe2"
+         "a");
     push(d, BYTE + 0xe2, "");
     finish(d, "\xe2");
     qn_decoder_free(d);
@@ -137,7 +139,8 @@ static void random_ids_stream_like_the_whole(void **state)
         size_t size;
         qn_strbuf_init(&parts, NULL);
         for (int i = 0; i < 12; i++)
-            ids[i] = tiny_random(&seed) % 4 ? BYTE + leads[tiny_random(&seed) % 8] : (int32_t)(tiny_random(&seed) % t->count);
+            ids[i] = tiny_random(&seed) % 4 ? BYTE + leads[tiny_random(&seed) % 8]
+                                            : (int32_t)(tiny_random(&seed) % t->count);
         qn_assert_ok(qn_tokenizer_decode(t, ids, 12, NULL, &whole));
         for (int i = 0; i <= 12; i++) {
             if (i < 12)

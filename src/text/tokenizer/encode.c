@@ -7,7 +7,7 @@
 
 enum { LONG_TEXT = 4096 };
 
-/* ---- output ------------------------------------------------------------------------------------------------ */
+/* ---- output --------------------------------------------------------------------------------------------------- */
 
 bool qn_encoding_grow(struct qn_tokens *out, size_t want)
 {
@@ -41,7 +41,7 @@ void qn_tokens_free(struct qn_tokens *tokens)
     *tokens = (struct qn_tokens){.allocator = tokens->allocator};
 }
 
-/* ---- SentencePiece ----------------------------------------------------------------------------------------- */
+/* ---- SentencePiece -------------------------------------------------------------------------------------------- */
 
 /* Appends text with U+2581 for spaces. */
 static void mark_spaces(struct qn_strbuf *out, const char *text, size_t size)
@@ -106,7 +106,7 @@ qn_status qn_encode_spm(struct qn_encoding *e, const char *text, size_t size, bo
     return NULL;
 }
 
-/* ---- BPE --------------------------------------------------------------------------------------------------- */
+/* ---- BPE ------------------------------------------------------------------------------------------------------ */
 
 /* The text itself when it is UTF-8; otherwise a copy of the same length in which a control character stands for each
  * broken byte, so that the patterns can be applied while the bytes are kept. NULL on lack of memory. */
@@ -181,7 +181,7 @@ qn_status qn_encode_bpe(struct qn_encoding *e, const char *text, size_t size)
     return NULL;
 }
 
-/* ---- special tokens ---------------------------------------------------------------------------------------- */
+/* ---- special tokens ------------------------------------------------------------------------------------------- */
 
 /* The longest special token at text[0..size), or -1. */
 static int32_t special_at(const struct qn_tokenizer *t, const char *text, size_t size, bool all, size_t *length)
@@ -253,7 +253,7 @@ static qn_status encode_text(struct qn_encoding *e, const char *text, size_t siz
     return encode_fragment(e, text + from, size - from, prefix);
 }
 
-/* ---- the call ---------------------------------------------------------------------------------------------- */
+/* ---- the call ------------------------------------------------------------------------------------------------- */
 
 static bool emit_role(struct qn_encoding *e, enum qn_token_role role)
 {

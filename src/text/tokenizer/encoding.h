@@ -34,8 +34,8 @@ struct qn_encoding {
     struct qn_tokens *out;
     QN_ARRAY(struct qn_symbol) symbols;
     QN_ARRAY(struct qn_bigram) heap;
-    struct qn_strbuf text;     /* the fragment as the vocabulary writes it */
-    struct qn_strbuf valid;    /* the same without broken UTF-8, for the patterns */
+    struct qn_strbuf text;      /* the fragment as the vocabulary writes it */
+    struct qn_strbuf valid;     /* the same without broken UTF-8, for the patterns */
     struct qn_matcher *matcher; /* NULL until needed */
     struct qn_pieces pieces[2];
     struct qn_word_slot *words; /* NULL for short texts */

@@ -4,7 +4,7 @@
 #include "text/tokenizer/pre.h"
 #include "base/utf8.h"
 
-/* ---- the heap of pairs ------------------------------------------------------------------------------------- */
+/* ---- the heap of pairs ---------------------------------------------------------------------------------------- */
 
 static bool heap_push(struct qn_encoding *e, struct qn_bigram bigram)
 {
@@ -34,7 +34,7 @@ static struct qn_bigram heap_pop(struct qn_encoding *e)
     return top;
 }
 
-/* ---- pairs ------------------------------------------------------------------------------------------------- */
+/* ---- pairs ---------------------------------------------------------------------------------------------------- */
 
 /* Orders as the score does, the highest first: a float's bits, turned so that they compare as an integer. */
 static uint32_t score_order(float score)
@@ -80,7 +80,7 @@ static bool try_pair(struct qn_encoding *e, const char *word, uint32_t left, uin
     return heap_push(e, (struct qn_bigram){(uint64_t)preference << 32 | left, right, size, merged});
 }
 
-/* ---- a word ------------------------------------------------------------------------------------------------ */
+/* ---- a word --------------------------------------------------------------------------------------------------- */
 
 /* The symbols that merging starts from: bytes, or characters. False on lack of memory. */
 static bool split_word(struct qn_encoding *e, const char *word, uint32_t size)
@@ -154,7 +154,7 @@ static int32_t whole_word(const struct qn_tokenizer *t, const char *word, size_t
     return qn_text_ids_find(&t->by_match, word, size);
 }
 
-/* ---- words that came before -------------------------------------------------------------------------------- */
+/* ---- words that came before ----------------------------------------------------------------------------------- */
 
 enum { CACHED_WORD_BYTES = 64 };
 

@@ -22,7 +22,7 @@ struct qn_matcher {
  * patterns that explode. */
 enum { MATCH_LIMIT = 10000000, JIT_STACK_MAX = 64 << 20 };
 
-/* ---- memory: PCRE2 frees without a size, so each block remembers its own ------------------------------------ */
+/* ---- memory: PCRE2 frees without a size, so each block remembers its own -------------------------------------- */
 
 enum { BLOCK_HEADER = 16 };
 
@@ -52,7 +52,7 @@ static pcre2_general_context *create_memory(const struct qn_allocator *allocator
     return pcre2_general_context_create(block_alloc, block_free, (void *)allocator);
 }
 
-/* ---- compiling --------------------------------------------------------------------------------------------- */
+/* ---- compiling ------------------------------------------------------------------------------------------------ */
 
 static qn_status compile(struct qn_regex *regex, struct qn_str pattern, const struct qn_strbuf *translated)
 {
@@ -62,8 +62,9 @@ static qn_status compile(struct qn_regex *regex, struct qn_str pattern, const st
     if (!context)
         return QN_OOM();
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    regex->code = pcre2_compile((PCRE2_SPTR)(translated->data ? translated->data : ""), translated->size,
-                                PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
+    regex->code =
+        pcre2_compile((PCRE2_SPTR)(translated->data ? translated->data : ""), translated->size,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
     pcre2_compile_context_free(context);
     if (!regex->code && (error == PCRE2_ERROR_NOMEMORY || error == PCRE2_ERROR_HEAP_FAILED))
         return QN_OOM();
@@ -107,7 +108,7 @@ void qn_regex_free(struct qn_regex *regex)
     qn_free(regex->allocator, regex, sizeof *regex);
 }
 
-/* ---- searching --------------------------------------------------------------------------------------------- */
+/* ---- searching ------------------------------------------------------------------------------------------------ */
 
 qn_status qn_matcher_create(const struct qn_allocator *allocator, struct qn_matcher **out)
 {

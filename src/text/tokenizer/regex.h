@@ -11,8 +11,8 @@
 struct qn_regex;
 
 /* Errors (QN_INVALID_ARGUMENT, QN_UNSUPPORTED) name the pattern and the place in it. */
-qn_status qn_regex_create(struct qn_str pattern, const struct qn_allocator *allocator, struct qn_regex **out)
-    QN_MUST_USE;
+qn_status qn_regex_create(struct qn_str pattern, const struct qn_allocator *allocator,
+                          struct qn_regex **out) QN_MUST_USE;
 void qn_regex_free(struct qn_regex *regex); /* NULL is allowed */
 
 /* The working memory of one thread, for any number of patterns. */

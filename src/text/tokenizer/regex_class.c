@@ -5,7 +5,8 @@
 #include "base/utf8.h"
 
 /* White space of Unicode. PCRE2's \s would lack U+0085 in some versions and add U+180E in others. */
-#define SPACE "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define SPACE \
+    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 #define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
 #define PUNCT "\\p{P}\\x{24}\\x{2b}\\x{3c}-\\x{3e}\\x{5e}\\x{60}\\x{7c}\\x{7e}"
 #define HEX "0-9A-Fa-f"
@@ -42,11 +43,14 @@ const char *qn_regex_shorthand(char letter)
     }
 }
 
-/* ---- characters -------------------------------------------------------------------------------------------- */
+/* ---- characters ----------------------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* Up to `most` digits in base 8 or 16; the number of digits read. */
@@ -123,7 +127,7 @@ qn_status qn_regex_read_char(struct qn_regex_reader *r, bool inside, uint32_t *c
     return NULL;
 }
 
-/* ---- properties -------------------------------------------------------------------------------------------- */
+/* ---- properties ----------------------------------------------------------------------------------------------- */
 
 /* Names that PCRE2 lacks or reads otherwise; letters and digits only, lower case. */
 static const struct {
@@ -189,14 +193,52 @@ static const struct {
 
 /* Yes-or-no properties: any other longer name is a script. */
 static const char *const binary_names[] = {
-    "alphabetic", "asciihexdigit", "bidicontrol", "bidimirrored", "caseignorable", "cased", "changeswhencasefolded",
-    "changeswhencasemapped", "changeswhenlowercased", "changeswhentitlecased", "changeswhenuppercased", "dash",
-    "defaultignorablecodepoint", "deprecated", "diacritic", "emoji", "emojicomponent", "emojimodifier",
-    "emojimodifierbase", "emojipresentation", "extendedpictographic", "extender", "graphemebase", "graphemeextend",
-    "hexdigit", "idcontinue", "ideographic", "idstart", "joincontrol", "logicalorderexception", "lowercase", "math",
-    "noncharactercodepoint", "patternsyntax", "patternwhitespace", "quotationmark", "radical", "regionalindicator",
-    "sentenceterminal", "softdotted", "terminalpunctuation", "unifiedideograph", "uppercase", "variationselector",
-    "xidcontinue", "xidstart",
+    "alphabetic",
+    "asciihexdigit",
+    "bidicontrol",
+    "bidimirrored",
+    "caseignorable",
+    "cased",
+    "changeswhencasefolded",
+    "changeswhencasemapped",
+    "changeswhenlowercased",
+    "changeswhentitlecased",
+    "changeswhenuppercased",
+    "dash",
+    "defaultignorablecodepoint",
+    "deprecated",
+    "diacritic",
+    "emoji",
+    "emojicomponent",
+    "emojimodifier",
+    "emojimodifierbase",
+    "emojipresentation",
+    "extendedpictographic",
+    "extender",
+    "graphemebase",
+    "graphemeextend",
+    "hexdigit",
+    "idcontinue",
+    "ideographic",
+    "idstart",
+    "joincontrol",
+    "logicalorderexception",
+    "lowercase",
+    "math",
+    "noncharactercodepoint",
+    "patternsyntax",
+    "patternwhitespace",
+    "quotationmark",
+    "radical",
+    "regionalindicator",
+    "sentenceterminal",
+    "softdotted",
+    "terminalpunctuation",
+    "unifiedideograph",
+    "uppercase",
+    "variationselector",
+    "xidcontinue",
+    "xidstart",
 };
 
 static bool is_script(struct qn_str name)
@@ -262,7 +304,7 @@ qn_status qn_regex_read_property(struct qn_regex_reader *r, char letter, struct 
     return NULL;
 }
 
-/* ---- bracketed classes ------------------------------------------------------------------------------------- */
+/* ---- bracketed classes ---------------------------------------------------------------------------------------- */
 
 /* The union that is being read: plain members, and alternatives that PCRE2 cannot write inside brackets. */
 struct class_union {
@@ -365,7 +407,7 @@ static qn_status read_range(struct qn_regex_reader *r, struct class_union *u)
 /* Members up to "&&" or the closing bracket, which stay unread. */
 static qn_status read_union(struct qn_regex_reader *r, bool first, struct class_union *u)
 {
-    for (; ; first = false) {
+    for (;; first = false) {
         if (r->at >= r->pattern.size)
             return qn_regex_fail(r, "class without ']'");
         if (qn_regex_at(r, "&&") || (qn_regex_at(r, "]") && !first))

@@ -76,11 +76,21 @@ static void bad_patterns_are_named(void **state)
     static const struct {
         const char *pattern, *words;
     } cases[] = {
-        {"(a", "group without ')'"},       {"a)", "')' without '('"},     {"[a", "class without ']'"},
-        {"*a", "nothing to repeat"},       {"a\\", "backslash at the end"}, {"[b-a]", "range out of order"},
-        {"\\p{NoSuchThing}", "property"},  {"(?~a)", "unknown group"},    {"\\u12", "hexadecimal"},
-        {"\xff", "not UTF-8"},             {"(?<n", "name without"},      {"\\x{110000}", "not a code point"},
-        {"\\p{L", "property without '}'"}, {"\\y", "not supported"},      {"(?#x", "comment"},
+        {"(a", "group without ')'"},
+        {"a)", "')' without '('"},
+        {"[a", "class without ']'"},
+        {"*a", "nothing to repeat"},
+        {"a\\", "backslash at the end"},
+        {"[b-a]", "range out of order"},
+        {"\\p{NoSuchThing}", "property"},
+        {"(?~a)", "unknown group"},
+        {"\\u12", "hexadecimal"},
+        {"\xff", "not UTF-8"},
+        {"(?<n", "name without"},
+        {"\\x{110000}", "not a code point"},
+        {"\\p{L", "property without '}'"},
+        {"\\y", "not supported"},
+        {"(?#x", "comment"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct qn_regex *regex = NULL;
@@ -107,7 +117,8 @@ static void long_words_do_not_exhaust_the_stack(void **state)
     struct qn_matcher *matcher;
     size_t begin = 1, end = 0;
     bool found;
-    qn_assert_ok(qn_regex_create(QN_STR("[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|x"), NULL, &regex));
+    qn_assert_ok(
+        qn_regex_create(QN_STR("[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|x"), NULL, &regex));
     qn_assert_ok(qn_matcher_create(NULL, &matcher));
     qn_assert_ok(qn_regex_find(regex, matcher, text, SIZE, 0, &begin, &end, &found));
     assert_true(found && begin == 0 && end == SIZE);

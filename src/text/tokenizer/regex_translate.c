@@ -35,7 +35,7 @@ static bool done(const struct translator *t)
     return t->reader.at >= t->reader.pattern.size;
 }
 
-/* ---- letters that fold to several -------------------------------------------------------------------------- */
+/* ---- letters that fold to several ----------------------------------------------------------------------------- */
 
 /* Every code point whose full case folding is longer than one character, as ranges (Unicode CaseFolding, status F). */
 static const uint16_t folding_ranges[][2] = {
@@ -115,7 +115,7 @@ static bool translate_folding(struct translator *t)
     return true;
 }
 
-/* ---- atoms ------------------------------------------------------------------------------------------------- */
+/* ---- atoms ---------------------------------------------------------------------------------------------------- */
 
 static qn_status copy_name(struct translator *t, char close)
 {
@@ -176,8 +176,8 @@ static qn_status translate_escape(struct translator *t)
     }
     if (lower == 'b') {
         const char *word = qn_regex_shorthand('W');
-        const char *form = letter == 'b' ? "(?:(?<=[%s])(?![%s])|(?<![%s])(?=[%s]))"
-                                         : "(?:(?<=[%s])(?=[%s])|(?<![%s])(?![%s]))";
+        const char *form =
+            letter == 'b' ? "(?:(?<=[%s])(?![%s])|(?<![%s])(?=[%s]))" : "(?:(?<=[%s])(?=[%s])|(?<![%s])(?![%s]))";
         qn_strbuf_printf(t->out, form, word, word, word, word);
         t->reader.at += 2;
         return NULL;
@@ -292,7 +292,7 @@ static qn_status translate_atom(struct translator *t, bool *open)
     return NULL;
 }
 
-/* ---- quantifiers ------------------------------------------------------------------------------------------- */
+/* ---- quantifiers ---------------------------------------------------------------------------------------------- */
 
 /* "{n}", "{n,}", "{,m}", "{n,m}" at the reader's place: its length, 0 when the brace is a literal. */
 static size_t interval_length(const struct translator *t, bool *no_low)

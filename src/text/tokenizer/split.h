@@ -33,7 +33,7 @@ struct qn_pieces {
 /* Appends the pieces of text[piece.begin .. piece.end). Each is cut as a text of its own: anchors and look-arounds do
  * not see beyond it. Empty pieces are dropped. The text must be valid UTF-8. */
 qn_status qn_split_piece(const struct qn_split *split, struct qn_matcher *matcher, const char *text,
-                         struct qn_piece piece, const struct qn_allocator *allocator, struct qn_pieces *out)
-    QN_MUST_USE;
+                         struct qn_piece piece, const struct qn_allocator *allocator,
+                         struct qn_pieces *out) QN_MUST_USE;
 
 #endif

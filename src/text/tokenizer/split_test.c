@@ -65,7 +65,7 @@ static void empty_matches_divide(void **state)
     assert_split("", QN_SPLIT_ISOLATED, false, "aé", "a|é");
 }
 
-/* ---- the oracle -------------------------------------------------------------------------------------------- */
+/* ---- the oracle ----------------------------------------------------------------------------------------------- */
 
 static char *read_gzip(const char *path, size_t *size)
 {
@@ -184,7 +184,7 @@ static void oracle_of_hugging_face(void **state)
     free(oracle);
 }
 
-/* ---- the pre-tokenisers of GGUF ---------------------------------------------------------------------------- */
+/* ---- the pre-tokenisers of GGUF ------------------------------------------------------------------------------- */
 
 /* The pieces of a text after all patterns of a row, joined by U+001F. */
 static void pre_split(const struct qn_pre *pre, struct qn_matcher *matcher, struct qn_str text, struct qn_strbuf *out)
@@ -243,7 +243,8 @@ static void names_of_gguf(void **state)
         for (uint32_t n = 0; n < list->size; n++, name = qn_json_next(name), names++) {
             const struct qn_pre *pre = qn_pre_find(qn_json_str(name));
             assert_non_null(pre);
-            const struct qn_json *input = qn_json_first(inputs), *pieces = qn_json_first(qn_json_member(group, "pieces"));
+            const struct qn_json *input = qn_json_first(inputs),
+                                 *pieces = qn_json_first(qn_json_member(group, "pieces"));
             for (uint32_t i = 0; i < inputs->size; i++, input = qn_json_next(input), pieces = qn_json_next(pieces)) {
                 pre_split(pre, matcher, qn_json_str(input), &got);
                 join(pieces, &expected);

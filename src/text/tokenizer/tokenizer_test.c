@@ -7,15 +7,15 @@ static const struct qn_encode_options bare = {.struct_size = sizeof bare, .bare 
 static const struct qn_encode_options special = {.struct_size = sizeof special, .bare = true, .parse_special = true};
 static const struct qn_encode_options continued = {.struct_size = sizeof continued, .bare = true, .continued = true};
 
-/* ---- SentencePiece ----------------------------------------------------------------------------------------- */
+/* ---- SentencePiece -------------------------------------------------------------------------------------------- */
 
 static void make_spm(struct tiny_vocab *v)
 {
     static const struct {
         const char *text;
         float score;
-    } words[] = {{"▁", -20}, {"a", -21},   {"b", -22},   {"c", -23},    {"ab", -1}, {"bc", -2},
-                 {"▁a", -3}, {"▁ab", -10}, {"abc", -11}, {"▁▁", -12},   {"é", -13}, {"▁abc", -30}};
+    } words[] = {{"▁", -20}, {"a", -21},   {"b", -22},   {"c", -23},  {"ab", -1}, {"bc", -2},
+                 {"▁a", -3}, {"▁ab", -10}, {"abc", -11}, {"▁▁", -12}, {"é", -13}, {"▁abc", -30}};
     tiny_spm(v);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         tiny_add(v, words[i].text, QN_TOKEN_NORMAL, words[i].score);
@@ -109,7 +109,7 @@ static void white_space_goes_with_its_token(void **state)
     qn_tokenizer_free(t);
 }
 
-/* ---- BPE --------------------------------------------------------------------------------------------------- */
+/* ---- BPE ------------------------------------------------------------------------------------------------------ */
 
 static void bpe_merges_by_rank(void **state)
 {
@@ -247,7 +247,7 @@ static void merges_like_the_definition(void **state)
     qn_tokenizer_free(t);
 }
 
-/* ---- round trips ------------------------------------------------------------------------------------------- */
+/* ---- round trips ---------------------------------------------------------------------------------------------- */
 
 static void random_bytes_come_back(void **state)
 {
@@ -304,7 +304,7 @@ static void repeated_words_give_the_same_tokens(void **state)
     qn_tokenizer_free(t);
 }
 
-/* ---- WordPiece and unigram --------------------------------------------------------------------------------- */
+/* ---- WordPiece and unigram ------------------------------------------------------------------------------------ */
 
 static void wordpiece_takes_the_longest(void **state)
 {
@@ -407,7 +407,7 @@ static void unigram_normalises(void **state)
     qn_assert_fails(qn_tokenizer_build(&v.desc, NULL, &t), QN_INVALID_FILE, "normalisation");
 }
 
-/* ---- broken vocabularies ----------------------------------------------------------------------------------- */
+/* ---- broken vocabularies -------------------------------------------------------------------------------------- */
 
 static void broken_vocabularies_are_named(void **state)
 {
@@ -489,7 +489,7 @@ static void ends_are_known_by_name(void **state)
     qn_tokenizer_free(t);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------ */
+/* ---- memory --------------------------------------------------------------------------------------------------- */
 
 static qn_status build_and_use(const struct qn_allocator *allocator, void *context)
 {

@@ -4,7 +4,7 @@
 #include "text/tokenizer/encoding.h"
 #include "base/utf8.h"
 
-/* ---- normalising ------------------------------------------------------------------------------------------- */
+/* ---- normalising ---------------------------------------------------------------------------------------------- */
 
 /* A unit of the double array: bits 0..7 and 31 the label, 8 whether a value hangs below, 9 a shift of the offset by
  * eight, 10..30 the offset; a value is in bits 0..30. */
@@ -107,7 +107,7 @@ static qn_status normalize(struct qn_encoding *e, const char *text, size_t size,
     return e->text.failed ? QN_OOM() : NULL;
 }
 
-/* ---- the best split ---------------------------------------------------------------------------------------- */
+/* ---- the best split ------------------------------------------------------------------------------------------- */
 
 /* How the text up to here is best split: its last token, where that begins, and the sum of scores. */
 struct best {

@@ -7,7 +7,7 @@
 
 enum { NEVER_MATCHED = QN_TOKEN_CONTROL | QN_TOKEN_UNKNOWN | QN_TOKEN_BYTE };
 
-/* ---- what text can become ---------------------------------------------------------------------------------- */
+/* ---- what text can become ------------------------------------------------------------------------------------- */
 
 /* The text that becomes this token; false when none does. Control tokens are left out on purpose: the merges must not
  * spell them out of untrusted text. */
@@ -85,7 +85,7 @@ static qn_status index_special(struct qn_tokenizer *t)
     return NULL;
 }
 
-/* ---- BPE --------------------------------------------------------------------------------------------------- */
+/* ---- BPE ------------------------------------------------------------------------------------------------------ */
 
 static void put_merge(struct qn_tokenizer *t, int32_t left, int32_t right, uint32_t rank, int32_t merged)
 {
@@ -158,7 +158,7 @@ static qn_status build_bpe(struct qn_tokenizer *t, const struct qn_vocab_desc *d
     return status;
 }
 
-/* ---- the other kinds --------------------------------------------------------------------------------------- */
+/* ---- the other kinds ------------------------------------------------------------------------------------------ */
 
 static bool has_inner_mark(const struct qn_token *token)
 {
@@ -241,7 +241,7 @@ static qn_status build_kind(struct qn_tokenizer *t, const struct qn_vocab_desc *
     return NULL;
 }
 
-/* ---- all together ------------------------------------------------------------------------------------------ */
+/* ---- all together --------------------------------------------------------------------------------------------- */
 
 static qn_status build(struct qn_tokenizer *t, const struct qn_vocab_desc *desc)
 {
@@ -250,7 +250,7 @@ static qn_status build(struct qn_tokenizer *t, const struct qn_vocab_desc *desc)
     t->space_mark = t->kind != QN_TOKENIZER_BPE || (t->pre_flags & QN_PRE_SPACE_MARK);
     t->add_space_prefix = desc->add_space_prefix;
     t->merge_spaces = desc->merge_spaces;
-    t->lower_case = desc->lower_case;
+    t->lower_case = desc->lower_case && (t->kind == QN_TOKENIZER_WORDPIECE || (t->pre_flags & QN_PRE_DROP_SPACE));
     t->strip_accents = desc->strip_accents;
     t->count = desc->count;
     for (int role = 0; role < QN_TOKEN_ROLE_COUNT; role++) {

@@ -13,12 +13,12 @@ enum { QN_SPLITS_MAX = 8 };
 /* A vocabulary as a file describes it. Everything is only read, and only during the call that builds. */
 struct qn_vocab_desc {
     enum qn_tokenizer_kind kind;
-    struct qn_str origin;  /* the file, for messages */
+    struct qn_str origin;                                /* the file, for messages */
     struct qn_str tokens_name, scores_name, merges_name; /* what the file calls them, for messages */
 
     uint32_t count;
     const struct qn_str *texts;
-    const float *scores; /* NULL: none. SPM and UNIGRAM need them */
+    const float *scores;  /* NULL: none. SPM and UNIGRAM need them */
     const uint8_t *types; /* one of qn_token_flag below QN_TOKEN_LSTRIP for each token; NULL: all normal */
 
     /* BPE: the two sides of merge i, best first. A status is returned as it is. */
@@ -32,11 +32,12 @@ struct qn_vocab_desc {
     int32_t roles[QN_TOKEN_ROLE_COUNT]; /* QN_TOKEN_NONE: not named */
     bool adds[QN_TOKEN_ROLE_COUNT];
     bool add_space_prefix;
-    bool merge_spaces;         /* UNIGRAM: runs of spaces become one, those at the ends go */
-    bool lower_case, strip_accents; /* WORDPIECE */
-    bool strip_after_special;  /* every control token takes the white space after it along (Phi-3) */
-    struct qn_str charsmap;    /* UNIGRAM: SentencePiece's precompiled normalisation, or empty */
-    const char *strip_before;  /* a token that takes the white space before it along, or NULL */
+    bool merge_spaces;        /* UNIGRAM: runs of spaces become one, those at the ends go */
+    bool lower_case;          /* WORDPIECE, and BPE that drops spaces */
+    bool strip_accents;       /* WORDPIECE */
+    bool strip_after_special; /* every control token takes the white space after it along (Phi-3) */
+    struct qn_str charsmap;   /* UNIGRAM: SentencePiece's precompiled normalisation, or empty */
+    const char *strip_before; /* a token that takes the white space before it along, or NULL */
 };
 
 /* Builds the tokenizer; nothing of the description is kept. */
@@ -48,7 +49,7 @@ struct qn_gguf;
 qn_status qn_tokenizer_from_gguf(const struct qn_gguf *gguf, const struct qn_allocator *allocator,
                                  struct qn_tokenizer **out) QN_MUST_USE;
 
-/* ---- the built form ---------------------------------------------------------------------------------------- */
+/* ---- the built form ------------------------------------------------------------------------------------------- */
 
 struct qn_token {
     const char *text, *piece; /* as the vocabulary writes it; as bytes of a text */
@@ -74,8 +75,8 @@ static inline int32_t qn_text_ids_find(const struct qn_text_ids *ids, const char
 
 /* Two neighbouring tokens that merge. */
 struct qn_merge_slot {
-    uint64_t pair; /* left << 32 | right */
-    uint32_t rank; /* lower merges first */
+    uint64_t pair;  /* left << 32 | right */
+    uint32_t rank;  /* lower merges first */
     int32_t merged; /* -1: empty slot */
 };
 
@@ -90,15 +91,15 @@ struct qn_tokenizer {
     enum qn_tokenizer_kind kind;
     struct qn_token *tokens;
     uint32_t count;
-    struct qn_text_ids by_text; /* every token by its vocabulary text */
+    struct qn_text_ids by_text;  /* every token by its vocabulary text */
     struct qn_text_ids by_match; /* tokens that text can become, by the text that they match */
     int32_t roles[QN_TOKEN_ROLE_COUNT];
     bool adds[QN_TOKEN_ROLE_COUNT];
     bool add_space_prefix;
-    bool space_mark; /* texts write a space as U+2581 */
+    bool space_mark;       /* texts write a space as U+2581 */
     int32_t byte_ids[256]; /* the token of each byte, or -1 */
 
-    struct qn_text_trie special; /* control, unknown and user-defined tokens */
+    struct qn_text_trie special;                        /* control, unknown and user-defined tokens */
     bool begins_special[256], begins_user_defined[256]; /* first bytes of those; of the user-defined ones alone */
 
     uint32_t pre_flags; /* BPE */
@@ -108,9 +109,9 @@ struct qn_tokenizer {
     uint32_t merge_mask;
     bool cuts_at_marks; /* SPM: no token has U+2581 behind another character, so words can be merged one by one */
 
-    bool lower_case;    /* WORDPIECE, and BPE on words */
-    bool strip_accents; /* WORDPIECE */
-    struct qn_text_trie words;      /* WORDPIECE, UNIGRAM: all tokens that text can become */
+    bool lower_case;           /* WORDPIECE, and BPE on words */
+    bool strip_accents;        /* WORDPIECE */
+    struct qn_text_trie words; /* WORDPIECE, UNIGRAM: all tokens that text can become */
 
     bool merge_spaces; /* UNIGRAM */
     float unknown_score;

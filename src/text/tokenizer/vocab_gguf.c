@@ -16,7 +16,7 @@ struct reader {
 
 #define KEY(name) "tokenizer.ggml." name
 
-/* ---- arrays ------------------------------------------------------------------------------------------------ */
+/* ---- arrays --------------------------------------------------------------------------------------------------- */
 
 /* *value NULL when the key is absent. */
 static qn_status find_array(const struct reader *r, const char *key, bool text, const struct qn_gguf_value **value)
@@ -99,8 +99,8 @@ static qn_status read_merge(const void *context, uint32_t i, struct qn_str *left
     struct qn_str merge = merges->as.strings[i];
     const char *space = merge.size > 1 ? memchr(merge.data + 1, ' ', merge.size - 1) : NULL;
     if (!space || space + 1 == merge.data + merge.size)
-        return QN_ERROR(QN_INVALID_FILE, "'" KEY("merges") "': merge %u is '%.*s', not two tokens with a space between", i,
-                        QN_STR_ARG(merge));
+        return QN_ERROR(QN_INVALID_FILE, "'" KEY("merges") "': merge %u is '%.*s', not two tokens with a space between",
+                        i, QN_STR_ARG(merge));
     *left = (struct qn_str){merge.data, (size_t)(space - merge.data)};
     *right = (struct qn_str){space + 1, merge.size - left->size - 1};
     return NULL;
@@ -130,7 +130,7 @@ static qn_status read_charsmap(struct reader *r)
     return NULL;
 }
 
-/* ---- kinds ------------------------------------------------------------------------------------------------- */
+/* ---- kinds ---------------------------------------------------------------------------------------------------- */
 
 static qn_status set_pre(struct reader *r, struct qn_str name)
 {
@@ -197,7 +197,7 @@ static qn_status read_kind(struct reader *r)
     return NULL;
 }
 
-/* ---- tokens with a role, and switches ---------------------------------------------------------------------- */
+/* ---- tokens with a role, and switches ------------------------------------------------------------------------- */
 
 static qn_status read_role(struct reader *r, const char *key, enum qn_token_role role)
 {
@@ -222,15 +222,24 @@ static qn_status read_roles(struct reader *r)
         const char *key;
         enum qn_token_role role;
     } rows[] = {
-        {KEY("cls_token_id"), QN_TOKEN_BOS},           {KEY("bos_token_id"), QN_TOKEN_BOS},
-        {KEY("eos_token_id"), QN_TOKEN_EOS},           {KEY("eot_token_id"), QN_TOKEN_EOT},
-        {KEY("eom_token_id"), QN_TOKEN_EOM},           {KEY("unknown_token_id"), QN_TOKEN_UNK},
-        {KEY("seperator_token_id"), QN_TOKEN_SEP},     {KEY("padding_token_id"), QN_TOKEN_PAD},
-        {KEY("mask_token_id"), QN_TOKEN_MASK},         {KEY("prefix_token_id"), QN_TOKEN_FIM_PREFIX},
-        {KEY("suffix_token_id"), QN_TOKEN_FIM_SUFFIX}, {KEY("middle_token_id"), QN_TOKEN_FIM_MIDDLE},
-        {KEY("fim_pre_token_id"), QN_TOKEN_FIM_PREFIX}, {KEY("fim_suf_token_id"), QN_TOKEN_FIM_SUFFIX},
-        {KEY("fim_mid_token_id"), QN_TOKEN_FIM_MIDDLE}, {KEY("fim_pad_token_id"), QN_TOKEN_FIM_PAD},
-        {KEY("fim_rep_token_id"), QN_TOKEN_FIM_REPO},  {KEY("fim_sep_token_id"), QN_TOKEN_FIM_FILE},
+        {KEY("cls_token_id"), QN_TOKEN_BOS},
+        {KEY("bos_token_id"), QN_TOKEN_BOS},
+        {KEY("eos_token_id"), QN_TOKEN_EOS},
+        {KEY("eot_token_id"), QN_TOKEN_EOT},
+        {KEY("eom_token_id"), QN_TOKEN_EOM},
+        {KEY("unknown_token_id"), QN_TOKEN_UNK},
+        {KEY("seperator_token_id"), QN_TOKEN_SEP},
+        {KEY("padding_token_id"), QN_TOKEN_PAD},
+        {KEY("mask_token_id"), QN_TOKEN_MASK},
+        {KEY("prefix_token_id"), QN_TOKEN_FIM_PREFIX},
+        {KEY("suffix_token_id"), QN_TOKEN_FIM_SUFFIX},
+        {KEY("middle_token_id"), QN_TOKEN_FIM_MIDDLE},
+        {KEY("fim_pre_token_id"), QN_TOKEN_FIM_PREFIX},
+        {KEY("fim_suf_token_id"), QN_TOKEN_FIM_SUFFIX},
+        {KEY("fim_mid_token_id"), QN_TOKEN_FIM_MIDDLE},
+        {KEY("fim_pad_token_id"), QN_TOKEN_FIM_PAD},
+        {KEY("fim_rep_token_id"), QN_TOKEN_FIM_REPO},
+        {KEY("fim_sep_token_id"), QN_TOKEN_FIM_FILE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         QN_TRY(read_role(r, rows[i].key, rows[i].role));
@@ -284,7 +293,6 @@ static qn_status read_switches(struct reader *r)
     QN_TRY(qn_gguf_get_bool(r->gguf, KEY("normalizer.lowercase"), &d->lower_case, &found));
     d->strip_accents = d->lower_case;
     QN_TRY(qn_gguf_get_bool(r->gguf, KEY("normalizer.strip_accents"), &d->strip_accents, &found));
-    d->lower_case &= d->kind == QN_TOKENIZER_WORDPIECE || (d->pre_flags & QN_PRE_DROP_SPACE);
     d->add_space_prefix &= d->kind == QN_TOKENIZER_SPM || d->kind == QN_TOKENIZER_UNIGRAM;
     d->merge_spaces &= d->kind == QN_TOKENIZER_UNIGRAM;
     return NULL;

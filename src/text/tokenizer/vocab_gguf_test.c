@@ -8,7 +8,7 @@
 #include "support/testing.h"
 #include "text/tokenizer/vocab.h"
 
-/* ---- the published vocabularies ---------------------------------------------------------------------------- */
+/* ---- the published vocabularies ------------------------------------------------------------------------------- */
 
 /* One line of ids, as the .out files have them. */
 static void show_ids(const struct qn_tokens *tokens, char *line, size_t size)
@@ -136,7 +136,7 @@ static void special_tokens_of_published_vocabularies(void **state)
     qn_tokenizer_free(t);
 }
 
-/* ---- broken files ------------------------------------------------------------------------------------------ */
+/* ---- broken files --------------------------------------------------------------------------------------------- */
 
 struct file {
     struct gguf_bytes bytes;
@@ -247,8 +247,9 @@ static void bpe_files(void **state)
 
     static const struct {
         const char *merges, *words;
-    } merges[] = {{"ab", "merge 0 is 'ab'"},     {"a ", "merge 0 is 'a '"},   {"", "merge 0 is ''"},
-                  {" b", "merge 0 is ' b'"},     {"a b|a", "merge 1 is 'a'"}, {"b b", "'bb', which 'tokenizer.ggml.tokens'"},
+    } merges[] = {{"ab", "merge 0 is 'ab'"},     {"a ", "merge 0 is 'a '"},
+                  {"", "merge 0 is ''"},         {" b", "merge 0 is ' b'"},
+                  {"a b|a", "merge 1 is 'a'"},   {"b b", "'bb', which 'tokenizer.ggml.tokens'"},
                   {"x b", "needs the token 'x'"}};
     for (size_t i = 0; i < sizeof merges / sizeof merges[0]; i++) {
         begin_bpe(&f);

@@ -19,7 +19,7 @@ bool qn_text_ids_put(struct qn_text_ids *ids, const char *text, uint32_t size, u
     return qn_map_put(&ids->map, (struct qn_str){text, size}, id) != QN_MAP_FAILED;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------------------- */
+/* ---- texts ---------------------------------------------------------------------------------------------------- */
 
 qn_status qn_vocab_copy_tokens(struct qn_tokenizer *t, const struct qn_vocab_desc *desc)
 {
@@ -52,7 +52,7 @@ qn_status qn_vocab_copy_tokens(struct qn_tokenizer *t, const struct qn_vocab_des
     return NULL;
 }
 
-/* ---- roles and ends of a generation ------------------------------------------------------------------------ */
+/* ---- roles and ends of a generation --------------------------------------------------------------------------- */
 
 enum { NO_ROLE = QN_TOKEN_ROLE_COUNT }; /* of rows of special.def that give none */
 
@@ -144,8 +144,8 @@ void qn_vocab_find_special(struct qn_tokenizer *t, const struct qn_vocab_desc *d
         struct qn_token *token = &t->tokens[i];
         if ((token->flags & QN_TOKEN_CONTROL) && contains(token, "unused"))
             token->flags |= QN_TOKEN_UNUSED;
-        bool strips = desc->strip_after_special &&
-                      (token->flags & (QN_TOKEN_CONTROL | QN_TOKEN_USER_DEFINED | QN_TOKEN_UNKNOWN));
+        bool strips =
+            desc->strip_after_special && (token->flags & (QN_TOKEN_CONTROL | QN_TOKEN_USER_DEFINED | QN_TOKEN_UNKNOWN));
         if (strips)
             token->flags |= QN_TOKEN_RSTRIP;
     }
@@ -156,11 +156,14 @@ void qn_vocab_find_special(struct qn_tokenizer *t, const struct qn_vocab_desc *d
         set_flags(t, find(t, desc->strip_before), QN_TOKEN_LSTRIP, 0);
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------------ */
+/* ---- pieces --------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* "<0x0A>" -> 10, or -1. */
@@ -236,9 +239,9 @@ qn_status qn_vocab_make_pieces(struct qn_tokenizer *t, const struct qn_vocab_des
         if (token->flags & QN_TOKEN_BYTE) {
             int value = byte_value(token);
             if (value < 0)
-                return QN_ERROR(QN_INVALID_FILE, "'%.*s': token %u is a byte, which is written <0x00> to <0xFF>, and not '%.*s'",
-                                QN_STR_ARG(desc->tokens_name), i,
-                                QN_STR_ARG(((struct qn_str){token->text, token->text_size})));
+                return QN_ERROR(
+                    QN_INVALID_FILE, "'%.*s': token %u is a byte, which is written <0x00> to <0xFF>, and not '%.*s'",
+                    QN_STR_ARG(desc->tokens_name), i, QN_STR_ARG(((struct qn_str){token->text, token->text_size})));
             ok = set_bytes(t, token, (const char[]){(char)value}, 1);
         } else if (!byte_level) {
             ok = !t->space_mark || unmark(t, token);

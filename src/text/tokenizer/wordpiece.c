@@ -22,7 +22,8 @@ static bool is_chinese(uint32_t c)
 static bool is_punctuation(uint32_t c)
 {
     if (c < 0x80)
-        return (c >= 0x21 && c <= 0x2f) || (c >= 0x3a && c <= 0x40) || (c >= 0x5b && c <= 0x60) || (c >= 0x7b && c <= 0x7e);
+        return (c >= 0x21 && c <= 0x2f) || (c >= 0x3a && c <= 0x40) || (c >= 0x5b && c <= 0x60) ||
+               (c >= 0x7b && c <= 0x7e);
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
     return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
@@ -103,8 +104,7 @@ static qn_status add_cleaned(struct qn_encoding *e, uint32_t c)
         return add_lower(e, c, chinese);
     utf8proc_int32_t parts[MOST];
     int boundary = 0;
-    utf8proc_ssize_t count =
-        utf8proc_decompose_char((utf8proc_int32_t)c, parts, MOST, UTF8PROC_DECOMPOSE, &boundary);
+    utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)c, parts, MOST, UTF8PROC_DECOMPOSE, &boundary);
     if (count < 0 || count > MOST)
         return add_lower(e, c, chinese);
     for (utf8proc_ssize_t i = 0; i < count; i++)

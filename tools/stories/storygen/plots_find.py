@@ -92,7 +92,7 @@ def lost_child(s):
     s.say("just then, {x.a} [came out|appeared|stopped next to {h.him}]. \"[Are you lost|Why are you crying|What are you doing here]?\" asked {x.the}.",
           "{h} heard a soft sound. It was {x.a}. \"[Hello, little one|Who are you|Are you lost]?\" said {x.the}.")
     s.say('"yes," said {h}. "[I want to go home|I miss {g}|I do not know the way]."',
-          '"I went too far, and now I [am lost|cannot find my home]," said {h}.') 
+          '"I went too far, and now I [am lost|cannot find my home]," said {h}.')
     s.say('"[do not be afraid|do not cry|come with me]. [I know the way|I will show you the way]," {x.he} said. {x.The} {xdeed} and found the path.',
           '{x.The} {xdeed}. "[This way|Follow me|I know where you live]!" {x.he} said.')
     s.say("they walked [past the big rock|over a little bridge|under the tall trees] and [down the hill|along the stream|through the tall grass].",
