@@ -9,18 +9,18 @@
 
 #include "base/json.h"
 #include "gguf_build.h"
-#include "support/command.h"
+#include "support/run_quern.h"
 
 static const char *output; /* of the last command */
 
 static int run(const char *arguments)
 {
-    return qn_test_command(&output, NULL, "%s", arguments);
+    return qn_test_run_quern(&output, NULL, "%s", arguments);
 }
 
 static int inspect(const char *path, const char *options)
 {
-    return qn_test_command(&output, NULL, "inspect '%s' %s 2>&1", path, options);
+    return qn_test_run_quern(&output, NULL, "inspect '%s' %s 2>&1", path, options);
 }
 
 static void assert_shown(const char *text)
