@@ -104,7 +104,10 @@ static qn_value passed_on(const struct folding *f)
     default:
         break;
     }
-    return kept && qn_type_equal(qn_graph_type(f->g, kept), f->type) ? kept : 0;
+    if (!kept || !qn_type_equal(qn_graph_type(f->g, kept), f->type))
+        return 0;
+    /* a copy of a state outlives a write into it, the state itself does not */
+    return (qn_op_info(f->op)->traits & QN_OP_VIEW) || !may_change(f->g, kept) ? kept : 0;
 }
 
 static qn_status fold_transpose(const struct folding *f, qn_value *out)
@@ -112,7 +115,7 @@ static qn_status fold_transpose(const struct folding *f, qn_value *out)
     struct qn_attr_transpose attr = *(const struct qn_attr_transpose *)f->attr;
     qn_value x = f->inputs[0];
     qn_node before = made_by(f->g, x, QN_OP_transpose);
-    if (before && may_change(f->g, qn_graph_input_of(f->g, before, 0)))
+    if (may_change(f->g, before ? qn_graph_input_of(f->g, before, 0) : x))
         return NULL;
     if (before) {
         const struct qn_attr_transpose *first = qn_graph_attr(f->g, before);
