@@ -12,7 +12,7 @@ static uint64_t exp2_fraction(uint32_t fraction)
     };
     static const uint64_t terms[6] = {
         /* (ln 2)^k / k! in units of 2^-62, k from 5 down to 0 */
-        6149018367977265,   44355791529079737,   255967521894832113,
+        6149018367977265,    44355791529079737,   255967521894832113,
         1107849223398934356, 3196577161300663915, 4611686018427387904,
     };
     uint64_t sum = terms[0], rest = fraction & 0x0fffffff;
