@@ -133,7 +133,7 @@ static void exit_codes(void **state)
         {"run " MODEL " -p x --logit-bias 3", "expected ID=NUMBER, found '3'", 2},
         {"run " MODEL " -p x --passes-off nonsense", "nonsense", 2},
         {"run " MODEL " -f no-such-prompt.txt", "no-such-prompt.txt", 5},
-        {"run " MODEL " -p 'a b c d e f g h' -c 4", "do not fit", 6},
+        {"run " MODEL " -p 'a b c d e f g h' -c 4", "does not fit", 6},
         {"run " MODEL " --tepm 1 -p x", "--temp", 2},
         {"bench " MODEL " -p 0 -n 0", "nothing to measure", 2},
         {"chat " MODEL " --format klingon", "chatml", 2},

@@ -150,6 +150,7 @@ static int run_logits(const struct run *run, const struct qn_args *args)
 
 struct output {
     bool json;
+    const struct text *echo; /* the prompt, until it is shown; NULL: not, or not any more */
     struct text text;
     struct qn_progress progress;
 };
@@ -163,9 +164,15 @@ static bool on_text(void *context, const char *text, size_t size)
     return fwrite(text, 1, size, stdout) == size && fflush(stdout) == 0;
 }
 
+/* The prompt is shown once its first part went through, so that one that is refused is not poured on the screen. */
 static void on_prompt(void *context, size_t done, size_t total)
 {
     struct output *output = context;
+    if (output->echo) {
+        fwrite(output->echo->data, 1, output->echo->size, stdout);
+        fflush(stdout);
+        output->echo = NULL;
+    }
     qn_progress_update(&output->progress, done, total);
 }
 
@@ -209,8 +216,8 @@ static qn_status generate(const struct run *run, struct qn_lm_run *lm, const str
         .on_prompt = on_prompt,
         .context = output,
     };
-    if (!run->json && !run->no_echo)
-        fwrite(prompt->data ? prompt->data : "", 1, prompt->size, stdout);
+    if (!run->json && !run->no_echo && prompt->size)
+        output->echo = prompt;
     qn_progress_begin(&output->progress, "prompt");
     qn_lm_on_interrupt(lm->llm);
     qn_status status = qn_llm_generate(lm->llm, lm->tokenizer, lm->sampler, tokens.ids, tokens.count, &options, stats);

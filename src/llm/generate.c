@@ -133,6 +133,11 @@ static qn_status run(struct generation *g, const int32_t *prompt, size_t count)
 {
     if (count == 0 && !qn_llm_logits(g->llm))
         return QN_ERROR(QN_INVALID_ARGUMENT, "the prompt is empty and nothing was evaluated before");
+    uint32_t used = qn_llm_position(g->llm);
+    if (count > g->llm->context - used)
+        return QN_ERROR(QN_OUT_OF_RANGE,
+                        "the prompt of %zu tokens does not fit: the context holds %u and %u are in use", count,
+                        g->llm->context, used);
     QN_TRY(evaluate_prompt(g, prompt, count));
     while (!g->done) {
         int32_t id;
