@@ -1,6 +1,5 @@
 #include "platform/cpu.h"
 
-#define TILE_ROWS 6
 #define KERNEL qn_attention_avx2
 #define SERIAL 310
 #define NAME "attention_avx2"

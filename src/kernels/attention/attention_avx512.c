@@ -1,6 +1,5 @@
 #include "platform/cpu.h"
 
-#define TILE_ROWS 12
 #define KERNEL qn_attention_avx512
 #define SERIAL 320
 #define NAME "attention_avx512"

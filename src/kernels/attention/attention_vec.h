@@ -1,5 +1,4 @@
-/* ATTENTION on vectors. A file for an instruction set defines TILE_ROWS (rows of a register tile; TILE_ROWS x 2 vectors
- * must fit the registers), KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
+/* ATTENTION on vectors. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
  *
  * The unit of work is a set of rows (queries that share one kv head's keys) against one partition of the keys:
  *
@@ -15,12 +14,13 @@
 #include "kernels/attention/attention_share.h"
 #include "kernels/simd/vec_element.h"
 #include "kernels/simd/vec_math.h"
+#include "kernels/simd/vec_tile.h"
 #include "kernels/walk.h"
 #include "quant/q8_0/q8_0.h"
 
 enum {
     PART = QN_ATTENTION_PART,
-    SPAN = 2 * VF_LANES, /* keys packed at once */
+    SPAN = TILE_COLUMNS, /* keys packed at once */
 };
 
 /* A set of rows and their keys. */
@@ -43,57 +43,6 @@ struct job {
 static int64_t round_up(int64_t n, int64_t to)
 {
     return (n + to - 1) / to * to;
-}
-
-/* c[rows][2 vectors] (+)= a[rows][n] b[n][2 vectors] */
-QN_INLINE void tile(const int rows, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
-                    int64_t c_row, int64_t n, bool fresh)
-{
-    vf acc[TILE_ROWS][2];
-    QN_UNROLL
-    for (int r = 0; r < rows; r++) {
-        acc[r][0] = fresh ? vf_zero() : vf_load(c + r * c_row);
-        acc[r][1] = fresh ? vf_zero() : vf_load(c + r * c_row + VF_LANES);
-    }
-    for (int64_t i = 0; i < n; i++) {
-        vf b0 = vf_load(b + i * b_row), b1 = vf_load(b + i * b_row + VF_LANES);
-        QN_UNROLL
-        for (int r = 0; r < rows; r++) {
-            vf x = vf_set(a[r * a_row + i]);
-            acc[r][0] = vf_fma(x, b0, acc[r][0]);
-            acc[r][1] = vf_fma(x, b1, acc[r][1]);
-        }
-    }
-    QN_UNROLL
-    for (int r = 0; r < rows; r++) {
-        vf_store(c + r * c_row, acc[r][0]);
-        vf_store(c + r * c_row + VF_LANES, acc[r][1]);
-    }
-}
-
-static int64_t tile_rows(int64_t rows, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
-                         int64_t c_row, int64_t n, bool fresh)
-{
-    if (rows >= TILE_ROWS) {
-        tile(TILE_ROWS, a, a_row, b, b_row, c, c_row, n, fresh);
-        return TILE_ROWS;
-    }
-#if TILE_ROWS > 8
-    if (rows >= 8) {
-        tile(8, a, a_row, b, b_row, c, c_row, n, fresh);
-        return 8;
-    }
-#endif
-    if (rows >= 4) {
-        tile(4, a, a_row, b, b_row, c, c_row, n, fresh);
-        return 4;
-    }
-    if (rows >= 2) {
-        tile(2, a, a_row, b, b_row, c, c_row, n, fresh);
-        return 2;
-    }
-    tile(1, a, a_row, b, b_row, c, c_row, n, fresh);
-    return 1;
 }
 
 /* Where the key or value of a position lies; NULL with a fault where its cache row is outside the cache. */
@@ -196,20 +145,7 @@ static void load_lines(const struct job *job, bool value, int64_t from)
 static void pack_keys(const struct job *job, int64_t from)
 {
     load_lines(job, false, from);
-    for (int64_t half = 0; half < 2; half++) {
-        for (int64_t i = 0; i < job->d_wide; i += VF_LANES) {
-            vf square[VF_LANES];
-            const float *line = job->line + half * VF_LANES * job->d_wide + i;
-            QN_UNROLL
-            for (int j = 0; j < VF_LANES; j++)
-                square[j] = vf_load(line + j * job->d_wide);
-            vf_transpose(square);
-            float *to = job->panel + i * SPAN + half * VF_LANES;
-            QN_UNROLL
-            for (int j = 0; j < VF_LANES; j++)
-                vf_store(to + j * SPAN, square[j]);
-        }
-    }
+    vf_transpose_lines(job->line, job->d_wide, job->panel, job->d_wide);
 }
 
 /* Step 1 for the positions [from, to) of the partition that starts at `start`. */
@@ -218,7 +154,7 @@ static void score_part(const struct job *job, int64_t start, int64_t from, int64
     for (int64_t at = start + (from - start) / SPAN * SPAN; at < to; at += SPAN) {
         pack_keys(job, at);
         for (int64_t r = 0; r < job->rows;)
-            r += tile_rows(job->rows - r, job->q + r * job->d_wide, job->d_wide, job->panel, SPAN,
+            r += vf_tile_rows(job->rows - r, job->q + r * job->d_wide, job->d_wide, job->panel, SPAN,
                            job->scores + r * PART + (at - start), PART, job->d, true);
     }
 }
@@ -277,8 +213,8 @@ static void add_values(const struct job *job, int64_t start, int64_t span, int64
     float *sums = job->sums + row * job->e_wide;
     for (int64_t r = 0, done; r < rows; r += done) {
         done = rows - r;
-        for (int64_t i = 0; i < job->e_wide; i += 2 * VF_LANES)
-            done = tile_rows(rows - r, weights + r * PART, PART, values + i, job->e_wide, sums + r * job->e_wide + i,
+        for (int64_t i = 0; i < job->e_wide; i += TILE_COLUMNS)
+            done = vf_tile_rows(rows - r, weights + r * PART, PART, values + i, job->e_wide, sums + r * job->e_wide + i,
                              job->e_wide, high - low, false);
     }
 }

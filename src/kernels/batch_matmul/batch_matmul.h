@@ -14,4 +14,7 @@ struct qn_batch_matmul_params {
     struct qn_view a, b, y;
 };
 
+/* The generic kernel; the others hand it what they do not do themselves. */
+extern const struct qn_kernel qn_batch_matmul_ref;
+
 #endif
