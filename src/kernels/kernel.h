@@ -49,8 +49,7 @@ enum qn_family {
 enum qn_act {
     QN_ACT_F32 = 0,
     QN_ACT_BF16 = 1,
-    QN_ACT_Q8_32 = 2,  /* int8 with an f32 scale for 32 elements */
-    QN_ACT_Q8_256 = 3, /* int8 with an f32 scale for 256 elements and sums of 16 */
+    QN_ACT_Q8_32 = 2, /* int8 with an f32 scale for 32 elements */
     QN_ACT_LIMIT = 8,
 };
 
