@@ -139,6 +139,11 @@ qn_value qn_lm_heads(struct qn_lm *lm, qn_value x, uint32_t heads)
     return qn_build_reshape(&lm->b, x, 3, (qn_dim[]){lm->n, heads, lm->config->head_dim});
 }
 
+qn_value qn_lm_project(struct qn_lm *lm, qn_value x, const char *name, uint32_t heads)
+{
+    return qn_lm_heads(lm, qn_lm_linear(lm, x, name, lm->config->dim, heads * lm->config->head_dim), heads);
+}
+
 /* cos and sin of pos * frequency, shared by all layers. */
 static void make_angles(struct qn_lm *lm)
 {
@@ -321,6 +326,20 @@ void qn_lm_head(struct qn_lm *lm, qn_value x)
     qn_value logits = qn_lm_linear(lm, x, name, c->dim, c->vocabulary);
     if (!lm->b.status)
         lm->b.status = qn_graph_add_output(lm->b.graph, QN_STR("logits"), logits);
+}
+
+void qn_lm_decoder(struct qn_lm *lm, qn_value (*attention)(struct qn_lm *lm, qn_value x))
+{
+    const struct qn_lm_config *c = lm->config;
+    qn_value x = qn_lm_embedding(lm, "token_embd", c->vocabulary, lm->tokens);
+    for (uint32_t i = 0; i < c->layers; i++) {
+        qn_lm_begin_layer(lm, i);
+        x = qn_lm_add(lm, x, attention(lm, qn_lm_rms_norm(lm, x, "attn_norm", c->dim)));
+        qn_value y = qn_lm_rms_norm(lm, x, "ffn_norm", c->dim);
+        x = qn_lm_add(lm, x, c->experts ? qn_lm_expert_ffn(lm, y) : qn_lm_gated_ffn(lm, y));
+        qn_lm_end_layer(lm);
+    }
+    qn_lm_head(lm, qn_lm_rms_norm(lm, qn_lm_wanted_rows(lm, x), "output_norm", c->dim));
 }
 
 /* ---- the frame around an architecture ------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t
 qn_value qn_lm_layer_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim);
 /* x [N, heads * head_dim] as [N, heads, head_dim] */
 qn_value qn_lm_heads(struct qn_lm *lm, qn_value x, uint32_t heads);
+/* x [N, dim] through <name> to [N, heads, head_dim] */
+qn_value qn_lm_project(struct qn_lm *lm, qn_value x, const char *name, uint32_t heads);
 /* Rotates the first rope.dims elements of each head of x [N, heads, head_dim]. */
 qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind);
 /* Causal attention over the cache: q [N, heads, head_dim], k and v [N, kv_heads, head_dim] of this step are written to
@@ -52,6 +54,10 @@ qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x);
 qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x);
 /* logits = x times output.weight, or token_embd.weight where the file has no output (tied embeddings). */
 void qn_lm_head(struct qn_lm *lm, qn_value x);
+
+/* The frame of most decoders: embedding; in each layer x += attention(norm(x)), x += feed-forward(norm(x)), the latter
+ * gated, or of experts where the configuration has them; a last norm and the head. All norms are RMS. */
+void qn_lm_decoder(struct qn_lm *lm, qn_value (*attention)(struct qn_lm *lm, qn_value x));
 
 static inline qn_value qn_lm_add(struct qn_lm *lm, qn_value x, qn_value y)
 {

@@ -1,29 +1,20 @@
-/* Qwen 3: as Qwen 2 without biases, with an RMS norm on each query and key head before the rotation. */
+/* Qwen 3: rotary embedding on halves, an RMS norm on each query and key head before it. */
 #include "arch/lm_blocks.h"
 
 static qn_value attention(struct qn_lm *lm, qn_value x)
 {
     const struct qn_lm_config *c = lm->config;
-    uint32_t q_dim = c->heads * c->head_dim, kv_dim = c->kv_heads * c->head_dim;
-    qn_value q = qn_lm_heads(lm, qn_lm_linear(lm, x, "attn_q", c->dim, q_dim), c->heads);
-    qn_value k = qn_lm_heads(lm, qn_lm_linear(lm, x, "attn_k", c->dim, kv_dim), c->kv_heads);
-    qn_value v = qn_lm_heads(lm, qn_lm_linear(lm, x, "attn_v", c->dim, kv_dim), c->kv_heads);
-    q = qn_lm_rope(lm, qn_lm_rms_norm(lm, q, "attn_q_norm", c->head_dim), QN_LM_ROPE_HALVES);
-    k = qn_lm_rope(lm, qn_lm_rms_norm(lm, k, "attn_k_norm", c->head_dim), QN_LM_ROPE_HALVES);
-    return qn_lm_linear(lm, qn_lm_attention(lm, q, k, v), "attn_output", q_dim, c->dim);
+    qn_value q = qn_lm_rms_norm(lm, qn_lm_project(lm, x, "attn_q", c->heads), "attn_q_norm", c->head_dim);
+    qn_value k = qn_lm_rms_norm(lm, qn_lm_project(lm, x, "attn_k", c->kv_heads), "attn_k_norm", c->head_dim);
+    qn_value v = qn_lm_project(lm, x, "attn_v", c->kv_heads);
+    q = qn_lm_rope(lm, q, QN_LM_ROPE_HALVES);
+    k = qn_lm_rope(lm, k, QN_LM_ROPE_HALVES);
+    return qn_lm_linear(lm, qn_lm_attention(lm, q, k, v), "attn_output", c->heads * c->head_dim, c->dim);
 }
 
 static void build(struct qn_lm *lm)
 {
-    const struct qn_lm_config *c = lm->config;
-    qn_value x = qn_lm_embedding(lm, "token_embd", c->vocabulary, lm->tokens);
-    for (uint32_t i = 0; i < c->layers; i++) {
-        qn_lm_begin_layer(lm, i);
-        x = qn_lm_add(lm, x, attention(lm, qn_lm_rms_norm(lm, x, "attn_norm", c->dim)));
-        x = qn_lm_add(lm, x, qn_lm_gated_ffn(lm, qn_lm_rms_norm(lm, x, "ffn_norm", c->dim)));
-        qn_lm_end_layer(lm);
-    }
-    qn_lm_head(lm, qn_lm_rms_norm(lm, qn_lm_wanted_rows(lm, x), "output_norm", c->dim));
+    qn_lm_decoder(lm, attention);
 }
 
 const struct qn_arch qn_arch_qwen3 = {"qwen3", build};
