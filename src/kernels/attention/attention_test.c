@@ -43,8 +43,10 @@ static void make_scene(struct scene *s, qn_dtype kv)
     for (int i = 0; i < POSITIONS; i++) {
         s->rows[0][i] = i;
         s->rows[1][i] = CACHE - 1 - (i * 11) % POSITIONS;
-        memcpy((char *)s->k.view.data + (size_t)s->rows[1][i] * k_row, (char *)s->k.view.data + (size_t)i * k_row, k_row);
-        memcpy((char *)s->v.view.data + (size_t)s->rows[1][i] * v_row, (char *)s->v.view.data + (size_t)i * v_row, v_row);
+        memcpy((char *)s->k.view.data + (size_t)s->rows[1][i] * k_row, (char *)s->k.view.data + (size_t)i * k_row,
+               k_row);
+        memcpy((char *)s->v.view.data + (size_t)s->rows[1][i] * v_row, (char *)s->v.view.data + (size_t)i * v_row,
+               v_row);
     }
 }
 
@@ -56,7 +58,8 @@ static void free_scene(struct scene *s)
 }
 
 /* Queries of positions pos[0 .. n), of sequence seq[i]; results to out [n][HEADS][GROUP][e]. */
-static struct qn_attention_params params_of(struct scene *s, int64_t n, float *q, int32_t *seq, int32_t *pos, float *out)
+static struct qn_attention_params params_of(struct scene *s, int64_t n, float *q, int32_t *seq, int32_t *pos,
+                                            float *out)
 {
     int64_t e = s->v.view.dims[2];
     struct qn_attention_params p = {.paged = true, .scale = 0.17f, .k = s->k.view, .v = s->v.view};
@@ -81,7 +84,8 @@ static void bits_case(const struct qn_kernel *kernel, qn_dtype kv, int64_t windo
     struct scene s;
     make_scene(&s, kv);
     int64_t e = s.v.view.dims[2], q_row = HEADS * GROUP * D, y_row = HEADS * GROUP * e;
-    float *all = malloc(sizeof(float) * (size_t)(POSITIONS * y_row)), *part = malloc(sizeof(float) * (size_t)(POSITIONS * y_row));
+    float *all = malloc(sizeof(float) * (size_t)(POSITIONS * y_row)),
+          *part = malloc(sizeof(float) * (size_t)(POSITIONS * y_row));
     float *mixed_q = malloc(sizeof(float) * (size_t)(POSITIONS * q_row));
     int32_t seq[POSITIONS] = {0}, other[POSITIONS], pos[POSITIONS], mixed_seq[64], mixed_pos[64];
     for (int i = 0; i < POSITIONS; i++) {
@@ -219,9 +223,9 @@ static void test_faults(void **state)
     static const struct {
         int32_t seq, pos, row, fault;
     } cases[] = {
-        {0, 5, 0, QN_FAULT_NONE},       {2, 5, 0, QN_FAULT_POSITION},         {-1, 5, 0, QN_FAULT_POSITION},
-        {0, -1, 0, QN_FAULT_POSITION},  {0, POSITIONS, 0, QN_FAULT_POSITION}, {0, INT32_MAX, 0, QN_FAULT_POSITION},
-        {0, 5, CACHE, QN_FAULT_INDEX},  {0, 5, -1, QN_FAULT_INDEX},           {0, 5, INT32_MIN, QN_FAULT_INDEX},
+        {0, 5, 0, QN_FAULT_NONE},      {2, 5, 0, QN_FAULT_POSITION},         {-1, 5, 0, QN_FAULT_POSITION},
+        {0, -1, 0, QN_FAULT_POSITION}, {0, POSITIONS, 0, QN_FAULT_POSITION}, {0, INT32_MAX, 0, QN_FAULT_POSITION},
+        {0, 5, CACHE, QN_FAULT_INDEX}, {0, 5, -1, QN_FAULT_INDEX},           {0, 5, INT32_MIN, QN_FAULT_INDEX},
     };
     const struct qn_kernel *kernel;
     for (uint32_t at = 0; (kernel = cf_next_kernel(QN_FAMILY_ATTENTION, &at));) {
@@ -284,8 +288,10 @@ static void test_dense_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits_do_not_depend_on_company), cmocka_unit_test(test_shared_memory_of_any_call),
-        cmocka_unit_test(test_threads_share_a_split),         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_bits_do_not_depend_on_company),
+        cmocka_unit_test(test_shared_memory_of_any_call),
+        cmocka_unit_test(test_threads_share_a_split),
+        cmocka_unit_test(test_faults),
         cmocka_unit_test(test_dense_rows),
     };
     return cmocka_run_group_tests_name("kernels/attention", tests, NULL, NULL);

@@ -155,7 +155,7 @@ static void score_part(const struct job *job, int64_t start, int64_t from, int64
         pack_keys(job, at);
         for (int64_t r = 0; r < job->rows;)
             r += vf_tile_rows(job->rows - r, job->q + r * job->d_wide, job->d_wide, job->panel, SPAN,
-                           job->scores + r * PART + (at - start), PART, job->d, true);
+                              job->scores + r * PART + (at - start), PART, job->d, true);
     }
 }
 
@@ -215,7 +215,7 @@ static void add_values(const struct job *job, int64_t start, int64_t span, int64
         done = rows - r;
         for (int64_t i = 0; i < job->e_wide; i += TILE_COLUMNS)
             done = vf_tile_rows(rows - r, weights + r * PART, PART, values + i, job->e_wide, sums + r * job->e_wide + i,
-                             job->e_wide, high - low, false);
+                                job->e_wide, high - low, false);
     }
 }
 

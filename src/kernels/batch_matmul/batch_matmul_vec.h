@@ -43,9 +43,9 @@ static int64_t scratch_bytes(const void *params)
 
 /* One matrix product's tile. */
 struct block {
-    const char *a, *b;         /* of its first row, and first column */
-    int64_t a_row, a_step;     /* bytes along m and k */
-    int64_t b_row, b_step;     /* bytes along k and n */
+    const char *a, *b;     /* of its first row, and first column */
+    int64_t a_row, a_step; /* bytes along m and k */
+    int64_t b_row, b_step; /* bytes along k and n */
     qn_dtype a_dtype, b_dtype;
     int64_t rows, columns, k;
     float *sums, *piece, *lines, *panel;
@@ -109,7 +109,8 @@ static void multiply(const struct block *t)
 static void run_tile(const struct qn_batch_matmul_params *p, int64_t tile, float *scratch)
 {
     uint32_t last = p->y.rank - 1;
-    int64_t m = p->y.dims[last - 1], n = p->y.dims[last], row_blocks = blocks(m, ROWS), column_blocks = blocks(n, COLUMNS);
+    int64_t m = p->y.dims[last - 1], n = p->y.dims[last], row_blocks = blocks(m, ROWS),
+            column_blocks = blocks(n, COLUMNS);
     int64_t column = tile % column_blocks * COLUMNS, row = tile / column_blocks % row_blocks * ROWS;
     int64_t first = tile / column_blocks / row_blocks * m + row; /* its row among all of y */
     int64_t a_bytes = qn_element_bytes(p->a.dtype), b_bytes = qn_element_bytes(p->b.dtype);
@@ -136,8 +137,8 @@ static void run_tile(const struct qn_batch_matmul_params *p, int64_t tile, float
     multiply(&t);
     int64_t y_step = p->y.strides[last] * 4;
     for (int64_t r = 0; r < t.rows; r++)
-        vf_store_run(qn_view_row(&p->y, last, first + r, 4) + column * y_step, y_step, QN_DTYPE_F32, t.sums + r * COLUMNS,
-                     t.columns);
+        vf_store_run(qn_view_row(&p->y, last, first + r, 4) + column * y_step, y_step, QN_DTYPE_F32,
+                     t.sums + r * COLUMNS, t.columns);
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)

@@ -30,17 +30,21 @@ static void test_integers(void **state)
     const struct qn_kernel *kernel;
     for (uint32_t at = 0; (kernel = cf_next_kernel(QN_FAMILY_BINARY, &at));) {
         for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-            struct qn_binary_params p = {.op = cases[c].op, .a = line(a, QN_DTYPE_I32, 8), .b = line(b, QN_DTYPE_I32, 8),
+            struct qn_binary_params p = {.op = cases[c].op,
+                                         .a = line(a, QN_DTYPE_I32, 8),
+                                         .b = line(b, QN_DTYPE_I32, 8),
                                          .y = line(y, QN_DTYPE_I32, 8)};
             cf_run_all(kernel, &p);
             for (int i = 0; i < 8; i++)
                 if (y[i] != cases[c].want[i])
-                    fail_msg("%s: %s(%d, %d) is %d, not %d", kernel->name, qn_op_info(cases[c].op)->name, a[i], b[i], y[i],
-                             cases[c].want[i]);
+                    fail_msg("%s: %s(%d, %d) is %d, not %d", kernel->name, qn_op_info(cases[c].op)->name, a[i], b[i],
+                             y[i], cases[c].want[i]);
         }
         uint64_t big[] = {UINT64_MAX, 1}, two[] = {2, UINT64_MAX}, quotient[2];
         uint8_t below[2];
-        struct qn_binary_params p = {.op = QN_OP_div, .a = line(big, QN_DTYPE_U64, 2), .b = line(two, QN_DTYPE_U64, 2),
+        struct qn_binary_params p = {.op = QN_OP_div,
+                                     .a = line(big, QN_DTYPE_U64, 2),
+                                     .b = line(two, QN_DTYPE_U64, 2),
                                      .y = line(quotient, QN_DTYPE_U64, 2)};
         cf_run_all(kernel, &p);
         assert_true(quotient[0] == UINT64_MAX / 2 && quotient[1] == 0);
@@ -58,7 +62,8 @@ static void test_nan(void **state)
     uint8_t truth[4];
     const struct qn_kernel *kernel;
     for (uint32_t at = 0; (kernel = cf_next_kernel(QN_FAMILY_BINARY, &at));) {
-        struct qn_binary_params p = {.a = line(a, QN_DTYPE_F32, 4), .b = line(b, QN_DTYPE_F32, 4), .y = line(y, QN_DTYPE_F32, 4)};
+        struct qn_binary_params p = {
+            .a = line(a, QN_DTYPE_F32, 4), .b = line(b, QN_DTYPE_F32, 4), .y = line(y, QN_DTYPE_F32, 4)};
         p.op = QN_OP_max;
         cf_run_all(kernel, &p);
         assert_true(isnan(y[0]) && isnan(y[1]) && isnan(y[2]) && y[3] == 0);
@@ -88,7 +93,8 @@ static void test_bits_do_not_depend_on_layout(void **state)
         for (int o = 0; o < 4; o++) {
             for (int32_t kind = 0; kind < (ops[o] == QN_OP_glu ? 5 : 1); kind++) {
                 struct qn_binary_params p = {.op = ops[o], .kind = kind};
-                p.a = (struct qn_view){.data = a, .dtype = QN_DTYPE_F32, .rank = 2, .dims = {ROWS, D}, .strides = {D, 1}};
+                p.a =
+                    (struct qn_view){.data = a, .dtype = QN_DTYPE_F32, .rank = 2, .dims = {ROWS, D}, .strides = {D, 1}};
                 p.b = p.y = p.a;
                 p.b.data = b;
                 p.y.data = all;
@@ -99,8 +105,11 @@ static void test_bits_do_not_depend_on_layout(void **state)
                 assert_memory_equal(other, all, sizeof all);
                 for (int i = 0; i < ROWS * D; i += 1 + i % 29) {
                     float alone;
-                    struct qn_binary_params q = {.op = ops[o], .kind = kind, .a = line(a + i, QN_DTYPE_F32, 1),
-                                                 .b = line(b + i, QN_DTYPE_F32, 1), .y = line(&alone, QN_DTYPE_F32, 1)};
+                    struct qn_binary_params q = {.op = ops[o],
+                                                 .kind = kind,
+                                                 .a = line(a + i, QN_DTYPE_F32, 1),
+                                                 .b = line(b + i, QN_DTYPE_F32, 1),
+                                                 .y = line(&alone, QN_DTYPE_F32, 1)};
                     cf_run_all(kernel, &q);
                     assert_memory_equal(&alone, &all[i], sizeof alone);
                 }

@@ -11,8 +11,7 @@ enum { ROWS = 9, MOST = 300 };
 
 static struct qn_view matrix(float *data, int64_t rows, int64_t d, int64_t stride)
 {
-    return (struct qn_view){
-        .data = data, .dtype = QN_DTYPE_F32, .rank = 2, .dims = {rows, d}, .strides = {stride, 1}};
+    return (struct qn_view){.data = data, .dtype = QN_DTYPE_F32, .rank = 2, .dims = {rows, d}, .strides = {stride, 1}};
 }
 
 static struct qn_view vector(float *data, int64_t d)
@@ -36,7 +35,8 @@ static void test_bits_do_not_depend_on_rows(void **state)
     for (uint32_t at = 0; (kernel = cf_next_kernel(QN_FAMILY_NORM, &at));) {
         for (int64_t d = 1; d <= MOST; d += 1 + d / 3) {
             for (int o = 0; o < 2; o++) {
-                struct qn_norm_params p = {.op = ops[o], .epsilon = 1e-6f, .weight = vector(w, d), .bias = vector(b, d)};
+                struct qn_norm_params p = {
+                    .op = ops[o], .epsilon = 1e-6f, .weight = vector(w, d), .bias = vector(b, d)};
                 p.x = matrix(x, ROWS, d, d);
                 p.y = matrix(all, ROWS, d, d);
                 cf_run_all(kernel, &p);

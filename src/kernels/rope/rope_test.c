@@ -40,8 +40,8 @@ static void test_bits_and_inverse(void **state)
             cf_run_all(kernel, &p);
             for (int64_t row = 0; row < N; row++) {
                 struct qn_rope_params q = {view_of(x + row * H * d, 3, 1, H, d), view_of(one, 3, 1, H, d),
-                                           view_of(c + row * half, 2, 1, half, 0), view_of(s + row * half, 2, 1, half, 0),
-                                           i & 1};
+                                           view_of(c + row * half, 2, 1, half, 0),
+                                           view_of(s + row * half, 2, 1, half, 0), i & 1};
                 cf_run_all(kernel, &q);
                 assert_memory_equal(one, all + row * H * d, sizeof(float) * (size_t)(H * d));
             }

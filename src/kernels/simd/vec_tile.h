@@ -1,8 +1,8 @@
 /* The inner loop of matrix products: a register tile of rows by two vectors, and the transposition that brings lines
  * under it.
  *
- * Each element is one chain of fused multiply-adds along n, continued from memory where it is not fresh: its bits do not
- * depend on how many rows stand beside it, nor on where n is cut into pieces. */
+ * Each element is one chain of fused multiply-adds along n, continued from memory where it is not fresh: its bits do
+ * not depend on how many rows stand beside it, nor on where n is cut into pieces. */
 #ifndef QN_SIMD_VEC_TILE_H
 #define QN_SIMD_VEC_TILE_H
 

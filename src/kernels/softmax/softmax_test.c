@@ -38,7 +38,8 @@ static void test_bits_do_not_depend_on_rows(void **state)
                 assert_memory_equal(one, all + row * n, sizeof(float) * (size_t)n);
                 for (int64_t i = 0; i < n; i++) /* along another axis */
                     column[i * 3] = x[row * n + i];
-                struct qn_view view = {.data = column, .dtype = QN_DTYPE_F32, .rank = 2, .dims = {n, 1}, .strides = {3, 1}};
+                struct qn_view view = {
+                    .data = column, .dtype = QN_DTYPE_F32, .rank = 2, .dims = {n, 1}, .strides = {3, 1}};
                 p = (struct qn_softmax_params){view, view, 0};
                 cf_run_all(kernel, &p);
                 for (int64_t i = 0; i < n; i++)

@@ -17,7 +17,8 @@ static void test_order(void **state)
             struct qn_topk_params p = {.k = k};
             p.x = (struct qn_view){.data = x, .dtype = QN_DTYPE_F32, .rank = 1, .dims = {8}, .strides = {1}};
             p.values = (struct qn_view){.data = values, .dtype = QN_DTYPE_F32, .rank = 1, .dims = {k}, .strides = {1}};
-            p.indices = (struct qn_view){.data = indices, .dtype = QN_DTYPE_I32, .rank = 1, .dims = {k}, .strides = {1}};
+            p.indices =
+                (struct qn_view){.data = indices, .dtype = QN_DTYPE_I32, .rank = 1, .dims = {k}, .strides = {1}};
             cf_run_all(kernel, &p);
             for (int64_t i = 0; i < k; i++) {
                 assert_int_equal(indices[i], want[i]);
@@ -30,7 +31,8 @@ static void test_order(void **state)
 static void test_large_integers(void **state)
 {
     (void)state;
-    int64_t x[] = {INT64_MAX - 1, INT64_MAX, INT64_MIN, INT64_MAX - 2}, values[2], indices[2]; /* one double for three */
+    int64_t x[] = {INT64_MAX - 1, INT64_MAX, INT64_MIN, INT64_MAX - 2}, values[2],
+            indices[2]; /* one double for three */
     const struct qn_kernel *kernel;
     for (uint32_t at = 0; (kernel = cf_next_kernel(QN_FAMILY_TOPK, &at));) {
         struct qn_topk_params p = {.k = 2};
