@@ -74,17 +74,27 @@ static bool append(struct qn_text *text, struct qn_str bytes)
     return true;
 }
 
+static qn_status read_options(const struct qn_decode_options *given, struct qn_decode_options *out)
+{
+    *out = (struct qn_decode_options){.struct_size = sizeof *out};
+    if (given && given->struct_size < sizeof given->struct_size)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "qn_decode_options: struct_size is not set");
+    if (given)
+        memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
+    return NULL;
+}
+
 qn_status qn_tokenizer_decode(const struct qn_tokenizer *t, const int32_t *ids, size_t count,
                               const struct qn_decode_options *options, struct qn_text *text)
 {
-    static const struct qn_decode_options defaults = {0};
-    options = options ? options : &defaults;
-    struct joint joint = first_joint(t, options->continued);
+    struct qn_decode_options all;
+    QN_TRY(read_options(options, &all));
+    struct joint joint = first_joint(t, all.continued);
     if (!append(text, (struct qn_str){"", 0}))
         return QN_OOM();
     for (size_t i = 0; i < count; i++) {
         QN_TRY(check_id(t, ids[i]));
-        if (!append(text, next_piece(t, ids[i], options->special, &joint)))
+        if (!append(text, next_piece(t, ids[i], all.special, &joint)))
             return QN_OOM();
     }
     return NULL;
@@ -105,14 +115,15 @@ struct qn_decoder {
 qn_status qn_decoder_create(const struct qn_tokenizer *tokenizer, const struct qn_decode_options *options,
                             const struct qn_allocator *allocator, struct qn_decoder **out)
 {
+    struct qn_decode_options all;
+    QN_TRY(read_options(options, &all));
     allocator = allocator ? allocator : qn_allocator_default();
     struct qn_decoder *decoder = qn_calloc(allocator, 1, sizeof *decoder);
     if (!decoder)
         return QN_OOM();
     decoder->tokenizer = tokenizer;
     decoder->allocator = allocator;
-    if (options)
-        decoder->options = *options;
+    decoder->options = all;
     decoder->joint = first_joint(tokenizer, decoder->options.continued);
     qn_strbuf_init(&decoder->out, allocator);
     *out = decoder;

@@ -25,13 +25,28 @@ bool qn_encoding_grow(struct qn_tokens *out, size_t want)
     return true;
 }
 
-bool qn_encoding_emit_byte(struct qn_encoding *e, uint8_t byte)
+/* One unknown token; SentencePiece writes several in a row as one. */
+static bool emit_unknown(struct qn_encoding *e)
 {
     const struct qn_tokenizer *t = e->tokenizer;
-    int32_t id = t->byte_ids[byte], unknown = t->roles[QN_TOKEN_UNK];
-    if (id < 0 && (t->kind == QN_TOKENIZER_SPM || qn_token_is(t, unknown, QN_TOKEN_UNKNOWN)))
-        id = unknown;
-    return id < 0 || qn_encoding_emit(e, id);
+    int32_t unknown = t->roles[QN_TOKEN_UNK];
+    bool again = e->out->count > e->fragment_first && e->out->ids[e->out->count - 1] == unknown;
+    if (t->kind == QN_TOKENIZER_SPM)
+        return unknown < 0 || again || qn_encoding_emit(e, unknown);
+    return !qn_token_is(t, unknown, QN_TOKEN_UNKNOWN) || qn_encoding_emit(e, unknown);
+}
+
+bool qn_encoding_emit_bytes(struct qn_encoding *e, const char *bytes, size_t size)
+{
+    const int32_t *ids = e->tokenizer->byte_ids;
+    bool whole = e->tokenizer->kind == QN_TOKENIZER_SPM; /* a character is unknown as a whole; BPE knows bytes */
+    for (size_t i = 0; i < size && whole; i++)
+        if (ids[(uint8_t)bytes[i]] < 0)
+            return emit_unknown(e);
+    for (size_t i = 0; i < size; i++)
+        if (!(ids[(uint8_t)bytes[i]] < 0 ? emit_unknown(e) : qn_encoding_emit(e, ids[(uint8_t)bytes[i]])))
+            return false;
+    return true;
 }
 
 void qn_tokens_free(struct qn_tokens *tokens)
@@ -209,6 +224,7 @@ static qn_status encode_fragment(struct qn_encoding *e, const char *text, size_t
     if (size == 0)
         return NULL;
     e->epoch++;
+    e->fragment_first = e->out->count;
     switch (e->tokenizer->kind) {
     case QN_TOKENIZER_SPM:
         return qn_encode_spm(e, text, size, prefix);
@@ -276,19 +292,23 @@ static void deinit(struct qn_encoding *e)
 qn_status qn_tokenizer_encode(const struct qn_tokenizer *t, const char *text, size_t size,
                               const struct qn_encode_options *options, struct qn_tokens *tokens)
 {
-    static const struct qn_encode_options defaults = {0};
-    options = options ? options : &defaults;
+    struct qn_encode_options all = {.struct_size = sizeof all};
+    if (options && options->struct_size < sizeof options->struct_size)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "qn_encode_options: struct_size is not set");
+    if (options)
+        memcpy(&all, options, options->struct_size < sizeof all ? options->struct_size : sizeof all);
     if (t->kind == QN_TOKENIZER_NONE)
         return QN_ERROR(QN_UNSUPPORTED, "the model has no vocabulary, so text cannot be turned into tokens");
     struct qn_encoding e = {.tokenizer = t, .allocator = t->arena.allocator, .out = tokens};
     qn_strbuf_init(&e.text, e.allocator);
     qn_strbuf_init(&e.valid, e.allocator);
-    if (size >= LONG_TEXT)
+    if (size >= LONG_TEXT &&
+        (t->has_all_bytes || t->kind != QN_TOKENIZER_SPM))                  /* unknown tokens hang on the word before */
         e.words = qn_calloc(e.allocator, QN_CACHED_WORDS, sizeof *e.words); /* does without when there is no memory */
     size_t before = tokens->count;
-    bool ok = options->bare || emit_role(&e, QN_TOKEN_BOS);
-    qn_status status = ok ? encode_text(&e, text, size, options) : QN_OOM();
-    if (!status && !options->bare && (!emit_role(&e, QN_TOKEN_EOS) || !emit_role(&e, QN_TOKEN_SEP)))
+    bool ok = all.bare || emit_role(&e, QN_TOKEN_BOS);
+    qn_status status = ok ? encode_text(&e, text, size, &all) : QN_OOM();
+    if (!status && !all.bare && (!emit_role(&e, QN_TOKEN_EOS) || !emit_role(&e, QN_TOKEN_SEP)))
         status = QN_OOM();
     deinit(&e);
     if (status)

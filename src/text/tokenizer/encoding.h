@@ -38,6 +38,7 @@ struct qn_encoding {
     struct qn_strbuf valid;     /* the same without broken UTF-8, for the patterns */
     struct qn_matcher *matcher; /* NULL until needed */
     struct qn_pieces pieces[2];
+    size_t fragment_first;      /* where the fragment's tokens begin */
     struct qn_word_slot *words; /* NULL for short texts */
     uint32_t epoch;             /* of the fragment; slots of another one are void */
 };
@@ -54,8 +55,8 @@ static inline bool qn_encoding_emit(struct qn_encoding *e, int32_t id)
     return true;
 }
 
-/* A byte that no token covers: its byte token, the unknown token, or nothing. */
-bool qn_encoding_emit_byte(struct qn_encoding *e, uint8_t byte);
+/* A character, or a byte, that is no token: its byte tokens, the unknown token, or nothing. False on lack of memory. */
+bool qn_encoding_emit_bytes(struct qn_encoding *e, const char *bytes, size_t size);
 
 /* Merges text[begin .. begin + size) and appends its tokens. `text` must stay as it is for the whole fragment. */
 qn_status qn_merge_word(struct qn_encoding *e, const char *text, size_t begin, size_t size) QN_MUST_USE;

@@ -136,9 +136,8 @@ static bool emit_symbols(struct qn_encoding *e, const char *word)
         const struct qn_symbol *symbol = &e->symbols.items[i];
         if (symbol->id >= 0 && !qn_encoding_emit(e, symbol->id))
             return false;
-        for (uint32_t k = 0; symbol->id < 0 && k < symbol->size; k++)
-            if (!qn_encoding_emit_byte(e, (uint8_t)word[symbol->begin + k]))
-                return false;
+        if (symbol->id < 0 && !qn_encoding_emit_bytes(e, word + symbol->begin, symbol->size))
+            return false;
     }
     return true;
 }

@@ -1,5 +1,6 @@
 /* Tokenizers of every kind on hand-made vocabularies. */
 #include <math.h>
+#include <pthread.h>
 
 #include "text/tokenizer/tiny_vocab_test.h"
 
@@ -454,7 +455,10 @@ static void odd_vocabularies_work(void **state)
     v.desc.roles[QN_TOKEN_UNK] = tiny_add(&v, "<unk>", QN_TOKEN_UNKNOWN, 0);
     tiny_add(&v, "a", QN_TOKEN_NORMAL, 0);
     t = tiny_build(&v);
-    assert_tokens(t, "ab", NULL, "a <unk>");
+    assert_tokens(t,
+                  "abé\xff"
+                  "cad",
+                  NULL, "a <unk> a <unk>"); /* one for all that follow each other */
     qn_tokenizer_free(t);
     tiny_init(&v, QN_TOKENIZER_BPE); /* bytes that are missing give nothing */
     tiny_set_pre(&v, "gpt-2");
@@ -486,6 +490,46 @@ static void ends_are_known_by_name(void **state)
     t = tiny_build(&v);
     assert_false(qn_tokenizer_is_eog(t, end));
     assert_true(qn_tokenizer_is_eog(t, call));
+    qn_tokenizer_free(t);
+}
+
+/* ---- threads ----------------------------------------------------------------------------------------------- */
+
+static void *encode_often(void *context)
+{
+    static const char text[] = "hello hello, world! 123 hell\xc3\xa9 \xff";
+    const struct qn_tokenizer *t = context;
+    for (int i = 0; i < 50; i++) {
+        struct qn_tokens tokens = {0};
+        struct qn_text back = {0};
+        bool same = !qn_tokenizer_encode(t, text, sizeof text, NULL, &tokens) &&
+                    !qn_tokenizer_decode(t, tokens.ids, tokens.count, NULL, &back) && back.size == sizeof text &&
+                    memcmp(back.data, text, sizeof text) == 0;
+        qn_tokens_free(&tokens);
+        qn_text_free(&back);
+        if (!same)
+            return context;
+    }
+    return NULL;
+}
+
+static void many_threads_share_a_tokenizer(void **state)
+{
+    (void)state;
+    static struct tiny_vocab v;
+    pthread_t threads[4];
+    tiny_bpe(&v);
+    tiny_set_pre(&v, "gpt-4o");
+    tiny_add(&v, "he", QN_TOKEN_NORMAL, 0);
+    tiny_merge(&v, "h", "e");
+    struct qn_tokenizer *t = tiny_build(&v);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, encode_often, t), 0);
+    for (int i = 0; i < 4; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
     qn_tokenizer_free(t);
 }
 
@@ -546,6 +590,7 @@ int main(void)
         cmocka_unit_test(broken_vocabularies_are_named),
         cmocka_unit_test(odd_vocabularies_work),
         cmocka_unit_test(ends_are_known_by_name),
+        cmocka_unit_test(many_threads_share_a_tokenizer),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);

@@ -43,11 +43,13 @@ static qn_status map_matches(struct qn_tokenizer *t)
 static void find_bytes(struct qn_tokenizer *t)
 {
     bool byte_level = qn_vocab_is_byte_level(t);
+    t->has_all_bytes = true;
     for (int byte = 0; byte < 256; byte++) {
         char name[8], single = (char)byte;
         snprintf(name, sizeof name, "<0x%02X>", byte);
         int32_t id = byte_level ? -1 : qn_text_ids_find(&t->by_text, name, 6);
         t->byte_ids[byte] = id >= 0 ? id : qn_text_ids_find(&t->by_match, &single, 1);
+        t->has_all_bytes &= t->byte_ids[byte] >= 0;
     }
 }
 

@@ -98,6 +98,7 @@ struct qn_tokenizer {
     bool add_space_prefix;
     bool space_mark;       /* texts write a space as U+2581 */
     int32_t byte_ids[256]; /* the token of each byte, or -1 */
+    bool has_all_bytes;
 
     struct qn_text_trie special;                        /* control, unknown and user-defined tokens */
     bool begins_special[256], begins_user_defined[256]; /* first bytes of those; of the user-defined ones alone */
