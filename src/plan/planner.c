@@ -274,8 +274,10 @@ static qn_status plan_node(struct planner *p, qn_node n)
     uint32_t at = (p->plan->attrs.count + 15) & ~15u;
     if (!qn_array_reserve(&p->plan->attrs, p->plan->allocator, (uint64_t)at + attr_size))
         return QN_OOM();
-    memset(p->plan->attrs.items + p->plan->attrs.count, 0, at - p->plan->attrs.count);
-    memcpy(p->plan->attrs.items + at, qn_graph_attr(p->graph, n), attr_size);
+    if (at + attr_size > p->plan->attrs.count) { /* else there may be no memory to point into */
+        memset(p->plan->attrs.items + p->plan->attrs.count, 0, at - p->plan->attrs.count);
+        memcpy(p->plan->attrs.items + at, qn_graph_attr(p->graph, n), attr_size);
+    }
     p->plan->attrs.count = at + attr_size;
     step.attr = at;
     return add_step(p, step, operands);
