@@ -146,8 +146,8 @@ QN_INLINE struct scales k_scales(enum format f, const uint8_t *p)
         min[i] = two_words(b & six, (c >> 4 & low) | (b >> 2 & top));
     }
     struct scales s;
-    s.scale[0] = vf_mul(vf_eight_halves(p, bytes), vi_float(vi_eight_bytes((const uint8_t *)scale, 8)));
-    s.min[0] = vf_mul(vf_eight_halves(p + 2, bytes), vi_float(vi_eight_bytes((const uint8_t *)min, 8)));
+    s.scale[0] = vf_mul(vf_eight_halves(p, bytes), vi_float(vi_eight_bytes(scale)));
+    s.min[0] = vf_mul(vf_eight_halves(p + 2, bytes), vi_float(vi_eight_bytes(min)));
     return s;
 }
 
@@ -156,15 +156,15 @@ QN_INLINE struct scales q3_k_scales(const uint8_t *p)
 {
     const uint32_t low = 0x0f0f0f0f, top = 0x30303030;
     const int bytes = block_bytes(Q3_K);
-    uint64_t packed[STEP / 8][2];
+    uint64_t packed[STEP / 4];
     QN_UNROLL
     for (int i = 0; i < STEP / 8; i++) {
         const uint8_t *from = p + i * bytes + 96;
         uint32_t a = word_at(from), b = word_at(from + 4), c = word_at(from + 8);
-        packed[i][0] = two_words((a & low) | (c << 4 & top), (b & low) | (c << 2 & top));
-        packed[i][1] = two_words((a >> 4 & low) | (c & top), (b >> 4 & low) | (c >> 2 & top));
+        packed[2 * i] = two_words((a & low) | (c << 4 & top), (b & low) | (c << 2 & top));
+        packed[2 * i + 1] = two_words((a >> 4 & low) | (c & top), (b >> 4 & low) | (c >> 2 & top));
     }
-    vi words = vi_eight_words((const uint8_t *)packed, 16);
+    vi words = vi_eight_pairs(packed);
     vf d = vf_eight_halves(p + 108, bytes);
     struct scales s;
     for (int half = 0; half < 2; half++)

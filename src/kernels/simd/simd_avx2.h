@@ -220,22 +220,31 @@ QN_INLINE vi vi_flags(const uint8_t *p, int64_t stride)
     vi bytes = _mm256_and_si256(_mm256_shuffle_epi8(vi_set4(p), of_byte), bit);
     return _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(16));
 }
+QN_INLINE __m128i vi_four_heads(const uint8_t *p, const int stride)
+{
+    int32_t a, b, c, d;
+    __builtin_memcpy(&a, p, 4);
+    __builtin_memcpy(&b, p + stride, 4);
+    __builtin_memcpy(&c, p + 2 * stride, 4);
+    __builtin_memcpy(&d, p + 3 * stride, 4);
+    return _mm_insert_epi32(_mm_insert_epi32(_mm_insert_epi32(_mm_cvtsi32_si128(a), b, 1), c, 2), d, 3);
+}
 QN_INLINE vi vi_heads(const uint8_t *p, const int stride)
 {
-    int32_t head[8];
-    for (int i = 0; i < 8; i++)
-        __builtin_memcpy(&head[i], p + i * stride, 4);
-    return _mm256_setr_epi32(head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]);
+    return _mm256_set_m128i(vi_four_heads(p + 4 * stride, stride), vi_four_heads(p, stride));
 }
 QN_INLINE vi vi_eight_words(const uint8_t *p, int64_t stride)
 {
     (void)stride;
     return _mm256_cvtepu16_epi32(vi_16_bytes(p));
 }
-QN_INLINE vi vi_eight_bytes(const uint8_t *p, int64_t stride)
+QN_INLINE vi vi_eight_bytes(const uint64_t bytes[1])
 {
-    (void)stride;
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)bytes[0]));
+}
+QN_INLINE vi vi_eight_pairs(const uint64_t bytes[2])
+{
+    return _mm256_cvtepu16_epi32(_mm_set_epi64x((int64_t)bytes[1], (int64_t)bytes[0]));
 }
 QN_INLINE vf vf_eight_halves(const uint8_t *p, int64_t stride)
 {

@@ -222,10 +222,14 @@ QN_INLINE vi vi_eight_words(const uint8_t *p, int64_t stride)
     return _mm512_cvtepu16_epi32(
         _mm256_inserti128_si256(_mm256_castsi128_si256(vi_16_bytes(p)), vi_16_bytes(p + stride), 1));
 }
-QN_INLINE vi vi_eight_bytes(const uint8_t *p, int64_t stride)
+QN_INLINE vi vi_eight_bytes(const uint64_t bytes[2])
 {
-    __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)p);
-    return _mm512_cvtepu8_epi32(_mm_unpacklo_epi64(low, _mm_loadl_epi64((const __m128i *)(const void *)(p + stride))));
+    return _mm512_cvtepu8_epi32(_mm_set_epi64x((int64_t)bytes[1], (int64_t)bytes[0]));
+}
+QN_INLINE vi vi_eight_pairs(const uint64_t bytes[4])
+{
+    return _mm512_cvtepu16_epi32(
+        _mm256_set_epi64x((int64_t)bytes[3], (int64_t)bytes[2], (int64_t)bytes[1], (int64_t)bytes[0]));
 }
 QN_INLINE vf vf_eight_halves(const uint8_t *p, int64_t stride)
 {
