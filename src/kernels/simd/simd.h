@@ -32,8 +32,8 @@
  *   vi_flags(p, stride)        16 in each byte i whose bit i of the 32 at p is set, then those at p + stride, ...
  *   vi_heads(p, stride)        the 4 bytes at p, p + stride, ...: one a lane
  *   vi_eight_words(p, stride)  8 16-bit words at p, 8 at p + stride, ... widened to 32 bits
- *   vi_eight_bytes(b)          the bytes of VI_BLOCKS 64-bit numbers, widened (numbers, because stores that a wider load
- *   vi_eight_pairs(b)          takes up at once are slow); the 16-bit words of twice as many
+ *   vi_eight_bytes(b)          the bytes of VI_BLOCKS 64-bit numbers, widened (numbers: stores that a wider load takes
+ *   vi_eight_pairs(b)          up at once are slow); the 16-bit words of twice as many
  *   vf_eight_halves(p, stride) the half at p in 8 lanes, that at p + stride in the next 8, ...
  */
 #ifndef QN_SIMD_H
