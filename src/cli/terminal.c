@@ -118,8 +118,8 @@ const char *qn_terminal_seconds(double seconds, char buffer[QN_TERMINAL_NUMBER_S
     else if (seconds < 60)
         snprintf(buffer, QN_TERMINAL_NUMBER_SIZE, "%.2f s", seconds);
     else
-        snprintf(buffer, QN_TERMINAL_NUMBER_SIZE, "%.0f min %02.0f s", (double)((uint64_t)seconds / 60),
-                 (double)((uint64_t)seconds % 60));
+        snprintf(buffer, QN_TERMINAL_NUMBER_SIZE, "%llu min %02llu s", (unsigned long long)seconds / 60,
+                 (unsigned long long)seconds % 60);
     return buffer;
 }
 

@@ -385,10 +385,11 @@ static void push_node(struct qn_graph *g, const struct qn_op_info *info, const s
     qn_share_add(g, QN_SHARE_NODE, n);
 }
 
-static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, struct qn_share_node *key,
+static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *wanted,
                           struct qn_str name, qn_value *outs)
 {
     union attr_record attr;
+    struct qn_share_node normal = *wanted, *key = &normal; /* with the attributes in their normal form */
     memset(&attr, 0, sizeof attr);
     QN_TRY(check_inputs(g, info, key->inputs, key->input_count));
     if (key->attr) {

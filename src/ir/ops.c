@@ -42,8 +42,8 @@ const struct qn_op_info *qn_op_info(uint16_t op)
 
 uint16_t qn_op_from_name(struct qn_str name)
 {
-    for (uint16_t op = 1; op < QN_OP_LIMIT; op++)
+    for (uint32_t op = 1; op < QN_OP_LIMIT; op++)
         if (rows[op].name && qn_str_is(name, rows[op].name))
-            return op;
+            return (uint16_t)op;
     return QN_OP_NONE;
 }
