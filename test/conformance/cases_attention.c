@@ -98,94 +98,138 @@ struct paged_case {
     bool shared;
 };
 
-/* Token i belongs to sequence i % seqs (or to one of long runs), at a position that grows; rows are scattered over the
- * cache and what no token sees is NaN where the type has one. */
+/* A cache, its page table and the tokens that look into it. */
+struct paged {
+    struct cf_tensor q, y, k, v, rows, seq, pos;
+    int64_t *row;             /* a permutation of the cache: [seqs][l] of it are the table */
+    double *sequence, *place; /* of each token */
+};
+
+enum { UNSEEN = 3 }; /* positions of the table behind the last token */
+
+/* Rows of the cache in no order; sequences do not share them. */
+static void scatter_pages(struct paged *s, const struct paged_case *c)
+{
+    int64_t cells = c->seqs * c->l;
+    double *table = malloc((size_t)cells * sizeof *table);
+    s->row = malloc((size_t)c->cache * sizeof *s->row);
+    for (int64_t i = 0; i < c->cache; i++)
+        s->row[i] = i;
+    for (int64_t i = 0; i < cells; i++) {
+        int64_t j = i + (int64_t)(cf_random() >> 20) % (c->cache - i), t = s->row[i];
+        s->row[i] = s->row[j];
+        s->row[j] = t;
+        table[i] = (double)s->row[i];
+    }
+    cf_set(&s->rows, table);
+    free(table);
+}
+
+/* What no token sees becomes NaN. */
+static void spoil_unseen(struct cf_tensor *cache, const struct paged *s, const struct paged_case *c)
+{
+    double *values = cf_values(&cache->view);
+    int64_t width = cache->view.dims[1] * cache->view.dims[2];
+    for (int64_t i = 0; i < c->cache; i++)
+        for (int64_t j = 0; j < width && (i >= c->seqs * c->l || i % c->l >= c->l - UNSEEN); j++)
+            values[s->row[i] * width + j] = NAN;
+    cf_set(cache, values);
+    free(values);
+}
+
+/* Tokens of a sequence stand together (even numbers) or in turn, at positions that grow. */
+static void place_tokens(struct paged *s, const struct paged_case *c, int number)
+{
+    int64_t per = (c->n + c->seqs - 1) / c->seqs, last = c->l - 1 - UNSEEN;
+    s->sequence = malloc((size_t)c->n * 2 * sizeof *s->sequence);
+    s->place = s->sequence + c->n;
+    for (int64_t i = 0; i < c->n; i++) {
+        s->sequence[i] = (double)(number % 2 ? i % c->seqs : i / per);
+        s->place[i] = (double)(last - (number % 2 ? (c->n - 1 - i) / c->seqs : per - 1 - i % per));
+    }
+    cf_set(&s->seq, s->sequence);
+    cf_set(&s->pos, s->place);
+}
+
+static void make_paged(struct paged *s, const struct paged_case *c, qn_dtype kv, int number)
+{
+    int64_t q_dims[] = {c->n, c->kv_heads, c->group, c->d}, y_dims[] = {c->n, c->kv_heads, c->group, c->e};
+    int64_t k_dims[] = {c->cache, c->kv_heads, c->d}, v_dims[] = {c->cache, c->kv_heads, c->e};
+    int64_t rows_dims[] = {c->seqs, c->l};
+    s->q = cf_tensor(QN_DTYPE_F32, number % CF_LAYOUTS, 4, q_dims);
+    s->y = cf_tensor(QN_DTYPE_F32, (number + 1) % CF_LAYOUTS, 4, y_dims);
+    s->k = cf_tensor(kv, number & 1, 3, k_dims);
+    s->v = cf_tensor(kv, (number + 1) & 1, 3, v_dims);
+    s->rows = cf_tensor(QN_DTYPE_I32, number & 1, 2, rows_dims);
+    s->seq = cf_tensor(QN_DTYPE_I32, number & 1, 1, &c->n);
+    s->pos = cf_tensor(QN_DTYPE_I32, 0, 1, &c->n);
+    cf_fill(&s->q, -2, 2);
+    cf_fill(&s->k, -2, 2);
+    cf_fill(&s->v, -2, 2);
+    scatter_pages(s, c);
+    place_tokens(s, c, number);
+    if (!qn_dtype_is_block(kv)) {
+        spoil_unseen(&s->k, s, c);
+        spoil_unseen(&s->v, s, c);
+    }
+}
+
+static void free_paged(struct paged *s)
+{
+    cf_release(&s->q);
+    cf_release(&s->y);
+    cf_release(&s->k);
+    cf_release(&s->v);
+    cf_release(&s->rows);
+    cf_release(&s->seq);
+    cf_release(&s->pos);
+    free(s->row);
+    free(s->sequence);
+}
+
+static void check_paged(struct cf *cf, const struct paged *s, const struct paged_case *c)
+{
+    double *q = cf_values(&s->q.view), *k = cf_values(&s->k.view), *v = cf_values(&s->v.view);
+    double *want = cf_values(&s->y.view);
+    for (int64_t i = 0; i < c->n * c->kv_heads * c->group; i++) {
+        int64_t token = i / (c->kv_heads * c->group), head = i / c->group % c->kv_heads, at = (int64_t)s->place[token];
+        int64_t low = c->window && at >= c->window ? at - c->window + 1 : 0;
+        attend(q + i * c->d, k + head * c->d, v + head * c->e, s->row + (int64_t)s->sequence[token] * c->l, low, at + 1,
+               NULL, 0.25, c->d, c->e, c->kv_heads * c->d, c->kv_heads * c->e, want + i * c->e);
+    }
+    cf_check(cf, &s->y, want, 1e-5, 2e-5);
+    free(q);
+    free(k);
+    free(v);
+    free(want);
+}
+
 static void paged_case(struct cf *cf, const struct paged_case *c, qn_dtype kv, int number)
 {
     cf_case(cf, "paged %s n %lld heads %lldx%lld d %lld e %lld l %lld window %lld%s", qn_dtype_name(kv),
             (long long)c->n, (long long)c->kv_heads, (long long)c->group, (long long)c->d, (long long)c->e,
             (long long)c->l, (long long)c->window, c->shared ? " split" : "");
-    int64_t q_dims[] = {c->n, c->kv_heads, c->group, c->d}, y_dims[] = {c->n, c->kv_heads, c->group, c->e};
-    int64_t k_dims[] = {c->cache, c->kv_heads, c->d}, v_dims[] = {c->cache, c->kv_heads, c->e};
-    int64_t rows_dims[] = {c->seqs, c->l};
-    struct cf_tensor q = cf_tensor(QN_DTYPE_F32, number % CF_LAYOUTS, 4, q_dims);
-    struct cf_tensor y = cf_tensor(QN_DTYPE_F32, (number + 1) % CF_LAYOUTS, 4, y_dims);
-    struct cf_tensor k = cf_tensor(kv, number & 1, 3, k_dims), v = cf_tensor(kv, (number + 1) & 1, 3, v_dims);
-    struct cf_tensor rows = cf_tensor(QN_DTYPE_I32, number & 1, 2, rows_dims);
-    struct cf_tensor seq = cf_tensor(QN_DTYPE_I32, number & 1, 1, &c->n), pos = cf_tensor(QN_DTYPE_I32, 0, 1, &c->n);
-    cf_fill(&q, -2, 2);
-    cf_fill(&k, -2, 2);
-    cf_fill(&v, -2, 2);
-    int64_t cells = c->seqs * c->l, *row = malloc((size_t)c->cache * sizeof *row);
-    double *table = malloc((size_t)(cells + c->n * 2) * sizeof *table), *sv = table + cells, *pv = sv + c->n;
-    for (int64_t i = 0; i < c->cache; i++)
-        row[i] = i;
-    for (int64_t i = 0; i < cells; i++) { /* sequences do not share rows */
-        int64_t j = i + (int64_t)(cf_random() >> 20) % (c->cache - i), t = row[i];
-        row[i] = row[j];
-        row[j] = t;
-        table[i] = (double)row[i];
-    }
-    cf_set(&rows, table);
-    int64_t per = (c->n + c->seqs - 1) / c->seqs;
-    for (int64_t i = 0; i < c->n; i++) {
-        sv[i] = (double)(number % 2 ? i % c->seqs : i / per);
-        pv[i] = (double)(c->l - 1 - (number % 2 ? (c->n - 1 - i) / c->seqs : per - 1 - i % per));
-    }
-    cf_set(&seq, sv);
-    cf_set(&pos, pv);
-    double *qv = cf_values(&q.view), *kv_ = cf_values(&k.view), *vv = cf_values(&v.view), *want = cf_values(&y.view);
-    if (!qn_dtype_is_block(kv)) { /* rows that no sequence owns */
-        for (int64_t i = cells; i < c->cache; i++)
-            for (int64_t j = 0; j < c->kv_heads * (c->d > c->e ? c->d : c->e); j++) {
-                if (j < c->kv_heads * c->d)
-                    kv_[row[i] * c->kv_heads * c->d + j] = NAN;
-                if (j < c->kv_heads * c->e)
-                    vv[row[i] * c->kv_heads * c->e + j] = NAN;
-            }
-        cf_set(&k, kv_);
-        cf_set(&v, vv);
-    }
+    struct paged s;
+    make_paged(&s, c, kv, number);
     int32_t fault = 0;
-    struct qn_attention_params p = {.paged = true,
-                                    .scale = 0.25f,
-                                    .window = c->window,
-                                    .q = q.view,
-                                    .k = k.view,
-                                    .v = v.view,
-                                    .y = y.view,
-                                    .rows = rows.view,
-                                    .seq = seq.view,
-                                    .pos = pos.view,
-                                    .dequantise = qn_quant(kv)->dequantise,
-                                    .fault = &fault};
+    struct qn_attention_params p = {.paged = true, .scale = 0.25f, .window = c->window, .fault = &fault};
+    p.q = s.q.view;
+    p.k = s.k.view;
+    p.v = s.v.view;
+    p.y = s.y.view;
+    p.rows = s.rows.view;
+    p.seq = s.seq.view;
+    p.pos = s.pos.view;
+    p.dequantise = qn_quant(kv)->dequantise;
     if (c->shared)
         p.shared = calloc(1, (size_t)qn_attention_shared_bytes(c->n, c->kv_heads, c->group, c->e, c->l));
-    cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
-    for (int64_t i = 0; i < c->n * c->kv_heads * c->group; i++) {
-        int64_t token = i / (c->kv_heads * c->group), head = i / c->group % c->kv_heads, at = (int64_t)pv[token];
-        int64_t low = c->window && at >= c->window ? at - c->window + 1 : 0;
-        attend(qv + i * c->d, kv_ + head * c->d, vv + head * c->e, row + (int64_t)sv[token] * c->l, low, at + 1, NULL,
-               0.25, c->d, c->e, c->kv_heads * c->d, c->kv_heads * c->e, want + i * c->e);
-    }
-    cf_check(cf, &y, want, 1e-5, 2e-5);
+    cf_run(cf, &p, (const struct qn_view *[]){&s.y.view}, 1);
+    check_paged(cf, &s, c);
     if (fault)
         cf_fail(cf, "fault %d", (int)fault);
     cf_ran(cf, "paged_attention", kv);
     free(p.shared);
-    free(qv);
-    free(kv_);
-    free(vv);
-    free(want);
-    free(row);
-    free(table);
-    cf_release(&q);
-    cf_release(&k);
-    cf_release(&v);
-    cf_release(&y);
-    cf_release(&rows);
-    cf_release(&seq);
-    cf_release(&pos);
+    free_paged(&s);
 }
 
 void cf_attention(struct cf *cf)

@@ -7,7 +7,17 @@
 #include "kernels/element.h"
 #include "quant/quant.h"
 
-enum { GUARD = 64, GUARD_BYTE = 0xa5 };
+/* Bytes around a tensor. AddressSanitizer guards its end better, against reading too. */
+#if defined(__has_feature)
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+enum { GUARD = 64, GUARD_BEHIND = 0, GUARD_BYTE = 0xa5 };
+#else
+enum { GUARD = 64, GUARD_BEHIND = 64, GUARD_BYTE = 0xa5 };
+#endif
 
 static uint64_t state = 1;
 
@@ -51,7 +61,7 @@ struct cf_tensor cf_tensor(qn_dtype dtype, enum cf_layout layout, uint32_t rank,
         if (i == 0 && layout == CF_PADDED)
             stride += 5;
     }
-    t.size = (size_t)stride * info->block_bytes + 2 * GUARD;
+    t.size = (size_t)stride * info->block_bytes + GUARD + GUARD_BEHIND;
     t.memory = malloc(t.size);
     assert(t.memory);
     memset(t.memory, GUARD_BYTE, t.size);
