@@ -92,7 +92,7 @@ static inline int64_t qn_plan_dim(qn_dim dim, const int64_t *values)
 bool qn_plan_view(const struct qn_plan_tensor *tensor, const int64_t *values, struct qn_view *view, uint64_t *bytes);
 
 /* The attribute record of a step with its dimension fields resolved, copied into `buffer`; the record itself where it
- * has none. */
+ * has none. NULL for an op without attributes. */
 const void *qn_plan_attr(const struct qn_plan *plan, const struct qn_plan_step *step, const int64_t *values,
                          void *buffer, size_t buffer_size);
 
