@@ -84,8 +84,8 @@ const void *qn_plan_attr(const struct qn_plan *plan, const struct qn_plan_step *
                          void *buffer, size_t buffer_size)
 {
     const struct qn_op_info *info = qn_op_info(step->op);
-    if (info->attr_size == 0)
-        return NULL; /* and there may be no attributes at all to point into */
+    if (info->attr_size == 0 || plan->attrs.count == 0)
+        return NULL; /* no attributes, or none at all to point into: then the planner made this step itself */
     const uint8_t *record = plan->attrs.items + step->attr;
     bool copied = false;
     for (uint32_t i = 0; i < info->field_count; i++) {
