@@ -213,7 +213,11 @@ QN_INLINE vi vi_heads(const uint8_t *p, const int stride)
     QN_UNROLL
     for (int i = 0; i < 16 / group; i++) {
         __mmask32 mask = ((1u << 2 * group) - 1) << 2 * group * i;
-        heads = _mm512_mask_permutexvar_epi16(heads, mask, places, _mm512_loadu_si512(p + i * group * stride));
+        const uint8_t *at = p + i * group * stride;
+        /* no more bytes than the blocks have: the last ones may end the file's mapping */
+        vi bytes = group == 2 && stride <= 28 ? _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)at))
+                                              : _mm512_loadu_si512(at);
+        heads = _mm512_mask_permutexvar_epi16(heads, mask, places, bytes);
     }
     return heads;
 }
