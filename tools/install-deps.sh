@@ -14,7 +14,7 @@ run="gcc libc6-dev cmake ninja-build pkg-config libpcre2-dev libutf8proc-dev lib
 test="libcmocka-dev"
 python="python3"
 tidy="$python clang-format clang-tidy"
-clang="clang llvm"
+clang="clang libclang-rt-dev llvm"
 aarch64="gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libedit-dev:arm64
          libcmocka-dev:arm64"
 
