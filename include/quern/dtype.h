@@ -26,6 +26,8 @@ enum qn_dtype_class {
     QN_DTYPE_CLASS_BOOL,
     QN_DTYPE_CLASS_STRING,
     QN_DTYPE_CLASS_BLOCK,
+    QN_DTYPE_CLASS_COMPLEX,
+    QN_DTYPE_CLASS_OBJECT,
 };
 
 struct qn_dtype_info {

@@ -9,6 +9,12 @@
 
 enum { QN_TENSOR_MAX_RANK = 8 };
 
+/* An element of a string tensor: bytes, usually UTF-8, not terminated. The bytes belong to whoever owns the tensor. */
+struct qn_string {
+    const char *data;
+    size_t size;
+};
+
 /* The caller owns the memory. */
 struct qn_tensor {
     void *data;

@@ -21,5 +21,9 @@ QN_DECOMPOSE(gelu_erf);
 QN_DECOMPOSE(glu);
 QN_DECOMPOSE(expert_matmul);
 QN_DECOMPOSE(linear);
+QN_DECOMPOSE(group_norm);
+QN_DECOMPOSE(chain);
+QN_DECOMPOSE(q_linear);
+QN_DECOMPOSE(q_conv);
 
 #endif

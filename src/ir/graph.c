@@ -337,10 +337,12 @@ qn_status qn_shape_infer(struct qn_graph *g, uint16_t op, const qn_value *inputs
                          struct qn_type *outputs)
 {
     const struct qn_op_info *info = qn_op_info(op);
-    struct qn_shape_context context = {.graph = g, .input_count = count, .attr = attr, .outputs = outputs};
+    const struct qn_type *types[QN_MAX_INPUTS] = {0};
+    struct qn_shape_context context = {
+        .graph = g, .inputs = types, .input_count = count, .attr = attr, .outputs = outputs};
     for (uint32_t i = 0; i < count; i++)
         if (inputs[i])
-            context.inputs[i] = qn_graph_type(g, inputs[i]);
+            types[i] = qn_graph_type(g, inputs[i]);
     QN_TRY(info->shape(&context));
     for (uint32_t i = 0; i < info->outputs; i++)
         QN_TRY(qn_status_note(qn_type_check(g, &outputs[i]), "output %u", i));

@@ -21,7 +21,7 @@
 typedef uint32_t qn_value; /* 0 is "none" */
 typedef uint32_t qn_node;  /* 0 is "none" */
 
-enum { QN_MAX_RANK = 8 };
+enum { QN_MAX_RANK = 8, QN_ANY = 255 /* in ops.def: any number of inputs or outputs */ };
 
 /* ---- dimensions ----------------------------------------------------------------------------------------------- */
 
@@ -45,10 +45,16 @@ struct qn_expr {
     int64_t a, b;  /* operands as qn_dim; SYMBOL: a is the symbol's index, b is 0 */
 };
 
+/* A symbol gets its value from the inputs' shapes before the first step, or, a late one, from a step of the run that
+ * finds out (nonzero, bind_dims, a call): what depends on it has its memory taken once the value is there. A bounded
+ * symbol (max below QN_UNBOUNDED) has its memory laid out for max, once. */
 struct qn_symbol {
     struct qn_str name;
-    int64_t min, max; /* bounds, both inclusive; the planner sizes its workspace by max */
+    int64_t min, max; /* bounds, both inclusive */
+    bool late;
 };
+
+#define QN_UNBOUNDED ((int64_t)1 << 40) /* elements: max of a symbol that nobody bounds */
 
 /* ---- types ---------------------------------------------------------------------------------------------------- */
 
@@ -203,6 +209,12 @@ qn_status qn_graph_add_data(struct qn_graph *g, struct qn_str name, const struct
                             qn_value *out) QN_MUST_USE;
 /* An affine encoding for types; shared like constants. */
 qn_status qn_graph_add_encoding(struct qn_graph *g, const struct qn_encoding *encoding, uint32_t *out) QN_MUST_USE;
+/* A new symbol of its own, unbounded, with a name made from `hint` that no other has. */
+qn_status qn_graph_fresh_symbol(struct qn_graph *g, const char *hint, bool late, qn_dim *out) QN_MUST_USE;
+/* A call or custom node: like qn_graph_add_node, with the types of its outputs given. Never shared. */
+qn_status qn_graph_add_call(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
+                            const void *attr, struct qn_str name, const struct qn_type *types, uint32_t output_count,
+                            qn_value *outs) QN_MUST_USE;
 /* Adds a node: checks arity, infers the output types by the op's shape rule, shares. attr may be NULL where the op has
  * none or zero is meant; negative axes count from the end. outs receives output_count values. Errors name the op, the
  * node and the shapes. */
@@ -225,8 +237,25 @@ struct qn_ints {
     int64_t items[QN_MAX_RANK];
 };
 
-/* Field kinds of attribute records: bool_ (uint8_t), i64, f32, dtype (uint32_t), ints (struct qn_ints), dim (qn_dim)
- * and dims (struct qn_ints of qn_dim). */
+struct qn_floats {
+    uint32_t count;
+    float items[QN_MAX_RANK];
+};
+
+/* A program of elementwise ops over the inputs of a chain: instruction i writes register i. An operand below
+ * QN_CHAIN_INPUT is the result of that instruction, otherwise input number (operand - QN_CHAIN_INPUT). The last
+ * instruction gives the output. */
+enum { QN_CHAIN_MAX = 24, QN_CHAIN_INPUT = 128 };
+struct qn_chain {
+    struct qn_chain_step {
+        uint16_t op;      /* an op with trait ELEMENTWISE */
+        uint8_t a, b, c;  /* operands; those the op does not have are 0 */
+        uint8_t dtype;    /* of the result */
+    } steps[QN_CHAIN_MAX];
+};
+
+/* Field kinds of attribute records: bool_ (uint8_t), i64, f32, dtype (uint32_t), ints (struct qn_ints), floats (struct
+ * qn_floats), dim (qn_dim), dims (struct qn_ints of qn_dim) and chain (struct qn_chain). */
 #define QN_ATTR_CTYPE_bool_ uint8_t
 #define QN_ATTR_CTYPE_i64 int64_t
 #define QN_ATTR_CTYPE_f32 float
@@ -234,6 +263,8 @@ struct qn_ints {
 #define QN_ATTR_CTYPE_ints struct qn_ints
 #define QN_ATTR_CTYPE_dim qn_dim
 #define QN_ATTR_CTYPE_dims struct qn_ints
+#define QN_ATTR_CTYPE_floats struct qn_floats
+#define QN_ATTR_CTYPE_chain struct qn_chain
 
 #define QN_ATTR_BEGIN(record) struct qn_attr_##record {
 #define QN_ATTR_FIELD(record, kind, field) QN_ATTR_CTYPE_##kind field;
@@ -245,7 +276,17 @@ struct qn_ints {
 #undef QN_ATTR_FIELD
 #undef QN_ATTR_END
 
-enum qn_attr_kind { QN_ATTR_bool_, QN_ATTR_i64, QN_ATTR_f32, QN_ATTR_dtype, QN_ATTR_ints, QN_ATTR_dim, QN_ATTR_dims };
+enum qn_attr_kind {
+    QN_ATTR_bool_,
+    QN_ATTR_i64,
+    QN_ATTR_f32,
+    QN_ATTR_dtype,
+    QN_ATTR_ints,
+    QN_ATTR_dim,
+    QN_ATTR_dims,
+    QN_ATTR_floats,
+    QN_ATTR_chain,
+};
 
 struct qn_attr_field {
     const char *name;
@@ -264,7 +305,7 @@ enum qn_op_trait {
 
 struct qn_shape_context {
     struct qn_graph *graph;
-    const struct qn_type *inputs[16]; /* NULL where an optional input is absent */
+    const struct qn_type *const *inputs; /* NULL where an optional input is absent */
     uint32_t input_count;
     const void *attr;
     struct qn_type *outputs;
@@ -278,13 +319,61 @@ typedef qn_status (*qn_decompose_fn)(struct qn_graph *to, const qn_value *inputs
 
 struct qn_op_info {
     const char *name; /* NULL: no such op */
-    uint8_t min_inputs, max_inputs, outputs;
+    uint8_t min_inputs, max_inputs, outputs; /* QN_ANY: any number */
     uint32_t traits;
     const char *record; /* of attrs.def */
     const struct qn_attr_field *fields;
     uint32_t field_count, attr_size;
     qn_shape_fn shape;
     qn_decompose_fn decompose; /* NULL for core ops */
+};
+
+/* The activation at the end of conv, linear and their integer twins, and inside recurrent ops. alpha and beta are the
+ * record's. */
+enum qn_activation {
+    QN_ACTIVATION_NONE = 0,
+    QN_ACTIVATION_RELU,
+    QN_ACTIVATION_CLIP, /* to alpha .. beta */
+    QN_ACTIVATION_LEAKY_RELU,
+    QN_ACTIVATION_SIGMOID,
+    QN_ACTIVATION_TANH,
+    QN_ACTIVATION_SILU,
+    QN_ACTIVATION_GELU_TANH,
+    QN_ACTIVATION_GELU_ERF,
+    QN_ACTIVATION_HARD_SIGMOID, /* clip(alpha x + beta, 0, 1) */
+    QN_ACTIVATION_HARD_SWISH,   /* x hard_sigmoid(x) with 1/6 and 1/2 */
+    QN_ACTIVATION_ELU,
+    QN_ACTIVATION_SOFTPLUS,
+    QN_ACTIVATION_SOFTSIGN,
+    QN_ACTIVATION_AFFINE,      /* alpha x + beta */
+    QN_ACTIVATION_SCALED_TANH, /* alpha tanh(beta x) */
+    QN_ACTIVATION_THRESHOLDED_RELU,
+};
+
+enum qn_resize_coordinates {
+    QN_RESIZE_HALF_PIXEL = 0,
+    QN_RESIZE_HALF_PIXEL_SYMMETRIC,
+    QN_RESIZE_PYTORCH_HALF_PIXEL,
+    QN_RESIZE_ALIGN_CORNERS,
+    QN_RESIZE_ASYMMETRIC,
+    QN_RESIZE_CROP, /* tf_crop_and_resize */
+};
+
+/* What a call runs. A body's inputs are listed in this order; "captured" are values of the outer graph that it reads. */
+enum qn_call_kind {
+    /* The rest of a graph: inputs to the body, its outputs out. */
+    QN_CALL_BODY = 0,
+    /* (condition bool, captured...): `body` where true, `body2` where false; both take all captured. */
+    QN_CALL_IF,
+    /* (trip count i64 or none, condition bool or none, carried[count]..., captured...): body(iteration i64, condition,
+     * carried..., captured...) gives (condition, carried..., scanned...); out: the carried, then the scanned, stacked
+     * along a new first axis. */
+    QN_CALL_LOOP,
+    /* (carried[count]..., scanned..., captured...); body2 is the number of the record in the program that says the
+     * axes and directions. */
+    QN_CALL_SCAN,
+    /* (sequence, other sequences or tensors[count]..., captured...): body on each element; out: sequences */
+    QN_CALL_SEQUENCE_MAP,
 };
 
 enum qn_glu_kind { QN_GLU_SILU = 0, QN_GLU_GELU_TANH = 1, QN_GLU_GELU_ERF = 2, QN_GLU_SIGMOID = 3, QN_GLU_RELU = 4 };

@@ -307,6 +307,47 @@ static qn_status parse_constant(struct parser *p, const struct qn_type *type, si
 
 /* ---- nodes ---------------------------------------------------------------------------------------------------- */
 
+static qn_status parse_floats(struct parser *p, struct qn_floats *floats)
+{
+    QN_TRY(qn_lex_expect(&p->lex, '['));
+    if (qn_lex_accept(&p->lex, ']'))
+        return NULL;
+    do {
+        if (floats->count == QN_MAX_RANK)
+            return qn_lex_fail(&p->lex, "at most 8 numbers");
+        QN_TRY(qn_lex_f32(&p->lex, &floats->items[floats->count++]));
+    } while (qn_lex_accept(&p->lex, ','));
+    return qn_lex_expect(&p->lex, ']');
+}
+
+static qn_status parse_chain(struct parser *p, struct qn_chain *chain)
+{
+    uint32_t count = 0;
+    QN_TRY(qn_lex_expect(&p->lex, '['));
+    do {
+        if (count == QN_CHAIN_MAX)
+            return qn_lex_fail(&p->lex, "fewer instructions");
+        struct qn_chain_step *step = &chain->steps[count++];
+        qn_dtype dtype;
+        uint64_t operand[3];
+        qn_lex_skip_blanks(&p->lex);
+        step->op = qn_op_from_name(qn_lex_word(&p->lex));
+        if (step->op == QN_OP_NONE || !(qn_op_info(step->op)->traits & QN_OP_ELEMENTWISE))
+            return qn_lex_fail(&p->lex, "an elementwise op");
+        qn_lex_skip_blanks(&p->lex);
+        QN_TRY(parse_dtype(p, &dtype));
+        for (uint32_t i = 0; i < 3; i++) {
+            qn_lex_skip_blanks(&p->lex);
+            QN_TRY(qn_lex_u64(&p->lex, 255, &operand[i]));
+        }
+        step->dtype = (uint8_t)dtype;
+        step->a = (uint8_t)operand[0];
+        step->b = (uint8_t)operand[1];
+        step->c = (uint8_t)operand[2];
+    } while (qn_lex_accept(&p->lex, ','));
+    return qn_lex_expect(&p->lex, ']');
+}
+
 static qn_status parse_field(struct parser *p, const struct qn_attr_field *field, void *at)
 {
     struct qn_ints *ints = at;
@@ -331,6 +372,10 @@ static qn_status parse_field(struct parser *p, const struct qn_attr_field *field
         return parse_dim(p, at);
     case QN_ATTR_dims:
         return parse_list(p, true, ints->items, &ints->count);
+    case QN_ATTR_floats:
+        return parse_floats(p, at);
+    case QN_ATTR_chain:
+        return parse_chain(p, at);
     }
     return qn_lex_fail(&p->lex, "a field");
 }
@@ -384,7 +429,7 @@ static qn_status parse_inputs(struct parser *p, qn_value *inputs, uint32_t *coun
 static qn_status parse_node(struct parser *p, const struct definition *def, uint16_t op, size_t start)
 {
     const struct qn_op_info *info = qn_op_info(op);
-    _Alignas(8) char attr[256] = {0};
+    _Alignas(8) char attr[512] = {0};
     qn_value inputs[QN_MAX_INPUTS], outs[QN_MAX_OUTPUTS];
     uint32_t input_count;
     struct qn_str name;

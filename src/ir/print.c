@@ -262,6 +262,28 @@ static void print_ints(const struct qn_ints *ints, struct qn_strbuf *out)
     qn_strbuf_add(out, "]");
 }
 
+static void print_floats(const struct qn_floats *floats, struct qn_strbuf *out)
+{
+    qn_strbuf_add(out, "[");
+    for (uint32_t i = 0; i < floats->count && i < QN_MAX_RANK; i++) {
+        qn_strbuf_add(out, i ? "," : "");
+        print_number((double)floats->items[i], true, out);
+    }
+    qn_strbuf_add(out, "]");
+}
+
+/* [add f32 128 129 0, relu f32 0 0 0]: an instruction's op, dtype and operands. */
+static void print_chain(const struct qn_chain *chain, struct qn_strbuf *out)
+{
+    qn_strbuf_add(out, "[");
+    for (uint32_t i = 0; i < QN_CHAIN_MAX && chain->steps[i].op; i++) {
+        const struct qn_chain_step *step = &chain->steps[i];
+        qn_strbuf_printf(out, "%s%s %s %u %u %u", i ? ", " : "", qn_op_info(step->op)->name,
+                         qn_dtype_name((qn_dtype)step->dtype), step->a, step->b, step->c);
+    }
+    qn_strbuf_add(out, "]");
+}
+
 static void print_field(const struct qn_graph *g, enum qn_attr_kind kind, const void *at, struct qn_strbuf *out)
 {
     const struct qn_ints *ints = at;
@@ -286,6 +308,12 @@ static void print_field(const struct qn_graph *g, enum qn_attr_kind kind, const 
         break;
     case QN_ATTR_dims:
         print_dims(g, ints->items, ints->count, out);
+        break;
+    case QN_ATTR_floats:
+        print_floats(at, out);
+        break;
+    case QN_ATTR_chain:
+        print_chain(at, out);
         break;
     }
 }

@@ -489,12 +489,12 @@ qn_status qn_shape_topk(const struct qn_shape_context *c)
     const struct qn_attr_topk *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
     QN_TRY(take(c, 0, NUMBERS));
-    if (x->rank == 0 || attr->k < 1 || (x->dims[x->rank - 1] >= 0 && attr->k > x->dims[x->rank - 1]))
+    if (x->rank == 0 || attr->k == 0 || (attr->k > 0 && x->dims[x->rank - 1] >= 0 && attr->k > x->dims[x->rank - 1]))
         return QN_ERROR(QN_INVALID_ARGUMENT, "the %" PRId64 " largest of %s", attr->k, TEXT(c, 0));
     c->outputs[0] = *x;
     c->outputs[0].dims[x->rank - 1] = attr->k;
     c->outputs[1] = c->outputs[0];
-    c->outputs[1].dtype = QN_DTYPE_I32;
+    c->outputs[1].dtype = attr->dtype ? (qn_dtype)attr->dtype : QN_DTYPE_I32;
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #ifndef QN_KERNELS_KERNEL_H
 #define QN_KERNELS_KERNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "quern/dtype.h"
@@ -42,7 +43,24 @@ enum qn_family {
     QN_FAMILY_IOTA = 14,
     QN_FAMILY_TOPK = 15,
     QN_FAMILY_ACTIVATION = 16, /* f32 rows to the form that a matmul kernel reads */
-    QN_FAMILY_LIMIT = 32,
+    QN_FAMILY_PACK = 17,       /* constant weights to the form that a kernel reads (enum qn_pack) */
+    QN_FAMILY_MOVE = 18,       /* pad, reverse, gather_elements, gather_nd, scatter_elements, scatter_nd */
+    QN_FAMILY_SCAN = 19,       /* cumsum, cumprod */
+    QN_FAMILY_ARG = 20,        /* argmax, argmin */
+    QN_FAMILY_CHAIN = 21,      /* fused elementwise programs */
+    QN_FAMILY_RANDOM = 22,
+    QN_FAMILY_CONV = 23,       /* also conv_transpose, deform_conv, col2im */
+    QN_FAMILY_POOL = 24,
+    QN_FAMILY_IMAGE = 25,      /* resize, grid_sample, roi_align */
+    QN_FAMILY_GEMM = 26,       /* y = x b with b [k][n], packed or as it lies */
+    QN_FAMILY_INTEGER_GEMM = 27,
+    QN_FAMILY_INTEGER_CONV = 28,
+    QN_FAMILY_QUANTIZE = 29,   /* quantize, dequantize, dynamic_quantize */
+    QN_FAMILY_RECURRENT = 30,  /* lstm, gru, rnn */
+    QN_FAMILY_SIGNAL = 31,     /* fft, det */
+    QN_FAMILY_TREES = 32,
+    QN_FAMILY_GROUP_NORM = 33,
+    QN_FAMILY_LIMIT = 64,
 };
 
 /* The form in which a matmul kernel reads its left operand. Rows are row_bytes(k) apart, 64-byte aligned. */
@@ -51,6 +69,13 @@ enum qn_act {
     QN_ACT_BF16 = 1,
     QN_ACT_Q8_32 = 2, /* int8 with an f32 scale for 32 elements */
     QN_ACT_LIMIT = 8,
+};
+
+/* The form in which a kernel reads its constant weights, if not as they lie in the file: made once, when a model is
+ * made ready to run, by the PACK kernel of that form, and then the only copy (the file's pages are let go). */
+enum qn_pack {
+    QN_PACK_NONE = 0,
+    QN_PACK_LIMIT = 32,
 };
 
 struct qn_kernel {
@@ -64,6 +89,9 @@ struct qn_kernel {
     int64_t (*tiles)(const void *params);   /* size of the index space */
     int64_t (*scratch)(const void *params); /* bytes of scratch a thread needs, 64-byte aligned; NULL: none */
     void (*run)(const void *params, int64_t begin, int64_t end, void *scratch);
+    enum qn_pack pack; /* of its weights; PACK: what it writes */
+    /* Whether the kernel computes a call with these parameters (data pointers are NULL); NULL: any. */
+    bool (*fits)(const void *params);
 };
 
 /* All kernels built into this binary, the reference ones included. */

@@ -10,6 +10,8 @@
 #define HAS_UINT(NAME)
 #define HAS_BOOL(NAME)
 #define HAS_STRING(NAME)
+#define HAS_COMPLEX(NAME)
+#define HAS_OBJECT(NAME)
 #define QN_DTYPE_ROW(serial, NAME, text, class, elems, bytes, gguf) HAS_##class(NAME)
 #include "quern/dtypes.def"
 #undef QN_DTYPE_ROW
@@ -20,6 +22,8 @@
 #define AT_UINT(NAME)
 #define AT_BOOL(NAME)
 #define AT_STRING(NAME)
+#define AT_COMPLEX(NAME)
+#define AT_OBJECT(NAME)
 #define QN_DTYPE_ROW(serial, NAME, text, class, elems, bytes, gguf) AT_##class(NAME)
 static const struct qn_quant *const table[QN_DTYPE_LIMIT] = {
 #include "quern/dtypes.def"

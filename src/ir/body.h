@@ -1,0 +1,40 @@
+/* Bodies: pieces of a program that become graphs only when they are called, because what they need to know is known
+ * only then. Branches of If, bodies of Loop and Scan, and the rest of a graph behind a value whose rank or dtype could
+ * not be told at load.
+ *
+ * The executor asks for a body with the inputs of the call at hand and keeps the compiled result for calls that look
+ * the same: equal dtypes, ranks and dims, and equal bytes of the inputs that the body was specialised for. When the same
+ * body is asked for with ever new dims, those that changed are asked for as symbols.
+ */
+#ifndef QN_IR_BODY_H
+#define QN_IR_BODY_H
+
+#include "ir/ir.h"
+
+struct qn_body_input {
+    qn_dtype dtype; /* OBJECT: a sequence, optional or map; NONE: absent */
+    uint32_t rank;
+    int64_t dims[QN_MAX_RANK];
+    uint32_t symbolic; /* bit k: dims[k] shall be a symbol of the graph */
+    const void *data;  /* the tensor's bytes, contiguous; valid during the call */
+    bool pinned;       /* out: the graph holds for these bytes only */
+};
+
+struct qn_body_source {
+    void *context;
+    /* The graph of a body for these inputs: graph inputs stand in this order, "0", "1", ... (an absent one has none), its
+     * outputs in the body's order. Where a wanted symbol cannot be kept (the body's types depend on the number), the
+     * importer clears its bit and takes the number. Several threads may ask at once. */
+    qn_status (*graph)(void *context, uint32_t body, struct qn_body_input *inputs, uint32_t count,
+                       const struct qn_allocator *allocator, struct qn_graph **out);
+    /* Axes and directions of a Scan, by the number in its call. */
+    const struct qn_scan *(*scan)(void *context, uint32_t scan);
+};
+
+struct qn_scan {
+    uint32_t scanned_inputs, scanned_outputs;
+    const int64_t *input_axes, *input_reversed;   /* scanned_inputs */
+    const int64_t *output_axes, *output_reversed; /* scanned_outputs */
+};
+
+#endif

@@ -1,0 +1,76 @@
+/* Rules of ops whose family is on its way: each moves to the file of its group and leaves this list. */
+#include "ir/decompose.h"
+#include "ir/shape.h"
+
+#define PENDING(rule) \
+    qn_status qn_shape_##rule(const struct qn_shape_context *c) \
+    { \
+        (void)c; \
+        return QN_ERROR(QN_UNSUPPORTED, "no shape rule " #rule); \
+    }
+PENDING(arg)
+PENDING(bitcast)
+PENDING(bits)
+PENDING(broadcast_bits)
+PENDING(call)
+PENDING(chain)
+PENDING(classify)
+PENDING(col2im)
+PENDING(compress)
+PENDING(conv)
+PENDING(conv_integer)
+PENDING(conv_transpose)
+PENDING(deform_conv)
+PENDING(dequantize)
+PENDING(det)
+PENDING(dynamic_quantize)
+PENDING(fft)
+PENDING(from_string)
+PENDING(gather_elements)
+PENDING(gather_nd)
+PENDING(grid_sample)
+PENDING(group_norm)
+PENDING(image_decode)
+PENDING(label_encode)
+PENDING(matmul_integer)
+PENDING(nms)
+PENDING(nonzero)
+PENDING(object)
+PENDING(object_bool)
+PENDING(object_length)
+PENDING(object_tensor)
+PENDING(pad)
+PENDING(pool)
+PENDING(q_conv)
+PENDING(q_linear)
+PENDING(quantize)
+PENDING(random)
+PENDING(regex_match)
+PENDING(resize)
+PENDING(rnn)
+PENDING(roi_align)
+PENDING(same)
+PENDING(scatter_elements)
+PENDING(scatter_nd)
+PENDING(string_concat)
+PENDING(string_normalize)
+PENDING(string_split)
+PENDING(tfidf)
+PENDING(to_string)
+PENDING(tree_ensemble)
+PENDING(unique)
+
+#define PENDING_DECOMPOSITION(op) \
+    QN_DECOMPOSE(op) \
+    { \
+        (void)to; \
+        (void)inputs; \
+        (void)input_count; \
+        (void)attr; \
+        (void)outs; \
+        return QN_ERROR(QN_UNSUPPORTED, "no decomposition of " #op); \
+    }
+PENDING_DECOMPOSITION(group_norm)
+PENDING_DECOMPOSITION(chain)
+PENDING_DECOMPOSITION(q_linear)
+PENDING_DECOMPOSITION(q_conv)
