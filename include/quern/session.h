@@ -8,7 +8,15 @@
  * A language model is a graph like any other; its inputs and states are those that the importer gives it (tokens,
  * positions, cache rows). quern/llm.h drives such a session; this header is for whoever wants to do it by hand.
  *
- * Threads: one run at a time on a session; several sessions of one model may run at once.
+ * Whoever runs often, from many threads, or wants to keep buffers bound, makes a qn_run for each thread:
+ *
+ *     struct qn_run *run = NULL;
+ *     status = qn_run_create(session, &run);
+ *     status = qn_run_bind_input(run, 0, &data);          (any of the inputs, as often as they change)
+ *     status = qn_run_execute(run);
+ *     status = qn_run_output(run, 0, &result);            (lives until the next execute)
+ *
+ * Threads: a session may be used by many threads at once; a run belongs to one thread at a time (but for qn_run_cancel).
  */
 #ifndef QUERN_SESSION_H
 #define QUERN_SESSION_H
@@ -28,6 +36,14 @@ extern "C" {
 struct qn_model;
 struct qn_session;
 
+/* A symbolic dimension of the model with a size of its own for this session: "batch", 4. */
+struct qn_dim_size {
+    const char *name;
+    int64_t size;
+};
+
+struct qn_extension; /* quern/extension.h: custom ops and backends */
+
 /* Zero is the default of every field but struct_size. */
 struct qn_session_options {
     size_t struct_size;
@@ -39,6 +55,12 @@ struct qn_session_options {
     uint32_t context;  /* rows of the KV cache; 0: what the model was made for */
     uint32_t chunk;    /* most tokens in a run; 0: 512 */
     qn_dtype kv_dtype; /* 0: f16 */
+    /* Other models */
+    const struct qn_dim_size *dims;
+    uint32_t dim_count;
+    const char *backends; /* names in the order of preference, separated by commas; NULL: "cpu" */
+    const struct qn_extension *const *extensions;
+    uint32_t extension_count;
 };
 
 /* The model must outlive the session. */
@@ -53,6 +75,9 @@ struct qn_slot_info {
     qn_dtype dtype;
     uint32_t rank;
     int64_t dims[QN_TENSOR_MAX_RANK]; /* -1 where the size is symbolic */
+    enum qn_data_kind kind; /* TENSOR; NONE: whatever the run gives (sequences, optionals, maps, any tensor) */
+    const char *dim_names[QN_TENSOR_MAX_RANK]; /* of symbolic dims, NULL where there is none */
+    bool optional;                             /* an input that may be left unbound */
 };
 
 enum qn_slot_kind { QN_SLOT_INPUT = 0, QN_SLOT_OUTPUT = 1, QN_SLOT_STATE = 2 };
@@ -69,6 +94,42 @@ int32_t qn_session_find(const struct qn_session *session, enum qn_slot_kind kind
  * the next run; otherwise the result is written to data if `bytes` is enough. dtype, rank and dims are filled in. */
 qn_status qn_session_run(struct qn_session *session, const struct qn_tensor *inputs, uint32_t input_count,
                          struct qn_tensor *outputs, uint32_t output_count) QN_MUST_USE;
+
+/* ---- runs ----------------------------------------------------------------------------------------------------- */
+
+struct qn_run;
+
+/* The session must outlive its runs. */
+qn_status qn_run_create(struct qn_session *session, struct qn_run **out) QN_MUST_USE;
+void qn_run_destroy(struct qn_run *run); /* NULL is allowed */
+
+/* The data an input is read from: borrowed, with all it points to, until it is bound anew or the run is destroyed. NULL
+ * unbinds. */
+qn_status qn_run_bind_input(struct qn_run *run, uint32_t index, const struct qn_data *data) QN_MUST_USE;
+/* Where an output is to be written; tensor NULL: the run's own memory. An output that turns out larger than the room,
+ * or is no tensor of that dtype, is an error of qn_run_execute. */
+qn_status qn_run_bind_output(struct qn_run *run, uint32_t index, const struct qn_tensor *tensor) QN_MUST_USE;
+/* Outputs that nobody wants are not computed, nor is what only they need. All are wanted at first. */
+qn_status qn_run_want_output(struct qn_run *run, uint32_t index, bool wanted) QN_MUST_USE;
+/* Errors name the input, or the node. */
+qn_status qn_run_execute(struct qn_run *run) QN_MUST_USE;
+/* What the last execute gave; its memory lives until the next one. Kind NONE for an output that was not wanted. */
+qn_status qn_run_output(const struct qn_run *run, uint32_t index, struct qn_data *out) QN_MUST_USE;
+/* Makes the execute under way, or the next one, end with QN_CANCELLED. Any thread or signal handler may call it. */
+void qn_run_cancel(struct qn_run *run);
+
+/* Times of each node from now on. The trace is JSON in the trace event format that trace viewers open. */
+qn_status qn_run_profile(struct qn_run *run) QN_MUST_USE;
+qn_status qn_run_trace(const struct qn_run *run, char **json,
+                       size_t *size) QN_MUST_USE; /* free with qn_run_trace_free */
+void qn_run_trace_free(const struct qn_run *run, char *json, size_t size);
+
+/* Bytes that the session holds in packed weights, and the run in workspace and kept memory. */
+struct qn_run_memory {
+    size_t struct_size;
+    uint64_t weights, workspace, kept;
+};
+qn_status qn_run_memory(const struct qn_run *run, struct qn_run_memory *out) QN_MUST_USE;
 
 /* Fills all states with zeros, as after creation. */
 void qn_session_reset(struct qn_session *session);

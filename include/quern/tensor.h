@@ -24,4 +24,19 @@ struct qn_tensor {
     int64_t dims[QN_TENSOR_MAX_RANK]; /* outermost first */
 };
 
+/* What a model takes or gives: a tensor, or a sequence, optional or map of such. Whoever makes it owns it. */
+enum qn_data_kind {
+    QN_DATA_NONE = 0, /* absent; an optional without content */
+    QN_DATA_TENSOR,
+    QN_DATA_SEQUENCE, /* items: tensors, or maps */
+    QN_DATA_MAP,      /* items[0]: keys [n], int64 or string; items[1]: values [n, ...] */
+};
+
+struct qn_data {
+    enum qn_data_kind kind;
+    struct qn_tensor tensor; /* TENSOR */
+    uint32_t count;          /* SEQUENCE, MAP */
+    struct qn_data *items;
+};
+
 #endif
