@@ -1,10 +1,50 @@
 #include "kernels/element.h"
 
 #include "quant/half.h"
+#include "quant/narrow/narrow.h"
 #include "quant/quant.h"
 
 #define AT(type, base, i) (*(type *)((char *)(base) + (i)*step))
 #define GET(type, base, i) (*(const type *)((const char *)(base) + (i)*step))
+
+/* A double with an odd last bit where the integer does not fit. */
+static double odd_f64(uint64_t size, bool negative)
+{
+    if (size >> 53) {
+        int shift = 11 - __builtin_clzll(size);
+        bool lost = size & ((1ull << shift) - 1);
+        size = size >> shift << shift | (uint64_t)lost << shift;
+    }
+    return negative ? -(double)size : (double)size;
+}
+
+static double odd_i64(int64_t x)
+{
+    return odd_f64(x < 0 ? 0 - (uint64_t)x : (uint64_t)x, x < 0);
+}
+
+static double odd_u64(uint64_t x)
+{
+    return odd_f64(x, false);
+}
+
+#define NARROW_FLOATS(CASE)              \
+    CASE(F8E4M3FN, qn_narrow_e4m3fn)     \
+    CASE(F8E4M3FNUZ, qn_narrow_e4m3fnuz) \
+    CASE(F8E5M2, qn_narrow_e5m2)         \
+    CASE(F8E5M2FNUZ, qn_narrow_e5m2fnuz) \
+    CASE(F4E2M1, qn_narrow_e2m1)
+
+/* Integers of 4 and 2 bits: the low bits, sign-extended for the signed kinds. */
+static inline int8_t low_signed(int64_t x, int bits)
+{
+    return (int8_t)((int64_t)((uint64_t)x << (64 - bits)) >> (64 - bits));
+}
+
+static inline uint8_t low_unsigned(int64_t x, int bits)
+{
+    return (uint8_t)((uint64_t)x & ((1u << bits) - 1));
+}
 
 void qn_load_f64(double *out, const void *from, int64_t step, qn_dtype dtype, int64_t n)
 {
@@ -23,12 +63,19 @@ void qn_load_f64(double *out, const void *from, int64_t step, qn_dtype dtype, in
         LOAD(I8, int8_t, x)
         LOAD(I16, int16_t, x)
         LOAD(I32, int32_t, x)
-        LOAD(I64, int64_t, (double)x)
+        LOAD(I64, int64_t, odd_i64(x))
         LOAD(U8, uint8_t, x)
         LOAD(U16, uint16_t, x)
         LOAD(U32, uint32_t, x)
-        LOAD(U64, uint64_t, (double)x)
+        LOAD(U64, uint64_t, odd_u64(x))
         LOAD(BOOL, uint8_t, x != 0)
+        LOAD(I4, int8_t, x)
+        LOAD(I2, int8_t, x)
+        LOAD(U4, uint8_t, x)
+        LOAD(U2, uint8_t, x)
+        LOAD(F8E8M0, uint8_t, (double)qn_e8m0_load(x))
+#define LOAD_NARROW(NAME, kind) LOAD(NAME, uint8_t, (double)qn_narrow_load(&kind, x))
+        NARROW_FLOATS(LOAD_NARROW)
     default:
         for (int64_t i = 0; i < n; i++)
             out[i] = 0;
@@ -91,6 +138,13 @@ void qn_store_f64(void *to, int64_t step, qn_dtype dtype, const double *in, int6
         STORE(U32, uint32_t, clamp_i64(x, 0, UINT32_MAX))
         STORE(U64, uint64_t, to_u64(x))
         STORE(BOOL, uint8_t, x != 0)
+        STORE(I4, int8_t, low_signed(to_i64(x), 4))
+        STORE(I2, int8_t, low_signed(to_i64(x), 2))
+        STORE(U4, uint8_t, low_unsigned(to_i64(x), 4))
+        STORE(U2, uint8_t, low_unsigned(to_i64(x), 2))
+        STORE(F8E8M0, uint8_t, qn_e8m0_store(narrow_odd(x), QN_E8M0_UP, false))
+#define STORE_NARROW(NAME, kind) STORE(NAME, uint8_t, qn_narrow_store(&kind, narrow_odd(x), false))
+        NARROW_FLOATS(STORE_NARROW)
     default:
         break;
     }
@@ -119,6 +173,13 @@ void qn_load_i64(int64_t *out, const void *from, int64_t step, qn_dtype dtype, i
         LOAD_INT(U32, uint32_t, x)
         LOAD_INT(U64, uint64_t, x)
         LOAD_INT(BOOL, uint8_t, x != 0)
+        LOAD_INT(I4, int8_t, x)
+        LOAD_INT(I2, int8_t, x)
+        LOAD_INT(U4, uint8_t, x)
+        LOAD_INT(U2, uint8_t, x)
+        LOAD_INT(F8E8M0, uint8_t, to_i64((double)qn_e8m0_load(x)))
+#define LOAD_INT_NARROW(NAME, kind) LOAD_INT(NAME, uint8_t, to_i64((double)qn_narrow_load(&kind, x)))
+        NARROW_FLOATS(LOAD_INT_NARROW)
     default:
         for (int64_t i = 0; i < n; i++)
             out[i] = 0;
@@ -145,6 +206,15 @@ void qn_store_i64(void *to, int64_t step, qn_dtype dtype, const int64_t *in, int
         for (int64_t i = 0; i < n; i++)
             AT(uint8_t, to, i) = in[i] != 0;
         break;
+#define STORE_LOW(NAME, low, bits)                          \
+    case QN_DTYPE_##NAME:                                   \
+        for (int64_t i = 0; i < n; i++)                     \
+            AT(uint8_t, to, i) = (uint8_t)low(in[i], bits); \
+        break;
+        STORE_LOW(I4, low_signed, 4)
+        STORE_LOW(I2, low_signed, 2)
+        STORE_LOW(U4, low_unsigned, 4)
+        STORE_LOW(U2, low_unsigned, 2)
     default:
         break;
     }
@@ -170,8 +240,11 @@ void qn_load_f32(float *out, const void *from, int64_t step, qn_dtype dtype, int
             out[i] = qn_bf16_to_f32(GET(uint16_t, from, i));
         break;
     default:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = 0;
+        for (int64_t i = 0; i < n; i++) {
+            double x;
+            qn_load_f64(&x, (const char *)from + i * step, 0, dtype, 1);
+            out[i] = (float)x;
+        }
     }
 }
 
@@ -195,9 +268,14 @@ void qn_store_f32(void *to, int64_t step, qn_dtype dtype, const float *in, int64
             AT(uint16_t, to, i) = qn_bfloat_store(in[i]);
         break;
     default:
-        break;
+        for (int64_t i = 0; i < n; i++)
+            qn_store_f64((char *)to + i * step, 0, dtype, &(double){(double)in[i]}, 1);
     }
 }
+
+struct pair { /* 16 bytes: a string, a complex number */
+    uint64_t first, second;
+};
 
 void qn_move_elements(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t n)
 {
@@ -217,6 +295,7 @@ void qn_move_elements(void *to, int64_t to_step, const void *from, int64_t from_
         MOVE(2, uint16_t)
         MOVE(4, uint32_t)
         MOVE(8, uint64_t)
+        MOVE(16, struct pair)
     default:
         break;
     }
@@ -224,8 +303,8 @@ void qn_move_elements(void *to, int64_t to_step, const void *from, int64_t from_
 
 void qn_zero_elements(void *to, int64_t step, int64_t bytes, int64_t n)
 {
-    static const uint64_t zero = 0;
-    qn_move_elements(to, step, &zero, 0, bytes, n);
+    static const uint64_t zero[2];
+    qn_move_elements(to, step, zero, 0, bytes, n);
 }
 
 void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const void *from, int64_t from_step,
@@ -233,6 +312,14 @@ void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const voi
 {
     if (to_dtype == from_dtype) {
         qn_move_elements(to, to_step, from, from_step, qn_element_bytes(to_dtype), n);
+        return;
+    }
+    if (to_dtype == QN_DTYPE_F64 && (from_dtype == QN_DTYPE_I64 || from_dtype == QN_DTYPE_U64)) {
+        for (int64_t i = 0; i < n; i++) {
+            const char *x = (const char *)from + i * from_step;
+            double y = from_dtype == QN_DTYPE_I64 ? (double)*(const int64_t *)x : (double)*(const uint64_t *)x;
+            *(double *)((char *)to + i * to_step) = y;
+        }
         return;
     }
     bool through_integers = !qn_element_is_float(to_dtype) && !qn_element_is_float(from_dtype);
@@ -251,6 +338,19 @@ void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const voi
             qn_load_f64(stage.f, x, from_step, from_dtype, run);
             qn_store_f64(y, to_step, to_dtype, stage.f, run);
         }
+    }
+}
+
+void qn_convert_narrow(void *to, int64_t to_step, qn_dtype to_dtype, const void *from, int64_t from_step,
+                       qn_dtype from_dtype, int64_t n, bool wrap, int rounding)
+{
+    const struct qn_narrow_kind *kind = qn_narrow_kind(to_dtype);
+    uint8_t *y = to;
+    for (int64_t i = 0; i < n; i++, y += to_step) {
+        double x;
+        qn_load_f64(&x, (const char *)from + i * from_step, 0, from_dtype, 1);
+        float f = narrow_odd(x);
+        *y = kind ? qn_narrow_store(kind, f, wrap) : qn_e8m0_store(f, (enum qn_e8m0_rounding)rounding, wrap);
     }
 }
 
