@@ -68,6 +68,8 @@ qn_status qn_session_create(struct qn_model *model, const struct qn_session_opti
                             struct qn_session **out) QN_MUST_USE;
 void qn_session_destroy(struct qn_session *session); /* NULL is allowed */
 
+enum qn_data_message { QN_DATA_MESSAGE_TENSOR = 0, QN_DATA_MESSAGE_SEQUENCE, QN_DATA_MESSAGE_OPTIONAL };
+
 /* An input, output or state as the graph states it. */
 struct qn_slot_info {
     size_t struct_size;
@@ -77,6 +79,7 @@ struct qn_slot_info {
     int64_t dims[QN_TENSOR_MAX_RANK]; /* -1 where the size is symbolic */
     enum qn_data_kind kind; /* TENSOR; NONE: whatever the run gives (sequences, optionals, maps, any tensor) */
     const char *dim_names[QN_TENSOR_MAX_RANK]; /* of symbolic dims, NULL where there is none */
+    enum qn_data_message message;              /* how a .pb file of it is written */
     bool optional;                             /* an input that may be left unbound */
 };
 
