@@ -75,6 +75,10 @@ enum qn_act {
  * made ready to run, by the PACK kernel of that form, and then the only copy (the file's pages are let go). */
 enum qn_pack {
     QN_PACK_NONE = 0,
+    QN_PACK_PANELS_F32 = 1, /* gemm/gemm.h */
+    QN_PACK_PANELS_16 = 2,
+    QN_PACK_PANELS_I8 = 3, /* integer_gemm/integer_gemm.h */
+    QN_PACK_CONV_I8 = 4,   /* integer_conv/integer_conv.h */
     QN_PACK_LIMIT = 32,
 };
 

@@ -1,0 +1,192 @@
+/* GEMM on vectors. A file for an instruction set defines ISA, SERIAL (of the f32 kernel; f16 and bf16 follow), NEEDS
+ * and RANK and includes this.
+ *
+ * A tile is a block of at most ROWS rows and COLUMNS columns of y. It walks along k in pieces of DEPTH: a piece of a
+ * panel (DEPTH x 32) stays in the first cache level while all rows pass over it, the rows' piece stays in the second.
+ * One or two rows instead read several panels side by side, whole: then the panels' bytes are what counts. */
+#include "kernels/gemm/gemm_tile.h"
+#include "kernels/simd/vec_activation.h"
+
+enum {
+    ROWS = 144,
+    COLUMNS = 128,
+    DEPTH = 256,
+    PIECE_ROW = DEPTH + 16, /* floats: rows of a copied piece fall into different cache sets */
+    UNITS_OF_PANEL = QN_GEMM_PANEL / TILE_COLUMNS,
+};
+
+static int64_t blocks(int64_t n, int64_t block)
+{
+    return (n + block - 1) / block;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_few(const struct qn_gemm_params *p)
+{
+    return p->m <= 2;
+}
+
+/* Rows whose stride is a multiple of 2 KiB compete for a few cache sets: their piece is copied. */
+static bool copies_rows(const struct qn_gemm_params *p)
+{
+    return !is_few(p) && p->m >= TILE_ROWS && p->a_stride % 512 == 0;
+}
+
+static int64_t block_rows(const struct qn_gemm_params *p)
+{
+    /* equal blocks: 150 rows are 2 x 75 and not 144 + 6 */
+    int64_t count = blocks(p->m, ROWS);
+    return count ? blocks(blocks(p->m, count), TILE_ROWS) * TILE_ROWS : ROWS;
+}
+
+static int64_t tiles(const void *params)
+{
+    const struct qn_gemm_params *p = params;
+    if (p->m <= 0)
+        return 0;
+    return blocks(p->m, block_rows(p)) * blocks(p->n, COLUMNS);
+}
+
+static int64_t scratch_bytes(const void *params)
+{
+    return copies_rows(params) ? (int64_t)ROWS * PIECE_ROW * 4 : 0;
+}
+
+/* Unit u of b (TILE_COLUMNS columns) at k. */
+QN_INLINE const char *unit_at(const struct qn_gemm_params *p, enum gemm_source source, int64_t u, int64_t k)
+{
+    int64_t bytes = source == GEMM_F32 ? 4 : 2, panel = u / UNITS_OF_PANEL;
+    return (const char *)p->b + ((panel * p->k + k) * QN_GEMM_PANEL + u % UNITS_OF_PANEL * TILE_COLUMNS) * bytes;
+}
+
+static const float *piece_of(const struct qn_gemm_params *p, int64_t row, int64_t rows, int64_t k, int64_t depth,
+                             float *scratch, int64_t *stride)
+{
+    const float *a = p->a + row * p->a_stride + k;
+    *stride = p->a_stride;
+    if (!copies_rows(p))
+        return a;
+    for (int64_t r = 0; r < rows; r++) {
+        const float *from = a + r * p->a_stride;
+        float *to = scratch + r * PIECE_ROW;
+        int64_t i = 0;
+        for (; i + VF_LANES <= depth; i += VF_LANES)
+            vf_store(to + i, vf_load(from + i));
+        for (; i < depth; i++)
+            to[i] = from[i];
+    }
+    *stride = PIECE_ROW;
+    return scratch;
+}
+
+QN_INLINE void run_block(enum gemm_source source, const struct qn_gemm_params *p, int64_t row, int64_t rows,
+                         int64_t column, int64_t columns, float *scratch)
+{
+    int64_t k = 0;
+    do {
+        struct gemm_tile t = {.depth = least(p->k - k, DEPTH), .c_row = p->y_stride, .first = k == 0};
+        const float *a = piece_of(p, row, rows, k, t.depth, scratch, &t.a_row);
+        for (int64_t j = column; j < column + columns; j += TILE_COLUMNS) {
+            t.b[0] = unit_at(p, source, j / TILE_COLUMNS, k);
+            t.columns = least(column + columns - j, TILE_COLUMNS);
+            t.bias = p->bias ? p->bias + j : NULL;
+            for (int64_t r = 0, done; r < rows; r += done) {
+                t.a = a + r * t.a_row;
+                t.c = p->y + (row + r) * p->y_stride + j;
+                t.residual = p->residual ? p->residual + (row + r) * p->y_stride + j : NULL;
+                done = gemm_tile_rows(source, &t, rows - r);
+            }
+            if (k + t.depth >= p->k)
+                vf_activate_block(p->activation, p->alpha, p->beta, p->y + row * p->y_stride + j, p->y_stride, rows,
+                                  t.columns);
+        }
+        k += t.depth;
+    } while (k < p->k);
+}
+
+/* One or two rows. */
+QN_INLINE void run_few(enum gemm_source source, const struct qn_gemm_params *p, int64_t row, int64_t rows,
+                       int64_t column, int64_t columns)
+{
+    int64_t width = GEMM_UNITS * TILE_COLUMNS;
+    for (int64_t j = column; j < column + columns; j += width) {
+        struct gemm_tile t = {.a = p->a + row * p->a_stride,
+                              .a_row = p->a_stride,
+                              .depth = p->k,
+                              .c = p->y + row * p->y_stride + j,
+                              .c_row = p->y_stride,
+                              .columns = least(column + columns - j, width),
+                              .first = true,
+                              .bias = p->bias ? p->bias + j : NULL,
+                              .residual = p->residual ? p->residual + row * p->y_stride + j : NULL};
+        int64_t units = blocks(t.columns, TILE_COLUMNS);
+        for (int64_t u = 0; u < GEMM_UNITS; u++) /* past the end: the last one again, its sums are not stored */
+            t.b[u] = unit_at(p, source, j / TILE_COLUMNS + least(u, units - 1), 0);
+        bool full = t.columns == width;
+        for (int64_t r = 0; r < rows; r++) {
+            if (full)
+                gemm_tile_run(1, GEMM_UNITS, source, &t, true);
+            else
+                gemm_tile_run(1, GEMM_UNITS, source, &t, false);
+            t.a += t.a_row;
+            t.c += t.c_row;
+            t.residual = t.residual ? t.residual + t.c_row : NULL;
+        }
+        vf_activate_block(p->activation, p->alpha, p->beta, p->y + row * p->y_stride + j, p->y_stride, rows, t.columns);
+    }
+}
+
+QN_INLINE void run_tiles(enum gemm_source source, const struct qn_gemm_params *p, int64_t begin, int64_t end,
+                         void *scratch)
+{
+    int64_t height = block_rows(p), row_blocks = blocks(p->m, height);
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t row = tile % row_blocks * height, column = tile / row_blocks * COLUMNS;
+        int64_t rows = least(p->m - row, height), columns = least(p->n - column, COLUMNS);
+        if (is_few(p))
+            run_few(source, p, row, rows, column, columns);
+        else
+            run_block(source, p, row, rows, column, columns, scratch);
+    }
+}
+
+static void run_f32(const void *params, int64_t begin, int64_t end, void *scratch)
+{
+    run_tiles(GEMM_F32, params, begin, end, scratch);
+}
+
+static void run_f16(const void *params, int64_t begin, int64_t end, void *scratch)
+{
+    run_tiles(GEMM_F16, params, begin, end, scratch);
+}
+
+static void run_bf16(const void *params, int64_t begin, int64_t end, void *scratch)
+{
+    run_tiles(GEMM_BF16, params, begin, end, scratch);
+}
+
+#define GEMM_CAT_(a, b) a##b
+#define GEMM_CAT(a, b) GEMM_CAT_(a, b)
+#define GEMM_TEXT_(a) #a
+#define GEMM_TEXT(a) GEMM_TEXT_(a)
+#define GEMM_KERNEL(type, number, source_dtype, form)           \
+    const struct qn_kernel GEMM_CAT(qn_gemm_##type##_, ISA) = { \
+        .serial = number,                                       \
+        .name = "gemm_" #type "_" GEMM_TEXT(ISA),               \
+        .family = QN_FAMILY_GEMM,                               \
+        .needs = NEEDS,                                         \
+        .dtype = source_dtype,                                  \
+        .rank = RANK,                                           \
+        .tiles = tiles,                                         \
+        .scratch = scratch_bytes,                               \
+        .run = run_##type,                                      \
+        .pack = form,                                           \
+    }
+
+GEMM_KERNEL(f32, SERIAL, QN_DTYPE_F32, QN_PACK_PANELS_F32);
+GEMM_KERNEL(f16, SERIAL + 1, QN_DTYPE_F16, QN_PACK_PANELS_16);
+GEMM_KERNEL(bf16, SERIAL + 2, QN_DTYPE_BF16, QN_PACK_PANELS_16);
