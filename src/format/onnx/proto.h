@@ -7,19 +7,11 @@
 #ifndef QN_FORMAT_ONNX_PROTO_H
 #define QN_FORMAT_ONNX_PROTO_H
 
-#include "base/arena.h"
-#include "base/status.h"
 #include "base/str.h"
+#include "format/onnx/protobuf.h"
 #include "quern/dtype.h"
 
 struct qn_onnx_graph;
-
-/* A repeated numeric field: packed bytes and single entries are brought into one array in the arena, unless the file
- * has them packed and fixed-width, then `data` points into the file (any alignment). */
-struct qn_onnx_bytes {
-    const uint8_t *data;
-    uint64_t size; /* bytes */
-};
 
 struct qn_onnx_entry { /* StringStringEntryProto */
     struct qn_str key, value;
@@ -39,7 +31,8 @@ struct qn_onnx_tensor {
     uint64_t int32_count, int64_count, uint64_count;
     const struct qn_str *strings;
     uint64_t string_count;
-    bool external; /* data_location = EXTERNAL */
+    int32_t location; /* data_location as written */
+    bool external;    /* data_location = EXTERNAL */
     const struct qn_onnx_entry *external_data;
     uint32_t external_count;
 };
@@ -165,12 +158,22 @@ qn_status qn_onnx_decode_model(const void *data, uint64_t size, const char *name
 qn_status qn_onnx_decode_tensor(const void *data, uint64_t size, const char *name, struct qn_arena *arena,
                                 struct qn_onnx_tensor *out) QN_MUST_USE;
 
+struct qn_onnx_map;
 struct qn_onnx_sequence { /* also an optional, which has at most one */
     enum { QN_ONNX_ELEMS_NONE = 0, QN_ONNX_ELEMS_TENSOR = 1, QN_ONNX_ELEMS_SPARSE = 2, QN_ONNX_ELEMS_SEQUENCE = 3,
            QN_ONNX_ELEMS_MAP = 4, QN_ONNX_ELEMS_OPTIONAL = 5 } elem_kind;
     uint32_t count;
     const struct qn_onnx_tensor *tensors;
-    const struct qn_onnx_sequence *sequences;
+    const struct qn_onnx_sparse *sparses;
+    const struct qn_onnx_sequence *sequences, *optionals;
+    const struct qn_onnx_map *maps;
+};
+struct qn_onnx_map {
+    int32_t key_type; /* TensorProto.DataType: integers or strings */
+    const int64_t *keys;
+    const struct qn_str *string_keys;
+    uint32_t key_count, string_key_count;
+    struct qn_onnx_sequence values;
 };
 qn_status qn_onnx_decode_sequence(const void *data, uint64_t size, const char *name, struct qn_arena *arena,
                                   struct qn_onnx_sequence *out) QN_MUST_USE;
@@ -181,11 +184,22 @@ qn_status qn_onnx_decode_optional(const void *data, uint64_t size, const char *n
 qn_dtype qn_onnx_dtype(int32_t data_type);
 int32_t qn_onnx_data_type(qn_dtype dtype);
 
+/* Elements of a tensor: the product of its dims, checked for overflow and dims below zero. */
+qn_status qn_onnx_tensor_elements(const struct qn_onnx_tensor *tensor, uint64_t *elements) QN_MUST_USE;
+/* Elements, and the bytes that they take as raw data or in a file beside (narrow kinds packed). Unknown data types are
+ * QN_UNSUPPORTED. */
+qn_status qn_onnx_tensor_stored(const struct qn_onnx_tensor *tensor, uint64_t *elements, uint64_t *bytes) QN_MUST_USE;
+
 /* Bytes of a tensor in the form that the IR holds: narrow kinds unpacked to a byte an element, strings as struct
- * qn_string, everything else little-endian as it lies. When the file has just these bytes, *data points there (raw data
- * of any alignment; *in_file true); otherwise they are made in the arena. Sizes and dims that disagree are errors that
+ * qn_string, everything else little-endian as it lies. When the file has just these bytes, *data points there (of any
+ * alignment; *in_file true); otherwise they are made in the arena, well aligned. Sizes and dims that disagree are errors that
  * name the tensor. External tensors are the caller's business. */
 qn_status qn_onnx_tensor_bytes(const struct qn_onnx_tensor *tensor, struct qn_arena *arena, const void **data,
                                uint64_t *bytes, bool *in_file) QN_MUST_USE;
+/* The same for a tensor whose stored bytes lie at stored[0..size), in another file. */
+qn_status qn_onnx_stored_bytes(const struct qn_onnx_tensor *tensor, const void *stored, uint64_t size,
+                               struct qn_arena *arena, const void **data, uint64_t *bytes, bool *in_file) QN_MUST_USE;
+/* Narrow kinds (2 and 4 bits, the first element in the lowest bits) to a byte an element. */
+void qn_onnx_unpack(qn_dtype dtype, const uint8_t *packed, uint64_t elements, uint8_t *out);
 
 #endif
