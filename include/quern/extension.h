@@ -6,6 +6,8 @@
  *
  * A shared library exports `const struct qn_extension *quern_extension(uint32_t abi)`; qn_extension_load opens it.
  *
+ * Errors: functions of an extension report with QN_STATUS (quern/status.h).
+ *
  * Threads: `compute` and `run` may be called by several runs at once.
  */
 #ifndef QUERN_EXTENSION_H
@@ -90,9 +92,6 @@ struct qn_extension_library;
 qn_status qn_extension_load(const char *path, struct qn_extension_library **library,
                             const struct qn_extension **out) QN_MUST_USE;
 void qn_extension_unload(struct qn_extension_library *library); /* NULL is allowed; no session may use it any more */
-
-/* For extensions that report errors: a status with words. */
-qn_status qn_extension_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #ifdef __cplusplus
 }

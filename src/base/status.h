@@ -25,8 +25,6 @@
             goto label;          \
     } while (0)
 
-qn_status qn_status_make(enum qn_code code, const char *file, int line, const char *fmt, ...)
-    QN_PRINTF(4, 5) QN_MUST_USE __attribute__((returns_nonnull));
 qn_status qn_status_oom(void) QN_MUST_USE __attribute__((returns_nonnull));
 
 /* A raised status is never NULL. Compilers and analysers must see it, or they warn of what a failed call left unset. */
