@@ -1,6 +1,7 @@
-/* The functions that kernels may not take from libc, in double: exp, log and tanh within 2 ulp of double, erf, sin, cos
- * within 1e-15 absolute (sin and cos for |x| below 1e8, worse beyond), pow within 16 ulp. Rounded to float they are
- * correct to within one float ulp. Only +, -, *, / and square root are used, so every machine gives the same bits.
+/* The functions that kernels may not take from libc, in double: exp, log, tanh, the other hyperbolic and the inverse
+ * ones within 4 ulp of double, erf, sin, cos within 1e-15 absolute (sin, cos and tan for |x| below 1e8, worse beyond),
+ * pow within 16 ulp. Rounded to float they are correct to within one float ulp. Only +, -, *, / and square root are
+ * used, so every machine gives the same bits.
  */
 #ifndef QN_KERNELS_MATH_H
 #define QN_KERNELS_MATH_H
@@ -236,6 +237,178 @@ static inline double qn_gelu_tanh(double x)
 static inline double qn_gelu_erf(double x)
 {
     return 0.5 * x * (1 + qn_erf(x * 0.7071067811865476));
+}
+
+/* exp(x) - 1; for small x the series keeps what exp would lose. */
+static inline double qn_expm1(double x)
+{
+    if (!(qn_abs(x) < 0.35))
+        return qn_exp(x) - 1;
+    double p = 0;
+    for (int k = 16; k >= 2; k--)
+        p = (p + 1) * x / k;
+    return x + x * p;
+}
+
+/* log(1 + x): what the sum 1 + x lost is put back as the slope times it. */
+static inline double qn_log1p(double x)
+{
+    double u = 1 + x;
+    if (x != x || u == __builtin_inf())
+        return x;
+    return u <= 0 ? qn_log(u) : qn_log(u) + (x - (u - 1)) / u;
+}
+
+static inline double qn_tan(double x)
+{
+    if (!(qn_abs(x) < 0x1p51))
+        return qn_abs(x) <= 1.7976931348623157e308 ? 0 : __builtin_nan("");
+    int quadrant;
+    double r = qn_quarter_turns(x, &quadrant), s = qn_sin_kernel(r), c = qn_cos_kernel(r);
+    return quadrant & 1 ? -c / s : s / c;
+}
+
+/* The series up to tan(pi/8), reached from 1 by a turn of pi/4 and from infinity by one of pi/2. */
+static inline double qn_atan(double x)
+{
+    double a = qn_abs(x), base = 0;
+    if (x != x)
+        return x;
+    if (a > 2.414213562373095) {
+        base = 1.5707963267948966;
+        a = -1 / a;
+    } else if (a > 0.41421356237309503) {
+        base = 0.7853981633974483;
+        a = (a - 1) / (a + 1);
+    }
+    double z = a * a, p = 0;
+    for (int k = 45; k >= 3; k -= 2)
+        p = (1.0 / k - p) * z;
+    return __builtin_copysign(base + (a - a * p), x);
+}
+
+/* asin for 0 <= a <= 1/2 */
+static inline double qn_asin_half(double a)
+{
+    return qn_atan(a / __builtin_sqrt((1 - a) * (1 + a)));
+}
+
+static inline double qn_asin(double x)
+{
+    double a = qn_abs(x);
+    if (!(a <= 1))
+        return __builtin_nan("");
+    double y = a <= 0.5 ? qn_asin_half(a) : 1.5707963267948966 - 2 * qn_asin_half(__builtin_sqrt((1 - a) * 0.5));
+    return __builtin_copysign(y, x);
+}
+
+static inline double qn_acos(double x)
+{
+    double a = qn_abs(x);
+    if (!(a <= 1))
+        return __builtin_nan("");
+    if (a <= 0.5)
+        return 1.5707963267948966 - __builtin_copysign(qn_asin_half(a), x);
+    double y = 2 * qn_asin_half(__builtin_sqrt((1 - a) * 0.5));
+    return x < 0 ? 3.141592653589793 - y : y;
+}
+
+static inline double qn_sinh(double x)
+{
+    double a = qn_abs(x), y;
+    if (a < 700) {
+        double e = qn_expm1(a);
+        y = 0.5 * (e + e / (e + 1));
+    } else {
+        double half = qn_exp(0.5 * a);
+        y = 0.5 * half * half;
+    }
+    return __builtin_copysign(y, x);
+}
+
+static inline double qn_cosh(double x)
+{
+    double a = qn_abs(x), half = qn_exp(0.5 * a);
+    return a < 700 ? 0.5 * (half * half + 1 / (half * half)) : 0.5 * half * half;
+}
+
+static inline double qn_asinh(double x)
+{
+    double a = qn_abs(x);
+    double y = a > 1e9 ? qn_log(a) + 0.6931471805599453 : qn_log1p(a + a * a / (1 + __builtin_sqrt(1 + a * a)));
+    return __builtin_copysign(y, x);
+}
+
+static inline double qn_acosh(double x)
+{
+    double t = x - 1;
+    return x > 1e9 ? qn_log(x) + 0.6931471805599453 : qn_log1p(t + __builtin_sqrt(2 * t + t * t));
+}
+
+static inline double qn_atanh(double x)
+{
+    double a = qn_abs(x);
+    return __builtin_copysign(0.5 * qn_log1p(2 * a / (1 - a)), x);
+}
+
+/* The nearest whole number, halves to even; keeps the sign of zero. */
+static inline double qn_round(double x)
+{
+    double y = qn_abs(x) < 0x1p51 ? qn_nearest(qn_abs(x)) : qn_abs(x);
+    return __builtin_copysign(y, x);
+}
+
+static inline double qn_floor(double x)
+{
+    double y = qn_round(x);
+    return y > x ? y - 1 : y;
+}
+
+static inline double qn_ceil(double x)
+{
+    return -qn_floor(-x);
+}
+
+static inline double qn_sign(double x)
+{
+    return x > 0 ? 1 : x < 0 ? -1 : x;
+}
+
+/* C99's fmod: exact, by long division of the fractions. */
+static inline double qn_rem(double x, double y)
+{
+    union qn_f64_bits a = {.f = qn_abs(x)}, b = {.f = qn_abs(y)};
+    if (x != x || y != y || a.f == __builtin_inf() || b.f == 0)
+        return __builtin_nan("");
+    if (a.f < b.f)
+        return x;
+    const uint64_t hidden = 1ull << 52;
+    int64_t ea = (int64_t)(a.u >> 52), eb = (int64_t)(b.u >> 52);
+    uint64_t fa = ea ? (a.u & (hidden - 1)) | hidden : a.u, fb = eb ? (b.u & (hidden - 1)) | hidden : b.u;
+    ea += ea == 0;
+    eb += eb == 0;
+    for (; !(fa & hidden); ea--)
+        fa <<= 1;
+    for (; !(fb & hidden); eb--)
+        fb <<= 1;
+    for (; ea > eb; ea--) {
+        fa -= fa >= fb ? fb : 0;
+        fa <<= 1;
+    }
+    fa -= fa >= fb ? fb : 0;
+    for (; fa && !(fa & hidden) && ea > 1; ea--)
+        fa <<= 1;
+    for (; ea < 1; ea++)
+        fa >>= 1;
+    a.u = fa & hidden ? (fa & (hidden - 1)) | (uint64_t)ea << 52 : fa;
+    return __builtin_copysign(a.f, x);
+}
+
+/* Python's remainder: it has the divisor's sign. */
+static inline double qn_mod(double x, double y)
+{
+    double r = qn_rem(x, y);
+    return r == 0 ? __builtin_copysign(r, y) : (r < 0) != (y < 0) ? r + y : r;
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include "kernels/binary/binary.h"
 #include "kernels/math.h"
 #include "kernels/walk.h"
+#include "quern/tensor.h"
 
 #define EACH(expression)              \
     for (int64_t i = 0; i < n; i++) { \
@@ -51,6 +52,14 @@ static void apply_f64(uint16_t op, int32_t kind, double *a, const double *b, int
         EACH(x <= y);
     case QN_OP_and:
         EACH(x != 0 && y != 0);
+    case QN_OP_or:
+        EACH(x != 0 || y != 0);
+    case QN_OP_xor:
+        EACH((x != 0) != (y != 0));
+    case QN_OP_mod:
+        EACH(qn_mod(x, y));
+    case QN_OP_rem:
+        EACH(qn_rem(x, y));
     case QN_OP_glu:
         glu_f64(kind, a, b, n);
         break;
@@ -79,6 +88,44 @@ static uint64_t quotient(int64_t x, int64_t y, bool is_unsigned)
     return y == -1 ? 0 - (uint64_t)x : (uint64_t)(x / y);
 }
 
+/* With the divisor's sign (floored) or the dividend's. */
+static int64_t remainder_of(int64_t x, int64_t y, bool is_unsigned, bool floored)
+{
+    if (y == 0 || (y == -1 && !is_unsigned))
+        return 0;
+    if (is_unsigned)
+        return (int64_t)((uint64_t)x % (uint64_t)y);
+    int64_t r = x % y;
+    return floored && r != 0 && (r < 0) != (y < 0) ? r + y : r;
+}
+
+static int bits_of(qn_dtype dtype)
+{
+    switch (dtype) {
+    case QN_DTYPE_I4:
+    case QN_DTYPE_U4:
+        return 4;
+    case QN_DTYPE_I2:
+    case QN_DTYPE_U2:
+        return 2;
+    default:
+        return (int)(8 * qn_element_bytes(dtype));
+    }
+}
+
+/* op equal */
+static void compare_strings(uint8_t *y, int64_t y_step, const char *a, int64_t a_step, const char *b, int64_t b_step,
+                            int64_t n)
+{
+    for (int64_t i = 0; i < n; i++, y += y_step, a += a_step, b += b_step) {
+        const struct qn_string *s = (const void *)a, *t = (const void *)b;
+        size_t k = 0;
+        while (s->size == t->size && k < s->size && s->data[k] == t->data[k])
+            k++;
+        *y = s->size == t->size && k == s->size;
+    }
+}
+
 static bool below(int64_t x, int64_t y, bool is_unsigned)
 {
     return is_unsigned ? (uint64_t)x < (uint64_t)y : x < y;
@@ -92,7 +139,7 @@ static bool below(int64_t x, int64_t y, bool is_unsigned)
     }                                 \
     break
 
-static void apply_i64(uint16_t op, bool uns, int64_t *a, const int64_t *b, int64_t n)
+static void apply_i64(uint16_t op, bool uns, int bits, int64_t *a, const int64_t *b, int64_t n)
 {
     switch (op) {
     case QN_OP_add:
@@ -117,8 +164,26 @@ static void apply_i64(uint16_t op, bool uns, int64_t *a, const int64_t *b, int64
         EACH(!below(y, x, uns));
     case QN_OP_and:
         EACH(x != 0 && y != 0);
+    case QN_OP_or:
+        EACH(x != 0 || y != 0);
+    case QN_OP_xor:
+        EACH((x != 0) != (y != 0));
+    case QN_OP_mod:
+        EACH(remainder_of(x, y, uns, true));
+    case QN_OP_rem:
+        EACH(remainder_of(x, y, uns, false));
+    case QN_OP_bit_and:
+        EACH(x & y);
+    case QN_OP_bit_or:
+        EACH(x | y);
+    case QN_OP_bit_xor:
+        EACH(x ^ y);
+    case QN_OP_shift_left:
+        EACH((uint64_t)y < (uint64_t)bits ? (uint64_t)x << y : 0);
+    case QN_OP_shift_right:
+        EACH((uint64_t)y >= (uint64_t)bits ? 0 : uns ? (int64_t)((uint64_t)x >> y) : x >> y);
     default:
-        EACH(0 * x * y);
+        EACH(x & y & 0);
     }
 }
 
@@ -138,7 +203,9 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     int64_t y_step = qn_walk_step(&walk, 0), a_step = qn_walk_step(&walk, 1), b_step = qn_walk_step(&walk, 2), n;
     for (; left > 0; left -= n) {
         n = qn_walk_run(&walk, left < QN_ELEMENT_RUN ? left : QN_ELEMENT_RUN);
-        if (qn_element_is_float(p->a.dtype)) {
+        if (p->a.dtype == QN_DTYPE_STRING) {
+            compare_strings((uint8_t *)walk.at[0], y_step, walk.at[1], a_step, walk.at[2], b_step, n);
+        } else if (qn_element_is_float(p->a.dtype)) {
             double a[QN_ELEMENT_RUN], b[QN_ELEMENT_RUN];
             qn_load_f64(a, walk.at[1], a_step, p->a.dtype, n);
             qn_load_f64(b, walk.at[2], b_step, p->b.dtype, n);
@@ -148,7 +215,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
             int64_t a[QN_ELEMENT_RUN], b[QN_ELEMENT_RUN];
             qn_load_i64(a, walk.at[1], a_step, p->a.dtype, n);
             qn_load_i64(b, walk.at[2], b_step, p->b.dtype, n);
-            apply_i64(p->op, qn_element_is_unsigned(p->a.dtype), a, b, n);
+            apply_i64(p->op, qn_element_is_unsigned(p->a.dtype), bits_of(p->a.dtype), a, b, n);
             qn_store_i64(walk.at[0], y_step, p->y.dtype, a, n);
         }
         qn_walk_advance(&walk, n);

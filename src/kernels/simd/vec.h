@@ -6,8 +6,10 @@
  *   vf_fnma(a, b, c)           c - a * b, one rounding
  *   vf_sign, vf_xor            the sign bit alone; bits
  *   vf_nearest                 to an integer, ties to even
+ *   vf_floor
  *   vf_scale(a, n)             a * 2^n, |n| <= 252
- *   vm                         one truth a lane: vf_less, vf_nan, vf_range(low, high): lanes low <= i < high
+ *   vf_split(a, &e)            the fraction f in [sqrt(1/2), sqrt(2)) and e of a = f 2^e, for a > 0 and finite
+ *   vm                         one truth a lane: vf_less, vf_less_equal, vf_equal, vf_nan, vf_range(low, high): lanes low <= i < high
  *   vf_select(m, a, b)         m ? a : b
  *   vf_store_part(p, v, n)     the first n < VF_LANES elements
  *   vf_store_f16, vf_store_bf16, vf_load_i8

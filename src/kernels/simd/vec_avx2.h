@@ -56,6 +56,20 @@ QN_INLINE vf vf_nearest(vf a)
 {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+QN_INLINE vf vf_floor(vf a)
+{
+    return _mm256_floor_ps(a);
+}
+QN_INLINE vf vf_split(vf a, vf *exponent)
+{
+    vf small = _mm256_cmp_ps(a, _mm256_set1_ps(0x1p-126f), _CMP_LT_OQ);
+    __m256i bits = _mm256_castps_si256(_mm256_blendv_ps(a, _mm256_mul_ps(a, _mm256_set1_ps(0x1p24f)), small));
+    /* from sqrt(1/2): the bits above it, less those of the fraction */
+    __m256i above = _mm256_sub_epi32(bits, _mm256_set1_epi32(0x3f3504f3)), e = _mm256_srai_epi32(above, 23);
+    vf lift = _mm256_and_ps(small, _mm256_set1_ps(24.0f));
+    *exponent = _mm256_sub_ps(_mm256_cvtepi32_ps(e), lift);
+    return _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(e, 23)));
+}
 /* a 2^n, |n| <= 252: in two steps, so that results below the normal range round as one product would */
 QN_INLINE vf vf_scale(vf a, vf n)
 {
@@ -69,6 +83,14 @@ QN_INLINE vf vf_scale(vf a, vf n)
 QN_INLINE vm vf_less(vf a, vf b)
 {
     return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+QN_INLINE vm vf_equal(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
+}
+QN_INLINE vm vf_less_equal(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
 }
 QN_INLINE vm vf_nan(vf a)
 {

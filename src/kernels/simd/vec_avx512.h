@@ -55,6 +55,19 @@ QN_INLINE vf vf_nearest(vf a)
 {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+QN_INLINE vf vf_floor(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+QN_INLINE vf vf_split(vf a, vf *exponent)
+{
+    __mmask16 small = _mm512_cmp_ps_mask(a, _mm512_set1_ps(0x1p-126f), _CMP_LT_OQ);
+    __m512i bits = _mm512_castps_si512(_mm512_mask_mul_ps(a, small, a, _mm512_set1_ps(0x1p24f)));
+    /* from sqrt(1/2): the bits above it, less those of the fraction */
+    __m512i above = _mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f3504f3)), e = _mm512_srai_epi32(above, 23);
+    *exponent = _mm512_sub_ps(_mm512_cvtepi32_ps(e), _mm512_maskz_mov_ps(small, _mm512_set1_ps(24.0f)));
+    return _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(e, 23)));
+}
 /* a 2^n, |n| <= 252 */
 QN_INLINE vf vf_scale(vf a, vf n)
 {
@@ -64,6 +77,14 @@ QN_INLINE vf vf_scale(vf a, vf n)
 QN_INLINE vm vf_less(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+QN_INLINE vm vf_equal(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+QN_INLINE vm vf_less_equal(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
 }
 QN_INLINE vm vf_nan(vf a)
 {

@@ -23,6 +23,36 @@ QN_INLINE vf vf_exp(vf x)
     return vf_scale(vf_add(p, vf_set(1.0f)), n);
 }
 
+/* log(x) for x = 2^e m as e ln 2 + 2 artanh(s), s = (m - 1) / (m + 1), |s| <= 0.172; what s lost in rounding stays in
+ * s (m - 1). */
+QN_INLINE vf vf_log(vf x)
+{
+    vf e, m = vf_split(x, &e), one = vf_set(1.0f);
+    vf f = vf_sub(m, one), s = vf_div(f, vf_add(f, vf_set(2.0f))), z = vf_mul(s, s);
+    vf p = vf_fma(vf_set(0x1.745d18p-3f), z, vf_set(0x1.c71c72p-3f)); /* 2/11, 2/9, 2/7, 2/5, 2/3 */
+    p = vf_fma(p, z, vf_set(0x1.249250p-2f));
+    p = vf_fma(p, z, vf_set(0x1.99999ap-2f));
+    p = vf_fma(p, z, vf_set(0x1.555556p-1f));
+    /* 2 s = f - s f, so that log m = f - s (f - z p) */
+    vf rest = vf_mul(s, vf_fnma(z, p, f));
+    vf low = vf_fma(e, vf_set(0x1.7f7d1cp-20f), vf_sub(vf_zero(), rest));
+    vf y = vf_fma(e, vf_set(0x1.62e400p-1f), vf_add(f, low));
+    vf infinity = vf_set(__builtin_inff());
+    y = vf_select(vf_less(x, infinity), y, x); /* infinity, NaN */
+    y = vf_select(vf_less(x, vf_zero()), vf_set(__builtin_nanf("")), y);
+    return vf_select(vf_equal(x, vf_zero()), vf_sub(vf_zero(), infinity), y);
+}
+
+/* log(1 + x): what the sum lost is put back as the slope times it. */
+QN_INLINE vf vf_log1p(vf x)
+{
+    vf one = vf_set(1.0f), u = vf_add(one, x), lost = vf_sub(x, vf_sub(u, one));
+    vf y = vf_add(vf_log(u), vf_div(lost, u));
+    vm usual = vf_less(vf_zero(), u);
+    y = vf_select(usual, y, vf_log(u));
+    return vf_select(vf_less(u, vf_set(__builtin_inff())), y, vf_select(vf_nan(x), x, u));
+}
+
 QN_INLINE vf vf_copysign(vf size, vf sign)
 {
     return vf_xor(size, vf_sign(sign)); /* size >= 0 */

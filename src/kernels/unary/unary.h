@@ -1,6 +1,7 @@
-/* Family UNARY: y = op(x), element by element, for the one-input elementwise ops of ops.def (neg to relu, not, silu,
- * gelu_tanh, gelu_erf). x and y have one dtype and the same dims, any strides; they may be the same memory with the
- * same strides. Floats compute in f32, f64 in f64; neg, abs and relu also take integers, not takes bool.
+/* Family UNARY: y = op(x), element by element, for the one-input elementwise ops of ops.def (neg to is_inf, not, silu,
+ * gelu_tanh, gelu_erf). x and y have one dtype (y of is_nan and is_inf is bool) and the same dims, any strides; they may
+ * be the same memory with the same strides. Floats compute in f32, f64 in f64; neg, abs, relu and sign also take
+ * integers, bit_not takes nothing else, not takes bool.
  *
  * A tile is QN_ELEMENT_TILE elements of y in row-major order. An element's bits do not depend on where it lies.
  */
@@ -10,7 +11,8 @@
 #include "kernels/kernel.h"
 
 struct qn_unary_params {
-    uint16_t op; /* enum qn_op */
+    uint16_t op;   /* enum qn_op */
+    uint8_t signs; /* is_inf: 1 positive, 2 negative, 0 both */
     struct qn_view x, y;
 };
 

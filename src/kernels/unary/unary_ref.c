@@ -10,7 +10,12 @@
     }                                 \
     break
 
-static void apply_f64(uint16_t op, double *v, int64_t n)
+static bool is_infinite(double x, uint8_t signs)
+{
+    return (x == __builtin_inf() && signs != 2) || (x == -__builtin_inf() && signs != 1);
+}
+
+static void apply_f64(uint16_t op, uint8_t signs, double *v, int64_t n)
 {
     switch (op) {
     case QN_OP_neg:
@@ -37,6 +42,42 @@ static void apply_f64(uint16_t op, double *v, int64_t n)
         EACH(qn_erf(x));
     case QN_OP_relu:
         EACH(x < 0 ? 0 : x);
+    case QN_OP_floor:
+        EACH(qn_floor(x));
+    case QN_OP_ceil:
+        EACH(qn_ceil(x));
+    case QN_OP_round:
+        EACH(qn_round(x));
+    case QN_OP_sign:
+        EACH(qn_sign(x));
+    case QN_OP_tan:
+        EACH(qn_tan(x));
+    case QN_OP_asin:
+        EACH(qn_asin(x));
+    case QN_OP_acos:
+        EACH(qn_acos(x));
+    case QN_OP_atan:
+        EACH(qn_atan(x));
+    case QN_OP_sinh:
+        EACH(qn_sinh(x));
+    case QN_OP_cosh:
+        EACH(qn_cosh(x));
+    case QN_OP_asinh:
+        EACH(qn_asinh(x));
+    case QN_OP_acosh:
+        EACH(qn_acosh(x));
+    case QN_OP_atanh:
+        EACH(qn_atanh(x));
+    case QN_OP_log1p:
+        EACH(qn_log1p(x));
+    case QN_OP_expm1:
+        EACH(qn_expm1(x));
+    case QN_OP_reciprocal:
+        EACH(1 / x);
+    case QN_OP_is_nan:
+        EACH(x != x);
+    case QN_OP_is_inf:
+        EACH(is_infinite(x, signs));
     case QN_OP_silu:
         EACH(x * qn_sigmoid(x));
     case QN_OP_gelu_tanh:
@@ -53,11 +94,13 @@ static void apply_i64(uint16_t op, bool is_unsigned, int64_t *v, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         uint64_t x = (uint64_t)v[i], negated = 0 - x;
         bool below = !is_unsigned && v[i] < 0;
-        v[i] = (int64_t)(op == QN_OP_neg    ? negated
-                         : op == QN_OP_abs  ? (below ? negated : x)
-                         : op == QN_OP_relu ? (below ? 0 : x)
-                         : op == QN_OP_not  ? (uint64_t)(x == 0)
-                                            : 0);
+        v[i] = (int64_t)(op == QN_OP_neg       ? negated
+                         : op == QN_OP_abs     ? (below ? negated : x)
+                         : op == QN_OP_relu    ? (below ? 0 : x)
+                         : op == QN_OP_not     ? (uint64_t)(x == 0)
+                         : op == QN_OP_sign    ? (below ? ~0ull : x != 0)
+                         : op == QN_OP_bit_not ? ~x
+                                               : 0);
     }
 }
 
@@ -80,7 +123,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
         if (qn_element_is_float(p->x.dtype)) {
             double v[QN_ELEMENT_RUN];
             qn_load_f64(v, walk.at[1], x_step, p->x.dtype, n);
-            apply_f64(p->op, v, n);
+            apply_f64(p->op, p->signs, v, n);
             qn_store_f64(walk.at[0], y_step, p->y.dtype, v, n);
         } else {
             int64_t v[QN_ELEMENT_RUN];

@@ -1,6 +1,10 @@
 #include "kernels/walk.h"
 #include "kernels/where/where.h"
 
+struct pair { /* 16 bytes: a string, a complex number */
+    uint64_t first, second;
+};
+
 static int64_t tiles(const void *params)
 {
     return qn_view_tiles(&((const struct qn_where_params *)params)->y);
@@ -30,6 +34,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
             SELECT(2, uint16_t)
             SELECT(4, uint32_t)
             SELECT(8, uint64_t)
+            SELECT(16, struct pair)
         default:
             break;
         }

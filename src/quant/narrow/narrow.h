@@ -41,7 +41,7 @@ static inline float qn_narrow_load(const struct qn_narrow_kind *kind, unsigned c
     return qn_bits_f32(qn_f32_bits((mantissa + hidden) * unit) | sign);
 }
 
-/* What is out of range becomes the largest finite value, or with `wrap` infinity or NaN. */
+/* What is out of range becomes the largest finite value, or with `wrap` infinity or NaN where the kind has one. */
 static inline uint8_t qn_narrow_store(const struct qn_narrow_kind *kind, float value, bool wrap)
 {
     unsigned sign_bit = 1u << (kind->exponent_bits + kind->mantissa_bits);
@@ -60,7 +60,9 @@ static inline uint8_t qn_narrow_store(const struct qn_narrow_kind *kind, float v
     if (code > kind->largest) {
         if (wrap && kind->unsigned_zero)
             return (uint8_t)kind->nan;
-        code = !wrap ? kind->largest : kind->infinity >= 0 ? (unsigned)kind->infinity : (unsigned)kind->nan;
+        code = !wrap || kind->nan < 0 ? kind->largest
+               : kind->infinity >= 0  ? (unsigned)kind->infinity
+                                      : (unsigned)kind->nan;
     }
     return (uint8_t)(code == 0 && kind->unsigned_zero ? 0 : code | sign);
 }
