@@ -79,6 +79,8 @@ enum qn_pack {
     QN_PACK_PANELS_16 = 2,
     QN_PACK_PANELS_I8 = 3, /* integer_gemm/integer_gemm.h */
     QN_PACK_CONV_I8 = 4,   /* integer_conv/integer_conv.h */
+    QN_PACK_CONV_F32_8 = 5, /* conv/conv.h, by the floats in a vector */
+    QN_PACK_CONV_F32_16 = 6,
     QN_PACK_LIMIT = 32,
 };
 

@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "backend/backend.h"
+#include "backend/cpu/bind_image.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batch_matmul/batch_matmul.h"
 #include "kernels/binary/binary.h"
@@ -441,6 +442,18 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_rope, QN_FAMILY_ROPE, 0, NULL, NULL, bind_rope, NULL},
     {QN_OP_attention, QN_FAMILY_ATTENTION, 1, NULL, NULL, bind_attention, NULL},
     {QN_OP_paged_attention, QN_FAMILY_ATTENTION, 1, NULL, NULL, bind_paged_attention, paged_shared_bytes},
+    {QN_OP_conv, QN_FAMILY_CONV, 0, NULL, NULL, qn_bind_conv, NULL, 1, qn_conv_bind_packed_bytes, qn_bind_conv_pack},
+    {QN_OP_conv_transpose, QN_FAMILY_CONV, 0, NULL, NULL, qn_bind_conv_transpose, NULL},
+    {QN_OP_deform_conv, QN_FAMILY_CONV, 0, NULL, NULL, qn_bind_deform_conv, NULL},
+    {QN_OP_col2im, QN_FAMILY_CONV, 0, NULL, NULL, qn_bind_col2im, NULL},
+    {QN_OP_max_pool, QN_FAMILY_POOL, 0, NULL, NULL, qn_bind_pool, NULL},
+    {QN_OP_max_pool_indices, QN_FAMILY_POOL, 0, NULL, NULL, qn_bind_pool, NULL},
+    {QN_OP_avg_pool, QN_FAMILY_POOL, 0, NULL, NULL, qn_bind_pool, NULL},
+    {QN_OP_lp_pool, QN_FAMILY_POOL, 0, NULL, NULL, qn_bind_pool, NULL},
+    {QN_OP_resize, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_resize, NULL},
+    {QN_OP_grid_sample, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_grid_sample, NULL},
+    {QN_OP_roi_align, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_roi_align, NULL},
+    {QN_OP_group_norm, QN_FAMILY_GROUP_NORM, 0, NULL, NULL, qn_bind_group_norm, NULL},
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};

@@ -1,0 +1,221 @@
+/* grid_sample and roi_align: images read at positions that come from data. */
+#include "kernels/element.h"
+#include "kernels/fault.h"
+#include "kernels/image/image.h"
+#include "kernels/math.h"
+
+enum { AXES = 3, AXIS_TAPS = 4, ALL_TAPS = 64 };
+
+static double load(const struct qn_view *view, int64_t offset)
+{
+    double value;
+    qn_load_f64(&value, (const char *)view->data + offset * qn_element_bytes(view->dtype), 0, view->dtype, 1);
+    return value;
+}
+
+static void store(const struct qn_view *view, int64_t offset, double value)
+{
+    qn_store_f64((char *)view->data + offset * qn_element_bytes(view->dtype), 0, view->dtype, &value, 1);
+}
+
+static double floor_of(double x)
+{
+    double whole = (double)(int64_t)x;
+    return whole > x ? whole - 1 : whole;
+}
+
+/* x folded back at the borders until it lies between them. */
+static double reflect(double x, double low, double high)
+{
+    double range = high - low;
+    if (range <= 0)
+        return low;
+    double beyond = x < low ? low - x : x > high ? x - high : -1;
+    if (beyond < 0)
+        return x;
+    int64_t folds = (int64_t)(beyond / range);
+    double rest = beyond - (double)folds * range;
+    return (x < low) == (folds % 2 == 0) ? low + rest : high - rest;
+}
+
+struct axis_taps {
+    int count;
+    int64_t index[AXIS_TAPS]; /* -1: outside, counts as 0 */
+    double weight[AXIS_TAPS];
+};
+
+static void cubic_weights(double x, double *w)
+{
+    const double a = -0.75;
+    w[0] = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a;
+    w[1] = ((a + 2) * x - (a + 3)) * x * x + 1;
+    w[2] = ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1;
+    w[3] = ((a * (2 - x) - 5 * a) * (2 - x) + 8 * a) * (2 - x) - 4 * a;
+}
+
+/* The elements of an axis of `size` that the coordinate -1 .. 1 stands for. */
+static void axis_taps(const struct qn_grid_sample_params *p, double coordinate, int64_t size, struct axis_taps *t)
+{
+    double d = (double)size, low = p->align_corners ? 0 : -0.5, high = p->align_corners ? d - 1 : d - 0.5;
+    double x = p->align_corners ? (coordinate + 1) / 2 * (d - 1) : ((coordinate + 1) * d - 1) / 2;
+    x = x > -1e9 ? x < 1e9 ? x : 1e9 : -1e9; /* also where it is NaN */
+    if (p->mode == 0)
+        x = qn_nearest(x);
+    if ((x < low || x > high) && p->padding)
+        x = p->padding == 1 ? (x < 0 ? 0 : x > d - 1 ? d - 1 : x) : reflect(x, low, high);
+    double whole = p->mode == 0 ? (double)(int64_t)x : floor_of(x), rest = x - whole;
+    int64_t first = (int64_t)whole - (p->mode == 2);
+    t->count = p->mode == 0 ? 1 : p->mode == 1 ? 2 : 4;
+    if (p->mode == 2) {
+        cubic_weights(rest, t->weight);
+    } else {
+        t->weight[0] = p->mode ? 1 - rest : 1;
+        t->weight[1] = rest;
+    }
+    for (int i = 0; i < t->count; i++) {
+        int64_t at = first + i;
+        if (p->padding == 0)
+            at = at < 0 || at >= size ? -1 : at;
+        else if (p->padding == 2)
+            at = (int64_t)reflect((double)at, low, high);
+        t->index[i] = p->padding ? (at < 0 ? 0 : at >= size ? size - 1 : at) : at;
+    }
+}
+
+static void grid_pixel(const struct qn_grid_sample_params *p, int64_t pixel)
+{
+    uint32_t axes = p->x.rank - 2;
+    struct axis_taps taps[AXES];
+    int64_t grid = 0, y = 0, x = 0, offsets[ALL_TAPS], combinations = 1, used = 0;
+    double weights[ALL_TAPS];
+    for (uint32_t i = axes; i-- > 0;) {
+        int64_t at = pixel % p->y.dims[i + 2];
+        pixel /= p->y.dims[i + 2];
+        grid += at * p->grid.strides[i + 1];
+        y += at * p->y.strides[i + 2];
+    }
+    grid += pixel * p->grid.strides[0];
+    y += pixel * p->y.strides[0];
+    x = pixel * p->x.strides[0];
+    for (uint32_t i = 0; i < axes; i++) {
+        double coordinate = load(&p->grid, grid + (int64_t)(axes - 1 - i) * p->grid.strides[axes + 1]);
+        axis_taps(p, coordinate, p->x.dims[i + 2], &taps[i]);
+        combinations *= taps[i].count;
+    }
+    for (int64_t k = 0; k < combinations; k++) {
+        int64_t rest = k, offset = x;
+        double weight = 1;
+        bool inside = true;
+        for (uint32_t i = axes; i-- > 0; rest /= taps[i].count) {
+            int64_t index = taps[i].index[rest % taps[i].count];
+            weight *= taps[i].weight[rest % taps[i].count];
+            offset += index * p->x.strides[i + 2];
+            inside &= index >= 0;
+        }
+        offsets[used] = offset;
+        weights[used] = weight;
+        used += inside;
+    }
+    for (int64_t c = 0; c < p->y.dims[1]; c++) {
+        double sum = 0;
+        for (int64_t k = 0; k < used; k++)
+            sum += weights[k] * load(&p->x, offsets[k] + c * p->x.strides[1]);
+        store(&p->y, y + c * p->y.strides[1], sum);
+    }
+}
+
+void qn_grid_sample_run(const struct qn_grid_sample_params *p, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++)
+        grid_pixel(p, i);
+}
+
+/* The corners around a point and their weights; false outside the image. */
+static bool corners(const struct qn_view *x, double row, double column, int64_t *offsets, double *weights)
+{
+    double at[2] = {row, column}, rest[2];
+    int64_t low[2], high[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t size = x->dims[2 + i];
+        if (!(at[i] >= -1 && at[i] <= (double)size))
+            return false;
+        double clipped = at[i] < 0 ? 0 : at[i];
+        low[i] = (int64_t)clipped;
+        bool end = low[i] >= size - 1;
+        low[i] = end ? size - 1 : low[i];
+        high[i] = end ? size - 1 : low[i] + 1;
+        rest[i] = end ? 0 : clipped - (double)low[i];
+    }
+    for (int i = 0; i < 4; i++) {
+        offsets[i] = (i >> 1 ? high : low)[0] * x->strides[2] + (i & 1 ? high : low)[1] * x->strides[3];
+        weights[i] = (i >> 1 ? rest[0] : 1 - rest[0]) * (i & 1 ? rest[1] : 1 - rest[1]);
+    }
+    return true;
+}
+
+struct region {
+    double start[2], bin[2]; /* rows, columns */
+    int64_t points[2];
+};
+
+static struct region region_of(const struct qn_roi_align_params *p, int64_t r)
+{
+    struct region region;
+    for (int i = 0; i < 2; i++) {
+        double offset = p->half_pixel ? 0.5 : 0;
+        double low = load(&p->rois, r * p->rois.strides[0] + (1 - i) * p->rois.strides[1]) * p->scale - offset;
+        double high = load(&p->rois, r * p->rois.strides[0] + (3 - i) * p->rois.strides[1]) * p->scale - offset;
+        double size = high - low;
+        if (!p->half_pixel && !(size >= 1))
+            size = 1;
+        region.start[i] = low;
+        region.bin[i] = size / (double)p->y.dims[2 + i];
+        double points = region.bin[i] < 4096 ? region.bin[i] : 4096; /* a hostile region must not run for ever */
+        region.points[i] = p->sampling > 0 ? p->sampling : points > 0 ? -(int64_t)floor_of(-points) : 0;
+    }
+    return region;
+}
+
+static double roi_channel(const struct qn_roi_align_params *p, const struct region *r, const int64_t *at, int64_t base)
+{
+    double result = 0;
+    bool first = true;
+    for (int64_t i = 0; i < r->points[0]; i++) {
+        for (int64_t k = 0; k < r->points[1]; k++) {
+            double row = r->start[0] + r->bin[0] * ((double)at[0] + ((double)i + 0.5) / (double)r->points[0]);
+            double column = r->start[1] + r->bin[1] * ((double)at[1] + ((double)k + 0.5) / (double)r->points[1]);
+            int64_t offsets[4];
+            double weights[4], sum = 0, most = 0;
+            bool inside = corners(&p->x, row, column, offsets, weights);
+            for (int c = 0; c < 4 && inside; c++) {
+                double value = weights[c] * load(&p->x, base + offsets[c]);
+                sum += value;
+                most = c == 0 || value > most ? value : most;
+            }
+            result = !p->max ? result + sum : first || most > result ? most : result;
+            first = false;
+        }
+    }
+    int64_t points = r->points[0] * r->points[1];
+    return p->max || points == 0 ? result : result / (double)points;
+}
+
+void qn_roi_align_run(const struct qn_roi_align_params *p, int64_t begin, int64_t end)
+{
+    int64_t bins = p->y.dims[2] * p->y.dims[3];
+    for (int64_t i = begin; i < end; i++) {
+        int64_t r = i / bins, at[2] = {i % bins / p->y.dims[3], i % p->y.dims[3]};
+        const char *index = (const char *)p->batch_indices.data +
+                            r * p->batch_indices.strides[0] * qn_element_bytes(p->batch_indices.dtype);
+        int64_t n = qn_load_index(index, p->batch_indices.dtype);
+        bool valid = n >= 0 && n < p->x.dims[0];
+        if (!valid)
+            qn_fault_report(p->fault, QN_FAULT_INDEX);
+        struct region region = region_of(p, r);
+        int64_t to = r * p->y.strides[0] + at[0] * p->y.strides[2] + at[1] * p->y.strides[3];
+        for (int64_t c = 0; c < p->y.dims[1]; c++) {
+            int64_t base = n * p->x.strides[0] + c * p->x.strides[1];
+            store(&p->y, to + c * p->y.strides[1], valid ? roi_channel(p, &region, at, base) : 0);
+        }
+    }
+}
