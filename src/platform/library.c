@@ -1,6 +1,7 @@
 #include "platform/library.h"
 
 #include <dlfcn.h>
+#include <stddef.h>
 
 qn_status qn_library_open(const char *path, struct qn_library **out)
 {
