@@ -1,0 +1,427 @@
+/* Integer products with packed panels, for INTEGER_GEMM and INTEGER_CONV: a block of rows by a panel, summed in
+ * registers over all of k, then brought to the output's dtype.
+ *
+ * The dot product of four bytes is one instruction with VNNI (512 or 256 bits wide). AVX2 multiplies pairs of 16-bit
+ * numbers instead: its byte products saturate. */
+#ifndef QN_KERNELS_INTEGER_TILE_H
+#define QN_KERNELS_INTEGER_TILE_H
+
+#include "kernels/integer_gemm/integer_gemm.h"
+#include "kernels/simd/vec_activation.h"
+
+#if defined(__AVX512VNNI__)
+enum { INT_ROWS = 12 };
+QN_INLINE vi int_dot(vi sum, vi u, vi s)
+{
+    return _mm512_dpbusd_epi32(sum, u, s);
+}
+#elif defined(__AVXVNNI__)
+enum { INT_ROWS = 6 };
+QN_INLINE vi int_dot(vi sum, vi u, vi s)
+{
+    return _mm256_dpbusd_avx_epi32(sum, u, s);
+}
+#else
+enum { INT_ROWS = 6 };
+#define INT_WIDENS 1 /* rows are given as 16-bit numbers */
+#endif
+
+#if defined(__AVX512F__)
+QN_INLINE vi int_sub(vi a, vi b)
+{
+    return _mm512_sub_epi32(a, b);
+}
+QN_INLINE vi int_mul(vi a, vi b)
+{
+    return _mm512_mullo_epi32(a, b);
+}
+/* To nearest even; the numbers are within 2^31. */
+QN_INLINE vi int_nearest(vf x)
+{
+    return _mm512_cvtps_epi32(x);
+}
+QN_INLINE vi int_xor(vi a, vi b)
+{
+    return _mm512_xor_si512(a, b);
+}
+QN_INLINE vf int_as_float(vi a)
+{
+    return _mm512_castsi512_ps(a);
+}
+QN_INLINE void int_store_bytes(void *p, vi v)
+{
+    _mm_storeu_si128(p, _mm512_cvtepi32_epi8(v));
+}
+#else
+QN_INLINE vi int_sub(vi a, vi b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+QN_INLINE vi int_mul(vi a, vi b)
+{
+    return _mm256_mullo_epi32(a, b);
+}
+QN_INLINE vi int_nearest(vf x)
+{
+    return _mm256_cvtps_epi32(x);
+}
+QN_INLINE vi int_xor(vi a, vi b)
+{
+    return _mm256_xor_si256(a, b);
+}
+QN_INLINE vf int_as_float(vi a)
+{
+    return _mm256_castsi256_ps(a);
+}
+QN_INLINE void int_store_bytes(void *p, vi v)
+{
+    __m256i low = _mm256_shuffle_epi8(v, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                                          0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+    __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+    _mm_storel_epi64(p, both);
+}
+#endif
+
+enum { INT_UNIT = 2 * VF_LANES /* columns of a register tile */, INT_VECTORS = QN_INTEGER_PANEL / VF_LANES };
+
+/* What stands in front of the sums of a panel's columns. */
+struct int_columns {
+    _Alignas(64) int32_t offset[QN_INTEGER_PANEL];    /* bias - a_zero corrected, or bias where a_zero differs by row */
+    _Alignas(64) int32_t corrected[QN_INTEGER_PANEL]; /* column sum - k b_zero */
+    _Alignas(64) int32_t b_zero[QN_INTEGER_PANEL];
+    _Alignas(64) float scale[QN_INTEGER_PANEL];
+    _Alignas(64) float bias[QN_INTEGER_PANEL];
+    bool has_b_zero;
+};
+
+/* A block of rows as the tiles read it. */
+struct int_rows {
+    const void *a; /* bytes; AVX2: 16-bit numbers */
+    int64_t a_row; /* bytes between rows */
+    int64_t rows, k;
+    bool flip;            /* bytes are signed: 128 is added (AVX2: has been) */
+    const int32_t *sums;  /* of each row, 128 included; needed where some b_zero is not 0 */
+    const int32_t *zeros; /* a_zero of each row, 128 included; NULL: a_zero */
+    int32_t a_zero;
+};
+
+static inline int32_t int_zero(const void *zero, int64_t i, bool is_signed, int32_t shift)
+{
+    return (zero ? qn_integer_byte(zero, i, is_signed) : 0) + shift;
+}
+
+#ifndef INT_WIDENS
+/* Four bytes from `p`, of which `left` belong to the row. */
+QN_INLINE int32_t int_four(const uint8_t *p, int64_t left)
+{
+    uint32_t v = 0;
+    if (left >= 4)
+        __builtin_memcpy(&v, p, 4);
+    else
+        for (int64_t i = 0; i < left; i++)
+            v |= (uint32_t)p[i] << 8 * i;
+    return (int32_t)v;
+}
+
+/* sums[rows][QN_INTEGER_PANEL] = rows times `units` x INT_UNIT columns of panels panel_bytes apart. The last unit may
+ * lie in a later panel; out is the buffer of the first. */
+QN_INLINE void int_tile(const int rows, const int units, const struct int_rows *block, int64_t row, const char *panel,
+                        int64_t column, int64_t next_panel, int32_t *out, bool flip)
+{
+    const int width = 2 * units;
+    const uint8_t *a = (const uint8_t *)block->a + row * block->a_row;
+    vi acc[INT_ROWS * 2];
+    QN_UNROLL
+    for (int i = 0; i < rows * width; i++)
+        acc[i] = vi_set(0);
+    const char *b = panel + column * 4;
+    int64_t whole = block->k / 4;
+    vi shift = vi_set((int32_t)0x80808080u);
+    for (int64_t i = 0; i < whole + (block->k % 4 != 0); i++) {
+        vi weights[8];
+        QN_UNROLL
+        for (int j = 0; j < width; j++) {
+            int64_t lane = (int64_t)j * VF_LANES, at = lane / QN_INTEGER_PANEL;
+            weights[j] = vi_load((const int32_t *)(const void *)(b + at * next_panel + i * (QN_INTEGER_PANEL * 4) +
+                                                                 lane % QN_INTEGER_PANEL * 4));
+        }
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            vi x = i < whole ? vi_set4(a + r * block->a_row + i * 4)
+                             : vi_set(int_four(a + r * block->a_row + i * 4, block->k % 4));
+            if (flip)
+                x = int_xor(x, shift);
+            QN_UNROLL
+            for (int j = 0; j < width; j++)
+                acc[r * width + j] = int_dot(acc[r * width + j], x, weights[j]);
+        }
+    }
+    QN_UNROLL
+    for (int r = 0; r < rows; r++) {
+        QN_UNROLL
+        for (int j = 0; j < width; j++) {
+            int64_t lane = column + (int64_t)j * VF_LANES, at = lane / QN_INTEGER_PANEL;
+            vi_store(out + (at * INT_ROWS + r) * QN_INTEGER_PANEL + lane % QN_INTEGER_PANEL, acc[r * width + j]);
+        }
+    }
+}
+#else
+/* Four columns a vector: two partial sums each, which the end adds. */
+QN_INLINE void int_tile_wide(const int rows, const struct int_rows *block, int64_t row, const char *panel,
+                             int64_t column, int32_t *out)
+{
+    const char *a = (const char *)block->a + row * block->a_row;
+    __m256i acc[INT_ROWS][2];
+    QN_UNROLL
+    for (int r = 0; r < rows; r++)
+        acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+    const char *b = panel + column * 4;
+    for (int64_t i = 0; i < (block->k + 3) / 4; i++, b += QN_INTEGER_PANEL * 4) {
+        __m256i b0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)b));
+        __m256i b1 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(b + 16)));
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            int64_t four;
+            __builtin_memcpy(&four, a + r * block->a_row + i * 8, 8);
+            __m256i x = _mm256_set1_epi64x(four);
+            acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(x, b0));
+            acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(x, b1));
+        }
+    }
+    QN_UNROLL
+    for (int r = 0; r < rows; r++) {
+        __m256i sums = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][0], acc[r][1]), 0xd8);
+        vi_store(out + r * QN_INTEGER_PANEL + column, sums);
+    }
+}
+#endif
+
+/* Sums of a panel for rows [row, row + count), count <= INT_ROWS, into out[count][QN_INTEGER_PANEL]. */
+QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int64_t row, const char *panel,
+                              int32_t *out)
+{
+#ifdef INT_WIDENS
+    for (int64_t column = 0; column < QN_INTEGER_PANEL; column += 8)
+        int_tile_wide(rows, block, row, panel, column, out);
+#else
+    for (int64_t column = 0; column < QN_INTEGER_PANEL; column += INT_UNIT) {
+        if (block->flip)
+            int_tile(rows, 1, block, row, panel, column, 0, out, true);
+        else
+            int_tile(rows, 1, block, row, panel, column, 0, out, false);
+    }
+#endif
+}
+
+/* As many of the rows (at least one) as a tile takes; gives their number. */
+static inline int64_t int_tile_rows(const struct int_rows *block, int64_t row, const char *panel, int32_t *out)
+{
+    int64_t left = block->rows - row;
+    if (left >= INT_ROWS) {
+        int_tile_panel(INT_ROWS, block, row, panel, out);
+        return INT_ROWS;
+    }
+    if (INT_ROWS > 8 && left >= 8) {
+        int_tile_panel(8 < INT_ROWS ? 8 : INT_ROWS, block, row, panel, out);
+        return 8;
+    }
+    if (left >= 4) {
+        int_tile_panel(4, block, row, panel, out);
+        return 4;
+    }
+    if (left >= 2) {
+        int_tile_panel(2, block, row, panel, out);
+        return 2;
+    }
+    int_tile_panel(1, block, row, panel, out);
+    return 1;
+}
+
+/* What the columns [first, first + QN_INTEGER_PANEL) of n need; `sums` are the panel's column sums. */
+static inline void int_prepare(struct int_columns *c, const struct qn_integer_out *out, const struct int_rows *block,
+                               const int32_t *sums, int64_t first, int64_t n, const void *b_zero, int64_t b_zero_step,
+                               bool b_signed, bool divides)
+{
+    int64_t inside = n - first < QN_INTEGER_PANEL ? n - first : QN_INTEGER_PANEL;
+    __builtin_memset(c, 0, sizeof *c);
+    if (b_zero || !b_signed) {
+        int32_t shift = b_signed ? 0 : -128, one = int_zero(b_zero, 0, b_signed, shift);
+        for (int64_t j = 0; j < inside; j++)
+            c->b_zero[j] = b_zero_step ? int_zero(b_zero, first + j, b_signed, shift) : one;
+        for (int64_t j = 0; j < inside; j++)
+            c->has_b_zero |= c->b_zero[j] != 0;
+    }
+    for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
+        c->corrected[j] = (int32_t)((uint32_t)sums[j] - (uint32_t)block->k * (uint32_t)c->b_zero[j]);
+    if (out->bias && out->bias_is_float)
+        __builtin_memcpy(c->bias, (const float *)out->bias + first, (size_t)inside * 4);
+    else if (out->bias)
+        __builtin_memcpy(c->offset, (const int32_t *)out->bias + first, (size_t)inside * 4);
+    if (!block->zeros)
+        for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
+            c->offset[j] = (int32_t)((uint32_t)c->offset[j] - (uint32_t)block->a_zero * (uint32_t)c->corrected[j]);
+    if (out->dtype == QN_DTYPE_I32)
+        return;
+    if (out->b_scale_step)
+        __builtin_memcpy(c->scale, out->b_scale + first, (size_t)inside * 4);
+    else
+        for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
+            c->scale[j] = *out->b_scale;
+    float a_scale = *out->a_scale, y_scale = divides ? *out->y_scale : 1;
+    for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
+        c->scale[j] = a_scale * c->scale[j] / y_scale;
+}
+
+/* The scales of a byte result are one factor. */
+static inline bool int_folds(const struct qn_integer_out *out)
+{
+    return (out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8) && !(out->bias && out->bias_is_float) &&
+           (out->activation == QN_ACT_NONE || out->activation == QN_ACT_RELU);
+}
+
+/* Finished 32-bit sum of lanes j of row r. */
+QN_INLINE vi int_finished(const struct int_columns *c, const struct int_rows *block, int64_t row, const int32_t *sums,
+                          int64_t j)
+{
+    vi v = vi_add(vi_load(sums + j), vi_load(c->offset + j));
+    if (c->has_b_zero)
+        v = int_sub(v, int_mul(vi_load(c->b_zero + j), vi_set(block->sums[row])));
+    if (block->zeros)
+        v = int_sub(v, int_mul(vi_load(c->corrected + j), vi_set(block->zeros[row])));
+    return v;
+}
+
+QN_INLINE void int_store_floats(float *to, vf v, int64_t left)
+{
+    if (left >= VF_LANES)
+        vf_store(to, v);
+    else if (left > 0)
+        vf_store_part(to, v, left);
+}
+
+/* Bytes from floats in units of y_scale, limits given less the zero point. */
+QN_INLINE void int_quantise(char *to, vf v, vf low, vf high, vi zero, int64_t left)
+{
+    v = vf_min(vf_max(v, low), high); /* NaN: the lowest */
+    vi bytes = vi_add(int_nearest(v), zero);
+    if (left >= VF_LANES) {
+        int_store_bytes(to, bytes);
+        return;
+    }
+    char all[VF_LANES];
+    int_store_bytes(all, bytes);
+    for (int64_t i = 0; i < left; i++)
+        to[i] = all[i];
+}
+
+/* Brings sums[count][QN_INTEGER_PANEL] of rows [row, row + count) of the block to y; y points to the first row of the
+ * block and the panel's first column; columns of the panel lie inside. Overwrites sums. */
+static inline void int_finish(const struct int_columns *c, const struct qn_integer_out *out,
+                              const struct int_rows *block, int64_t row, int64_t count, int64_t columns, int32_t *sums,
+                              char *y)
+{
+    bool bytes = out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8, folds = int_folds(out);
+    if (out->dtype == QN_DTYPE_I32) {
+        for (int64_t r = 0; r < count; r++)
+            for (int64_t j = 0; j < columns; j += VF_LANES) {
+                int32_t *to = (int32_t *)(void *)y + (row + r) * out->stride + j;
+                vi v = int_finished(c, block, row + r, sums + r * QN_INTEGER_PANEL, j);
+                if (columns - j >= VF_LANES)
+                    vi_store(to, v);
+                else
+                    int_store_floats((float *)(void *)to, int_as_float(v), columns - j);
+            }
+        return;
+    }
+    if (!bytes) {
+        float *to = (float *)(void *)y + row * out->stride;
+        for (int64_t r = 0; r < count; r++)
+            for (int64_t j = 0; j < columns; j += VF_LANES) {
+                vf v = vi_float(int_finished(c, block, row + r, sums + r * QN_INTEGER_PANEL, j));
+                v = vf_add(vf_mul(v, vf_load(c->scale + j)), vf_load(c->bias + j));
+                int_store_floats(to + r * out->stride + j, v, columns - j);
+            }
+        vf_activate_block(out->activation, out->alpha, out->beta, to, out->stride, count, columns);
+        return;
+    }
+    bool is_signed = out->dtype == QN_DTYPE_I8;
+    int32_t zero = out->y_zero ? qn_integer_byte(out->y_zero, 0, is_signed) : 0, least = is_signed ? -128 : 0;
+    vf low = vf_set((float)(least - zero)), high = vf_set((float)(least + 255 - zero));
+    if (folds) {
+        if (out->activation == QN_ACT_RELU)
+            low = vf_max(low, vf_zero());
+        for (int64_t r = 0; r < count; r++)
+            for (int64_t j = 0; j < columns; j += VF_LANES) {
+                vf v = vi_float(int_finished(c, block, row + r, sums + r * QN_INTEGER_PANEL, j));
+                int_quantise(y + (row + r) * out->stride + j, vf_mul(v, vf_load(c->scale + j)), low, high, vi_set(zero),
+                             columns - j);
+            }
+        return;
+    }
+    float *floats = (float *)(void *)sums; /* in place */
+    for (int64_t r = 0; r < count; r++)
+        for (int64_t j = 0; j < QN_INTEGER_PANEL; j += VF_LANES) {
+            vf v = vi_float(int_finished(c, block, row + r, sums + r * QN_INTEGER_PANEL, j));
+            vf_store(floats + r * QN_INTEGER_PANEL + j, vf_add(vf_mul(v, vf_load(c->scale + j)), vf_load(c->bias + j)));
+        }
+    vf_activate_block(out->activation, out->alpha, out->beta, floats, QN_INTEGER_PANEL, count, QN_INTEGER_PANEL);
+    for (int64_t r = 0; r < count; r++)
+        for (int64_t j = 0; j < columns; j += VF_LANES) {
+            vf v = vf_div(vf_load(floats + r * QN_INTEGER_PANEL + j), vf_set(*out->y_scale));
+            int_quantise(y + (row + r) * out->stride + j, v, low, high, vi_set(zero), columns - j);
+        }
+}
+
+/* A block of rows by the columns [first, end) of n; panels: of column 0. `first` starts a panel. */
+struct int_panels {
+    const char *panels;
+    int64_t n, k;
+    const void *b_zero;
+    int64_t b_zero_step;
+    bool b_signed;
+};
+
+static inline int64_t int_y_bytes(const struct qn_integer_out *out)
+{
+    return out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8 ? 1 : 4;
+}
+
+/* y: the block's first row, column 0. */
+static inline void int_block(const struct int_rows *block, const struct int_panels *b, int64_t first, int64_t end,
+                             const struct qn_integer_out *out, char *y)
+{
+    struct int_columns c;
+    _Alignas(64) int32_t sums[INT_ROWS * QN_INTEGER_PANEL];
+    for (int64_t column = first; column < end; column += QN_INTEGER_PANEL) {
+        const char *panel = b->panels + column / QN_INTEGER_PANEL * qn_integer_panel_bytes(b->k);
+        const int32_t *column_sums = (const int32_t *)(const void *)(panel + (b->k + 3) / 4 * (QN_INTEGER_PANEL * 4));
+        int_prepare(&c, out, block, column_sums, column, b->n, b->b_zero, b->b_zero_step, b->b_signed, int_folds(out));
+        int64_t columns = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL;
+        for (int64_t row = 0, count; row < block->rows; row += count) {
+            count = int_tile_rows(block, row, panel, sums);
+            int_finish(&c, out, block, row, count, columns, sums, y + column * int_y_bytes(out));
+        }
+    }
+}
+
+/* Bytes to 16-bit numbers, 128 added where they are signed; zeros up to a multiple of 4. */
+static inline void int_widen(int16_t *to, const uint8_t *from, int64_t n, bool flip)
+{
+    int64_t i = 0;
+    uint8_t shift = flip ? 0x80 : 0;
+    for (; i < n; i++)
+        to[i] = (int16_t)(uint8_t)(from[i] ^ shift);
+    for (; i % 4; i++)
+        to[i] = 0;
+}
+
+static inline int32_t int_sum(const uint8_t *from, int64_t n, bool flip)
+{
+    uint32_t sum = 0;
+    uint8_t shift = flip ? 0x80 : 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (uint8_t)(from[i] ^ shift);
+    return (int32_t)sum;
+}
+
+#endif
