@@ -40,6 +40,8 @@ struct qn_conv_pack_params {
     float *to;
 };
 
+enum { QN_CONV_WIDE_8 = 2, QN_CONV_WIDE_16 = 4 }; /* vectors in a full panel, by the floats in a vector */
+
 /* How the fast f32 kernels go about a convolution: told by the weights' shape and the steps of the window alone, so that
  * the packed form serves every size of image. */
 enum qn_conv_way {

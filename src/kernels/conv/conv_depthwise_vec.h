@@ -1,0 +1,123 @@
+/* Depthwise convolution with channels last: vectors of channels, a few pixels of a row at a time, so that a tap's weights
+ * are loaded once for them. Weights are [tap][channels padded to whole vectors]. A tile of the index space is a row of
+ * output pixels. */
+#ifndef QN_KERNELS_CONV_DEPTHWISE_VEC_H
+#define QN_KERNELS_CONV_DEPTHWISE_VEC_H
+
+enum { DEPTHWISE_PIXELS = 4 };
+
+static int64_t depthwise_tiles(const struct qn_conv_params *p)
+{
+    return p->batch * p->window.out[0] * p->window.out[1];
+}
+
+static int64_t depthwise_scratch(const struct qn_conv_params *p)
+{
+    (void)p;
+    return 0;
+}
+
+struct depthwise_row {
+    const struct qn_conv_params *p;
+    const float *x; /* of the image */
+    float *y;       /* of the row's first pixel */
+    const float *residual;
+    int64_t deep, high; /* where the window starts */
+    int64_t width;      /* channels padded to whole vectors */
+};
+
+QN_INLINE vf depthwise_load(const float *x, int64_t left)
+{
+    return left >= VF_LANES ? vf_load(x) : vf_load_part(x, left);
+}
+
+QN_INLINE void depthwise_finish(const struct depthwise_row *r, int64_t pixel, int64_t c, int64_t left, vf sum)
+{
+    const struct qn_conv_params *p = r->p;
+    if (p->bias)
+        sum = vf_add(sum, depthwise_load((const float *)p->bias + c, left));
+    if (r->residual)
+        sum = vf_add(sum, depthwise_load(r->residual + pixel * p->residual.axis[2] + c, left));
+    sum = vf_activate(p->activation, p->alpha, p->beta, sum);
+    float *y = r->y + pixel * p->y.axis[2] + c;
+    if (left >= VF_LANES)
+        vf_store(y, sum);
+    else
+        vf_store_part(y, sum, left);
+}
+
+/* `pixels` output pixels from `first` on, channels c .. of one vector. `inside`: no tap of theirs falls beside a row. */
+QN_INLINE void depthwise_tile(const struct depthwise_row *r, const int pixels, bool inside, int64_t first, int64_t c,
+                              int64_t left)
+{
+    const struct qn_conv_params *p = r->p;
+    const struct qn_window *w = &p->window;
+    const float *weights = (const float *)p->w + c;
+    int64_t step = w->stride[2] * p->x.axis[2], start = first * w->stride[2] - w->begin[2];
+    vf sums[DEPTHWISE_PIXELS];
+    QN_UNROLL
+    for (int i = 0; i < pixels; i++)
+        sums[i] = vf_zero();
+    for (int64_t z = 0; z < w->kernel[0]; z++) {
+        int64_t deep = r->deep + z * w->dilation[0];
+        for (int64_t k = 0; k < w->kernel[1]; k++, weights += w->kernel[2] * r->width) {
+            int64_t high = r->high + k * w->dilation[1];
+            if (deep < 0 || deep >= w->in[0] || high < 0 || high >= w->in[1])
+                continue;
+            const float *row = r->x + deep * p->x.axis[0] + high * p->x.axis[1] + c;
+            for (int64_t j = 0; j < w->kernel[2]; j++) {
+                vf weight = vf_load(weights + j * r->width);
+                int64_t at = start + j * w->dilation[2];
+                const float *x = row + at * p->x.axis[2];
+                QN_UNROLL
+                for (int i = 0; i < pixels; i++) {
+                    int64_t column = at + i * w->stride[2];
+                    if (inside || (column >= 0 && column < w->in[2]))
+                        sums[i] = vf_fma(depthwise_load(x + i * step, left), weight, sums[i]);
+                }
+            }
+        }
+    }
+    QN_UNROLL
+    for (int i = 0; i < pixels; i++)
+        depthwise_finish(r, first + i, c, left, sums[i]);
+}
+
+static void depthwise_channels(const struct depthwise_row *r, int64_t c, int64_t left)
+{
+    const struct qn_window *w = &r->p->window;
+    int64_t reach = (w->kernel[2] - 1) * w->dilation[2], pixel = 0;
+    while (pixel < w->out[2]) {
+        int64_t start = pixel * w->stride[2] - w->begin[2];
+        int64_t end = start + (DEPTHWISE_PIXELS - 1) * w->stride[2] + reach;
+        if (start >= 0 && end < w->in[2] && pixel + DEPTHWISE_PIXELS <= w->out[2]) {
+            if (left >= VF_LANES)
+                depthwise_tile(r, DEPTHWISE_PIXELS, true, pixel, c, VF_LANES);
+            else
+                depthwise_tile(r, DEPTHWISE_PIXELS, true, pixel, c, left);
+            pixel += DEPTHWISE_PIXELS;
+        } else {
+            depthwise_tile(r, 1, false, pixel++, c, left);
+        }
+    }
+}
+
+static void run_depthwise(const struct qn_conv_params *p, int64_t begin, int64_t end, void *scratch)
+{
+    (void)scratch;
+    const struct qn_window *w = &p->window;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t at[QN_WINDOW_AXES] = {i / w->out[1] % w->out[0], i % w->out[1], 0}, n = i / w->out[1] / w->out[0];
+        struct depthwise_row row = {.p = p, .width = (p->o + VF_LANES - 1) / VF_LANES * VF_LANES};
+        row.x = (const float *)p->x.data + n * p->x.batch;
+        row.y = (float *)p->y.data + qn_pixels_offset(&p->y, n, at);
+        if (p->residual.data)
+            row.residual = (const float *)p->residual.data + qn_pixels_offset(&p->residual, n, at);
+        row.deep = at[0] * w->stride[0] - w->begin[0];
+        row.high = at[1] * w->stride[1] - w->begin[1];
+        for (int64_t c = 0; c < p->o; c += VF_LANES)
+            depthwise_channels(&row, c, p->o - c);
+    }
+}
+
+#endif
