@@ -14,7 +14,7 @@
 enum {
     GROUP = 12, /* pixels: a whole number of register tiles of either height */
     BLOCK = 96, /* pixels that are done together at most */
-#if VF_LANES == 16
+#if defined(__AVX512F__)
     MOST_ROWS = 8,
 #else
     MOST_ROWS = 6,
@@ -97,7 +97,7 @@ QN_INLINE void tile_run(const int rows, const int vectors, const struct conv_til
     tile_1x##vectors, tile_2x##vectors, tile_3x##vectors, tile_4x##vectors, tile_5x##vectors, tile_6x##vectors
 TILES(1)
 TILES(2)
-#if VF_LANES == 16
+#if defined(__AVX512F__)
 TILE(7, 1)
 TILE(8, 1)
 TILE(7, 2)
@@ -110,7 +110,7 @@ TILES(4)
 
 typedef void (*tile_fn)(const struct conv_tile *t);
 static const tile_fn tile_fns[4][8] = {
-#if VF_LANES == 16
+#if defined(__AVX512F__)
     {TILE_NAMES(1), tile_7x1, tile_8x1},
     {TILE_NAMES(2), tile_7x2, tile_8x2},
     {TILE_NAMES(3), tile_7x3, tile_8x3},
