@@ -3,6 +3,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/bind_image.h"
+#include "backend/cpu/bind_moves.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batch_matmul/batch_matmul.h"
 #include "kernels/binary/binary.h"
@@ -88,6 +89,13 @@ static void bind_copy(const struct qn_bind *b, int64_t call, struct qn_params *p
     p->y = b->out[0];
     p->dequantise = qn_quant(p->x.dtype)->dequantise;
     p->quantise = qn_quant(p->y.dtype)->quantise;
+    if (b->op == QN_OP_cast) {
+        const struct qn_attr_cast *attr = b->attr;
+        bool narrow = qn_dtype_info(p->y.dtype)->class_ == QN_DTYPE_CLASS_FLOAT &&
+                      qn_dtype_info(p->y.dtype)->block_bytes == 1;
+        p->wrap = narrow && attr->wrap;
+        p->rounding = narrow ? (uint8_t)attr->rounding : 0;
+    }
 }
 
 static void bind_transpose(const struct qn_bind *b, int64_t call, struct qn_params *params)
@@ -144,6 +152,7 @@ static void bind_gather(const struct qn_bind *b, int64_t call, struct qn_params 
     p->indices = b->in[1];
     p->y = b->out[0];
     p->axis = axis_of(attr->axis, b->in[0].rank);
+    p->from_end = attr->from_end;
     p->dequantise = qn_quant(b->in[0].dtype)->dequantise;
     p->fault = b->fault;
 }
@@ -204,6 +213,7 @@ static void bind_topk(const struct qn_bind *b, int64_t call, struct qn_params *p
     p->values = b->out[0];
     p->indices = b->out[1];
     p->k = ((const struct qn_attr_topk *)b->attr)->k;
+    p->smallest = ((const struct qn_attr_topk *)b->attr)->smallest;
 }
 
 static void bind_norm(const struct qn_bind *b, int64_t call, struct qn_params *params)
@@ -403,6 +413,25 @@ static const struct qn_backend_row rows[] = {
     UNARY(sigmoid),
     UNARY(erf),
     UNARY(relu),
+    UNARY(floor),
+    UNARY(ceil),
+    UNARY(round),
+    UNARY(sign),
+    UNARY(tan),
+    UNARY(asin),
+    UNARY(acos),
+    UNARY(atan),
+    UNARY(sinh),
+    UNARY(cosh),
+    UNARY(asinh),
+    UNARY(acosh),
+    UNARY(atanh),
+    UNARY(log1p),
+    UNARY(expm1),
+    UNARY(reciprocal),
+    UNARY(bit_not),
+    UNARY(is_nan),
+    {QN_OP_is_inf, QN_FAMILY_UNARY, 0, NULL, NULL, qn_bind_is_inf, NULL},
     UNARY(not ),
     UNARY(silu),
     UNARY(gelu_tanh),
@@ -414,10 +443,19 @@ static const struct qn_backend_row rows[] = {
     BINARY(pow),
     BINARY(max),
     BINARY(min),
+    BINARY(mod),
+    BINARY(rem),
+    BINARY(bit_and),
+    BINARY(bit_or),
+    BINARY(bit_xor),
+    BINARY(shift_left),
+    BINARY(shift_right),
     BINARY(equal),
     BINARY(less),
     BINARY(less_equal),
     BINARY(and),
+    BINARY(or),
+    BINARY(xor),
     BINARY(glu),
     {QN_OP_where, QN_FAMILY_WHERE, 1, NULL, NULL, bind_where, NULL},
     {QN_OP_cast, QN_FAMILY_COPY, 0, NULL, NULL, bind_copy, NULL},
@@ -428,6 +466,19 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_gather, QN_FAMILY_GATHER, 0, NULL, NULL, bind_gather, NULL},
     {QN_OP_scatter_rows, QN_FAMILY_SCATTER_ROWS, 0, NULL, NULL, bind_scatter_rows, NULL},
     {QN_OP_iota, QN_FAMILY_IOTA, ANY, NULL, NULL, bind_iota, NULL},
+    {QN_OP_pad, QN_FAMILY_MOVE, 0, NULL, NULL, qn_bind_pad, NULL},
+    {QN_OP_reverse, QN_FAMILY_COPY, 0, NULL, NULL, qn_bind_reverse, NULL},
+    {QN_OP_gather_elements, QN_FAMILY_MOVE, 0, NULL, NULL, qn_bind_gather_elements, NULL},
+    {QN_OP_gather_nd, QN_FAMILY_MOVE, 0, NULL, NULL, qn_bind_gather_nd, NULL},
+    {QN_OP_scatter_elements, QN_FAMILY_MOVE, 0, NULL, qn_scatter_calls, qn_bind_scatter, NULL},
+    {QN_OP_scatter_nd, QN_FAMILY_MOVE, 0, NULL, qn_scatter_calls, qn_bind_scatter, NULL},
+    {QN_OP_cumsum, QN_FAMILY_SCAN, 0, NULL, NULL, qn_bind_cumulate, NULL},
+    {QN_OP_cumprod, QN_FAMILY_SCAN, 0, NULL, NULL, qn_bind_cumulate, NULL},
+    {QN_OP_argmax, QN_FAMILY_ARG, 0, NULL, NULL, qn_bind_arg, NULL},
+    {QN_OP_argmin, QN_FAMILY_ARG, 0, NULL, NULL, qn_bind_arg, NULL},
+    {QN_OP_random_uniform, QN_FAMILY_RANDOM, ANY, NULL, NULL, qn_bind_random, NULL},
+    {QN_OP_random_normal, QN_FAMILY_RANDOM, ANY, NULL, NULL, qn_bind_random, NULL},
+    {QN_OP_chain, QN_FAMILY_CHAIN, 0, NULL, NULL, qn_bind_chain, NULL},
     {QN_OP_matmul, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
     {QN_OP_matmul, QN_FAMILY_BATCH_MATMUL, 1, is_plain_matmul, NULL, bind_batch_matmul, NULL},
     {QN_OP_linear, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
@@ -435,6 +486,8 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_reduce_sum, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
     {QN_OP_reduce_mean, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
     {QN_OP_reduce_max, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
+    {QN_OP_reduce_min, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
+    {QN_OP_reduce_prod, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
     {QN_OP_softmax, QN_FAMILY_SOFTMAX, 0, NULL, NULL, bind_softmax, NULL},
     {QN_OP_topk, QN_FAMILY_TOPK, 0, NULL, NULL, bind_topk, NULL},
     {QN_OP_rms_norm, QN_FAMILY_NORM, 0, NULL, NULL, bind_norm, NULL},

@@ -2,8 +2,8 @@
  * backend makes it is transpose, slice (strides), one piece of a concat (y is a part of the output), expand (stride 0
  * in x), materialised reshape, and cast.
  *
- * Conversions: float to integer truncates towards zero, saturates, and NaN gives 0; integer to integer wraps; anything
- * to bool is x != 0. A block type can only be the source or both: x's innermost axis is then contiguous and whole
+ * Conversions: float to integer truncates towards zero, saturates (4 and 2 bits wrap), and NaN gives 0; integer to integer
+ * wraps; anything to bool is x != 0; to a float of 8 bits or less what is out of range saturates unless `wrap`. A block type can only be the source or both: x's innermost axis is then contiguous and whole
  * blocks long (dims count elements on every axis; the strides of a block view count blocks), and `dequantise` is
  * needed unless y has the same dtype. To a block type from another: `quantise`.
  *
@@ -20,6 +20,8 @@ struct qn_copy_params {
     struct qn_view x, y;
     qn_dequantise_fn dequantise; /* of x's dtype, where that is a block type */
     qn_quantise_fn quantise;     /* of y's dtype, where that is a block type */
+    bool wrap;                   /* to a float of 8 bits: as in struct qn_attr_cast */
+    uint8_t rounding;
 };
 
 #endif

@@ -73,7 +73,10 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     int64_t y_step = qn_walk_step(&walk, 0), x_step = qn_walk_step(&walk, 1), n;
     for (; left > 0; left -= n) {
         n = qn_walk_run(&walk, left);
-        CONVERT(walk.at[0], y_step, p->y.dtype, walk.at[1], x_step, p->x.dtype, n);
+        if (p->wrap || p->rounding)
+            qn_convert_narrow(walk.at[0], y_step, p->y.dtype, walk.at[1], x_step, p->x.dtype, n, p->wrap, p->rounding);
+        else
+            CONVERT(walk.at[0], y_step, p->y.dtype, walk.at[1], x_step, p->x.dtype, n);
         qn_walk_advance(&walk, n);
     }
 }

@@ -90,7 +90,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     (void)scratch;
     const struct qn_gather_params *p = params;
-    static const uint64_t zero = 0;
+    static const uint64_t zero[2];
     int64_t count = qn_view_elems(&p->indices), unit = qn_dtype_info(p->data.dtype)->block_bytes;
     int64_t step = pairs_a_tile(p), all = pairs(p), last = end * step < all ? end * step : all;
     int64_t index_bytes = qn_element_bytes(p->indices.dtype), y_bytes = qn_element_bytes(p->y.dtype);
@@ -100,12 +100,13 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
         const char *at =
             (const char *)p->indices.data + head_offset(&p->indices, 0, p->indices.rank, number) * index_bytes;
         int64_t index = qn_load_index(at, p->indices.dtype);
+        index += p->from_end && index < 0 ? p->data.dims[p->axis] : 0;
         y.data =
             (char *)p->y.data +
             (head_offset(&p->y, 0, p->axis, outer) + head_offset(&p->y, p->axis, p->indices.rank, number)) * y_bytes;
         if (index < 0 || index >= p->data.dims[p->axis]) {
             qn_fault_report(p->fault, QN_FAULT_INDEX);
-            struct qn_view nothing = {.data = (void *)(uintptr_t)&zero, .dtype = y.dtype, .rank = y.rank};
+            struct qn_view nothing = {.data = (void *)(uintptr_t)zero, .dtype = y.dtype, .rank = y.rank};
             copy_tail(&y, &nothing);
             continue;
         }

@@ -15,49 +15,90 @@ static struct qn_view reduced_part(const struct qn_reduce_params *p)
     return part;
 }
 
+/* What an empty part gives. */
+static double empty_f64(uint16_t op)
+{
+    return op == QN_OP_reduce_max    ? -__builtin_inf()
+           : op == QN_OP_reduce_min  ? __builtin_inf()
+           : op == QN_OP_reduce_prod ? 1
+                                     : 0;
+}
+
+static double fold_f64(uint16_t op, double result, const double *v, int64_t n)
+{
+    switch (op) {
+    case QN_OP_reduce_max:
+        for (int64_t i = 0; i < n; i++)
+            result = v[i] > result || v[i] != v[i] ? v[i] : result;
+        break;
+    case QN_OP_reduce_min:
+        for (int64_t i = 0; i < n; i++)
+            result = v[i] < result || v[i] != v[i] ? v[i] : result;
+        break;
+    case QN_OP_reduce_prod:
+        for (int64_t i = 0; i < n; i++)
+            result *= v[i];
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            result += v[i];
+        break;
+    }
+    return result;
+}
+
 static double reduce_f64(uint16_t op, const struct qn_view *part)
 {
-    bool max = op == QN_OP_reduce_max;
-    double result = max ? -__builtin_inf() : 0, v[QN_ELEMENT_RUN];
+    double result = empty_f64(op), v[QN_ELEMENT_RUN];
     int64_t count = qn_view_elems(part), n;
     struct qn_walk walk;
     qn_walk_start(&walk, &(const struct qn_view *){part}, 1, 0);
     for (int64_t left = count; left > 0; left -= n) {
         n = qn_walk_run(&walk, left < QN_ELEMENT_RUN ? left : QN_ELEMENT_RUN);
         qn_load_f64(v, walk.at[0], qn_walk_step(&walk, 0), part->dtype, n);
-        for (int64_t i = 0; i < n; i++) {
-            if (max)
-                result = v[i] > result || v[i] != v[i] ? v[i] : result;
-            else
-                result += v[i];
-        }
+        result = fold_f64(op, result, v, n);
         qn_walk_advance(&walk, n);
     }
     return op == QN_OP_reduce_mean ? result / (double)count : result;
 }
 
-static int64_t lowest(qn_dtype dtype)
+static uint64_t empty_i64(uint16_t op, qn_dtype dtype)
 {
-    return qn_element_is_unsigned(dtype) ? 0 : (int64_t)(~0ull << (8 * qn_element_bytes(dtype) - 1));
+    bool is_unsigned = qn_element_is_unsigned(dtype);
+    uint64_t ones = ~0ull >> (64 - 8 * qn_element_bytes(dtype)), top = ones ^ ones >> 1; /* all bits, the highest */
+    if (op == QN_OP_reduce_max)
+        return is_unsigned ? 0 : ~(top - 1);
+    if (op == QN_OP_reduce_min)
+        return is_unsigned ? ones : top - 1;
+    return op == QN_OP_reduce_prod;
+}
+
+static uint64_t fold_i64(uint16_t op, bool is_unsigned, uint64_t result, const int64_t *v, int64_t n)
+{
+    bool max = op == QN_OP_reduce_max;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t x = (uint64_t)v[i];
+        if (op == QN_OP_reduce_prod)
+            result *= x;
+        else if (!max && op != QN_OP_reduce_min)
+            result += x;
+        else if (x != result && max == (is_unsigned ? x > result : v[i] > (int64_t)result))
+            result = x;
+    }
+    return result;
 }
 
 static int64_t reduce_i64(uint16_t op, const struct qn_view *part)
 {
-    bool max = op == QN_OP_reduce_max, is_unsigned = qn_element_is_unsigned(part->dtype);
-    uint64_t result = max ? (uint64_t)lowest(part->dtype) : 0;
+    bool is_unsigned = qn_element_is_unsigned(part->dtype);
+    uint64_t result = empty_i64(op, part->dtype);
     int64_t count = qn_view_elems(part), v[QN_ELEMENT_RUN], n;
     struct qn_walk walk;
     qn_walk_start(&walk, &(const struct qn_view *){part}, 1, 0);
     for (int64_t left = count; left > 0; left -= n) {
         n = qn_walk_run(&walk, left < QN_ELEMENT_RUN ? left : QN_ELEMENT_RUN);
         qn_load_i64(v, walk.at[0], qn_walk_step(&walk, 0), part->dtype, n);
-        for (int64_t i = 0; i < n; i++) {
-            uint64_t x = (uint64_t)v[i];
-            if (!max)
-                result += x;
-            else if (is_unsigned ? x > result : v[i] > (int64_t)result)
-                result = x;
-        }
+        result = fold_i64(op, is_unsigned, result, v, n);
         qn_walk_advance(&walk, n);
     }
     if (op != QN_OP_reduce_mean || count == 0)

@@ -39,10 +39,12 @@ static int64_t scratch_bytes(const void *params)
     return ((const struct qn_topk_params *)params)->k * (int64_t)sizeof(struct entry);
 }
 
-static void select_row(const char *x, int64_t step, qn_dtype dtype, int64_t n, struct entry *heap, int64_t k)
+static void select_row(const struct qn_topk_params *p, const char *x, int64_t step, struct entry *heap)
 {
+    int64_t n = p->x.dims[p->x.rank - 1], k = p->k;
+    uint64_t flip = p->smallest ? UINT64_MAX : 0;
     for (int64_t i = 0; i < n; i++) {
-        struct entry e = {qn_element_key(x + i * step, dtype), i};
+        struct entry e = {qn_element_key(x + i * step, p->x.dtype) ^ flip, i};
         if (i < k) {
             heap[i] = e;
             if (i == k - 1)
@@ -73,7 +75,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
         const char *x = qn_view_row(&p->x, axis, row, bytes);
         char *values = qn_view_row(&p->values, axis, row, bytes);
         char *indices = qn_view_row(&p->indices, axis, row, index_bytes);
-        select_row(x, step, p->x.dtype, p->x.dims[axis], heap, p->k);
+        select_row(p, x, step, heap);
         for (int64_t i = 0; i < p->k; i++) {
             qn_move_elements(values + i * values_step, 0, x + heap[i].index * step, 0, bytes, 1);
             qn_store_i64(indices + i * indices_step, 0, p->indices.dtype, &heap[i].index, 1);
