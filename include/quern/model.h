@@ -80,6 +80,7 @@ struct qn_model_info {
     uint64_t tensor_bytes;             /* of all tensors, as stored */
     uint64_t file_bytes;               /* of all files */
     uint32_t file_count, meta_count, tensor_count;
+    uint32_t input_count, output_count, op_count; /* of a format that carries its graph, otherwise 0 */
 };
 
 qn_status qn_model_info(const struct qn_model *model, struct qn_model_info *out) QN_MUST_USE;
@@ -153,14 +154,44 @@ struct qn_model_tensor {
     uint64_t elements;
     uint64_t bytes;
     uint32_t file;    /* index of its file */
-    uint64_t offset;  /* bytes from that file's start */
-    const void *data; /* the mapped bytes */
+    uint64_t offset;  /* bytes from that file's start; UINT64_MAX where the file has them in another form */
+    const void *data; /* the mapped bytes; NULL where the file has them in another form */
 };
 
 /* Tensors stand in the files' order. */
 qn_status qn_model_tensor(const struct qn_model *model, uint32_t index, struct qn_model_tensor *out) QN_MUST_USE;
 /* False when there is no such tensor. */
 bool qn_model_find_tensor(const struct qn_model *model, const char *name, uint32_t *index);
+
+/* ---- graphs, where the file carries one ----------------------------------------------------------------------- */
+
+/* An input or output of the graph, as the file states it. */
+struct qn_model_port {
+    size_t struct_size;
+    const char *name; /* printable UTF-8 */
+    const char *type; /* "f32[batch,3,224,224]", "sequence(i64[?])", "map(string,f32[])" */
+    qn_dtype dtype;   /* NONE where it is no tensor */
+    bool has_shape;
+    bool has_default; /* an input that an initialiser of the same name stands in for */
+    uint32_t rank;
+    int64_t dims[QN_MODEL_MAX_RANK];        /* -1 where the size is not fixed */
+    const char *symbols[QN_MODEL_MAX_RANK]; /* the name of such a size, NULL where it has none */
+};
+
+qn_status qn_model_input(const struct qn_model *model, uint32_t index, struct qn_model_port *out) QN_MUST_USE;
+qn_status qn_model_output(const struct qn_model *model, uint32_t index, struct qn_model_port *out) QN_MUST_USE;
+
+/* One kind of operator that the graph uses, subgraphs and functions included. The most frequent stand first. */
+struct qn_model_op {
+    size_t struct_size;
+    const char *domain; /* "ai.onnx" */
+    const char *name;
+    uint64_t version; /* of the domain that the model asks for; 0 when it names none */
+    uint64_t count;
+    bool local; /* a function of the model itself */
+};
+
+qn_status qn_model_op(const struct qn_model *model, uint32_t index, struct qn_model_op *out) QN_MUST_USE;
 
 #ifdef __cplusplus
 }

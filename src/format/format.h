@@ -24,6 +24,11 @@ struct qn_format_ops {
     uint32_t (*find_meta)(const void *impl, struct qn_str key); /* UINT32_MAX when absent */
     void (*tensor)(const void *impl, uint32_t index, struct qn_model_tensor *out);
     uint32_t (*find_tensor)(const void *impl, struct qn_str name);
+    /* The mapped bytes of a file. */
+    void (*file_bytes)(const void *impl, uint32_t index, const void **data, uint64_t *size);
+    /* May be NULL where info gives no such counts. */
+    void (*port)(const void *impl, bool output, uint32_t index, struct qn_model_port *out);
+    void (*op)(const void *impl, uint32_t index, struct qn_model_op *out);
 };
 
 struct qn_model {

@@ -192,6 +192,30 @@ bool qn_model_find_tensor(const struct qn_model *model, const char *name, uint32
     return *index != UINT32_MAX;
 }
 
+qn_status qn_model_input(const struct qn_model *model, uint32_t index, struct qn_model_port *out)
+{
+    struct qn_model_port view = {0};
+    QN_TRY(check_index(index, model->info.input_count, "input"));
+    model->ops->port(model->impl, false, index, &view);
+    return give_view(out, &view, sizeof view, "qn_model_port");
+}
+
+qn_status qn_model_output(const struct qn_model *model, uint32_t index, struct qn_model_port *out)
+{
+    struct qn_model_port view = {0};
+    QN_TRY(check_index(index, model->info.output_count, "output"));
+    model->ops->port(model->impl, true, index, &view);
+    return give_view(out, &view, sizeof view, "qn_model_port");
+}
+
+qn_status qn_model_op(const struct qn_model *model, uint32_t index, struct qn_model_op *out)
+{
+    struct qn_model_op view = {0};
+    QN_TRY(check_index(index, model->info.op_count, "op"));
+    model->ops->op(model->impl, index, &view);
+    return give_view(out, &view, sizeof view, "qn_model_op");
+}
+
 /* ---- typed values --------------------------------------------------------------------------------------------- */
 
 static qn_status fail_type(const struct qn_model *model, const char *key, const char *expected, uint32_t index)

@@ -1,5 +1,6 @@
 #include "format/model_graph.h"
 
+#include "format/format.h"
 #include "format/gguf/gguf_lm.h"
 #include "format/model.h"
 
@@ -31,6 +32,7 @@ qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_con
 
 struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t index)
 {
-    const struct qn_file_map *map = &qn_model_gguf(model)->files[index].map;
-    return (struct qn_model_bytes){map->data, map->size};
+    struct qn_model_bytes bytes;
+    model->ops->file_bytes(model->impl, index, &bytes.data, &bytes.size);
+    return bytes;
 }

@@ -41,6 +41,59 @@ qn_status qn_file_map(const char *path, struct qn_file_map *map)
     return status;
 }
 
+static bool climbs(const char *path)
+{
+    for (const char *at = path; at; at = strchr(at, '/')) {
+        at += *at == '/';
+        if (at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Opens what `whole` names when it lies under `root`; both without links. */
+static qn_status open_beneath(const char *root, const char *whole, const char *path, int *fd)
+{
+    size_t size = strlen(root);
+    bool inside = strncmp(root, whole, size) == 0 && (whole[size] == '/' || (size && root[size - 1] == '/'));
+    if (!inside)
+        return QN_ERROR(QN_INVALID_FILE, "%s: a link leads out of the folder, to %s", path, whole);
+    *fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe must not make us wait */
+    if (*fd < 0)
+        return QN_ERROR(QN_IO, "%s: cannot open: %s", path, strerror(errno));
+    return NULL;
+}
+
+qn_status qn_file_map_beneath(const char *folder, const char *relative, struct qn_file_map *map)
+{
+    *map = (struct qn_file_map){0};
+    if (!folder || !*folder)
+        folder = ".";
+    if (!*relative || *relative == '/' || climbs(relative))
+        return QN_ERROR(QN_INVALID_FILE, "'%s': expected a path inside the folder %s, without '..'", relative, folder);
+    size_t size = strlen(folder) + strlen(relative) + 2;
+    char *path = malloc(size), *root = NULL, *whole = NULL;
+    if (!path)
+        return QN_OOM();
+    snprintf(path, size, "%s/%s", folder, relative);
+    root = realpath(folder, NULL);
+    whole = realpath(path, NULL);
+    qn_status status = NULL;
+    int fd = -1;
+    if (!root || !whole)
+        status = QN_ERROR(errno == ENOENT ? QN_NOT_FOUND : QN_IO, "%s: cannot open: %s", path, strerror(errno));
+    else
+        status = open_beneath(root, whole, path, &fd);
+    if (!status)
+        status = map_descriptor(path, fd, map);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    free(root);
+    free(whole);
+    return status;
+}
+
 void qn_file_unmap(struct qn_file_map *map)
 {
     if (map->data)

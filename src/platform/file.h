@@ -15,6 +15,9 @@ struct qn_file_map {
 
 /* Maps a whole regular file read-only. Errors name the path and the reason. */
 qn_status qn_file_map(const char *path, struct qn_file_map *map) QN_MUST_USE;
+/* The same for a file named by another one: `relative` must be a relative path without "..", and what it names must lie
+ * in `folder` (NULL or "": the current one) when all links are resolved. QN_INVALID_FILE otherwise. */
+qn_status qn_file_map_beneath(const char *folder, const char *relative, struct qn_file_map *map) QN_MUST_USE;
 void qn_file_unmap(struct qn_file_map *map);
 /* Hints: the whole map will be needed soon (read ahead) / its pages in the range may go. */
 void qn_file_map_will_need(const struct qn_file_map *map, uint64_t offset, uint64_t size);

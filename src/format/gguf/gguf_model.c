@@ -161,6 +161,13 @@ static uint32_t find_tensor(const void *impl, struct qn_str name)
     return index ? *index : UINT32_MAX;
 }
 
+static void file_bytes(const void *impl, uint32_t index, const void **data, uint64_t *size)
+{
+    const struct qn_file_map *map = &((const struct qn_gguf *)impl)->files[index].map;
+    *data = map->data;
+    *size = map->size;
+}
+
 static const struct qn_format_ops ops = {
     .close = close_gguf,
     .info = info,
@@ -170,6 +177,7 @@ static const struct qn_format_ops ops = {
     .find_meta = find_meta,
     .tensor = tensor,
     .find_tensor = find_tensor,
+    .file_bytes = file_bytes,
 };
 
 bool qn_gguf_probe(const uint8_t *head, uint64_t size)

@@ -44,21 +44,21 @@ struct qn_onnx_sparse {
 };
 
 enum qn_onnx_attr_kind { /* AttributeProto.AttributeType */
-    QN_ONNX_ATTR_UNDEFINED = 0,
-    QN_ONNX_ATTR_FLOAT = 1,
-    QN_ONNX_ATTR_INT = 2,
-    QN_ONNX_ATTR_STRING = 3,
-    QN_ONNX_ATTR_TENSOR = 4,
-    QN_ONNX_ATTR_GRAPH = 5,
-    QN_ONNX_ATTR_FLOATS = 6,
-    QN_ONNX_ATTR_INTS = 7,
-    QN_ONNX_ATTR_STRINGS = 8,
-    QN_ONNX_ATTR_TENSORS = 9,
-    QN_ONNX_ATTR_GRAPHS = 10,
-    QN_ONNX_ATTR_SPARSE = 11,
-    QN_ONNX_ATTR_SPARSES = 12,
-    QN_ONNX_ATTR_TYPE = 13,
-    QN_ONNX_ATTR_TYPES = 14,
+                         QN_ONNX_ATTR_UNDEFINED = 0,
+                         QN_ONNX_ATTR_FLOAT = 1,
+                         QN_ONNX_ATTR_INT = 2,
+                         QN_ONNX_ATTR_STRING = 3,
+                         QN_ONNX_ATTR_TENSOR = 4,
+                         QN_ONNX_ATTR_GRAPH = 5,
+                         QN_ONNX_ATTR_FLOATS = 6,
+                         QN_ONNX_ATTR_INTS = 7,
+                         QN_ONNX_ATTR_STRINGS = 8,
+                         QN_ONNX_ATTR_TENSORS = 9,
+                         QN_ONNX_ATTR_GRAPHS = 10,
+                         QN_ONNX_ATTR_SPARSE = 11,
+                         QN_ONNX_ATTR_SPARSES = 12,
+                         QN_ONNX_ATTR_TYPE = 13,
+                         QN_ONNX_ATTR_TYPES = 14,
 };
 
 struct qn_onnx_type_proto;
@@ -160,8 +160,14 @@ qn_status qn_onnx_decode_tensor(const void *data, uint64_t size, const char *nam
 
 struct qn_onnx_map;
 struct qn_onnx_sequence { /* also an optional, which has at most one */
-    enum { QN_ONNX_ELEMS_NONE = 0, QN_ONNX_ELEMS_TENSOR = 1, QN_ONNX_ELEMS_SPARSE = 2, QN_ONNX_ELEMS_SEQUENCE = 3,
-           QN_ONNX_ELEMS_MAP = 4, QN_ONNX_ELEMS_OPTIONAL = 5 } elem_kind;
+    enum {
+        QN_ONNX_ELEMS_NONE = 0,
+        QN_ONNX_ELEMS_TENSOR = 1,
+        QN_ONNX_ELEMS_SPARSE = 2,
+        QN_ONNX_ELEMS_SEQUENCE = 3,
+        QN_ONNX_ELEMS_MAP = 4,
+        QN_ONNX_ELEMS_OPTIONAL = 5
+    } elem_kind;
     uint32_t count;
     const struct qn_onnx_tensor *tensors;
     const struct qn_onnx_sparse *sparses;
@@ -193,7 +199,8 @@ qn_status qn_onnx_tensor_stored(const struct qn_onnx_tensor *tensor, uint64_t *e
 /* Bytes of a tensor in the form that the IR holds: narrow kinds unpacked to a byte an element, strings as struct
  * qn_string, everything else little-endian as it lies. When the file has just these bytes, *data points there (of any
  * alignment; *in_file true); otherwise they are made in the arena, well aligned. Sizes and dims that disagree are errors that
- * name the tensor. External tensors are the caller's business. */
+ * name the tensor. External tensors are the caller's business. Without an arena nothing is made: the call checks and
+ * tells the bytes, and *data is NULL where they would be new. */
 qn_status qn_onnx_tensor_bytes(const struct qn_onnx_tensor *tensor, struct qn_arena *arena, const void **data,
                                uint64_t *bytes, bool *in_file) QN_MUST_USE;
 /* The same for a tensor whose stored bytes lie at stored[0..size), in another file. */

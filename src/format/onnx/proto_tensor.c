@@ -117,15 +117,16 @@ struct place {
     bool *in_file;
 };
 
+/* *made is NULL when there is no arena: then only sizes are asked for. */
 static qn_status give_new(struct qn_arena *arena, uint64_t bytes, const struct place *out, void **made)
 {
-    *made = bytes > SIZE_MAX ? NULL : qn_arena_alloc(arena, (size_t)bytes, 64);
-    if (!*made)
-        return QN_OOM();
-    *out->data = *made;
+    *out->data = *made = NULL;
     *out->bytes = bytes;
     *out->in_file = false;
-    return NULL;
+    if (!arena)
+        return NULL;
+    *out->data = *made = bytes > SIZE_MAX ? NULL : qn_arena_alloc(arena, (size_t)bytes, 64);
+    return *made ? NULL : QN_OOM();
 }
 
 /* Raw or external bytes: checked for their size already. */
@@ -134,16 +135,17 @@ static qn_status from_stored(qn_dtype dtype, const uint8_t *data, uint64_t eleme
 {
     void *made;
     bool odd = false; /* bools that are neither 0 nor 1 */
-    for (uint64_t i = 0; i < bytes && dtype == QN_DTYPE_BOOL; i++)
+    for (uint64_t i = 0; i < bytes && dtype == QN_DTYPE_BOOL && arena; i++)
         odd |= data[i] > 1;
     if (stored_bits(dtype) < 8) {
         QN_TRY(give_new(arena, elements, out, &made));
-        qn_onnx_unpack(dtype, data, elements, made);
+        if (made)
+            qn_onnx_unpack(dtype, data, elements, made);
         return NULL;
     }
     if (odd) {
         QN_TRY(give_new(arena, elements, out, &made));
-        for (uint64_t i = 0; i < bytes; i++)
+        for (uint64_t i = 0; made && i < bytes; i++)
             ((uint8_t *)made)[i] = data[i] != 0;
         return NULL;
     }
@@ -183,7 +185,7 @@ static qn_status from_int32s(const struct qn_onnx_tensor *tensor, qn_dtype dtype
     }
     QN_TRY(give_new(arena, elements * item, out, &made));
     uint8_t *to = made;
-    for (uint64_t i = 0; i < elements; i++) {
+    for (uint64_t i = 0; made && i < elements; i++) {
         uint32_t value = (uint32_t)tensor->int32s[bits < 8 ? i / (8 / bits) : i];
         if (bits < 8)
             to[i] = unpack_one(dtype, bits, (uint8_t)value, i);
@@ -220,7 +222,7 @@ static qn_status from_uint64s(const struct qn_onnx_tensor *tensor, qn_dtype dtyp
         return NULL;
     }
     QN_TRY(give_new(arena, elements * 4, out, &made));
-    for (uint64_t i = 0; i < elements; i++)
+    for (uint64_t i = 0; made && i < elements; i++)
         ((uint32_t *)made)[i] = (uint32_t)tensor->uint64s[i];
     return NULL;
 }
@@ -243,7 +245,7 @@ static qn_status from_strings(const struct qn_onnx_tensor *tensor, uint64_t elem
     if (tensor->string_count != elements)
         return fail_count(tensor, elements, tensor->string_count, "entries of string_data");
     QN_TRY(give_new(arena, elements * sizeof(struct qn_string), out, &made));
-    for (uint64_t i = 0; i < elements; i++)
+    for (uint64_t i = 0; made && i < elements; i++)
         ((struct qn_string *)made)[i] = (struct qn_string){tensor->strings[i].data, tensor->strings[i].size};
     return NULL;
 }
