@@ -13,6 +13,17 @@ qn_status qn_shape_tree_ensemble(const struct qn_shape_context *c)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: expected f32 or f64 [rows, features]", TEXT(c, 0));
     if (attr->targets <= 0 || attr->targets > 1 << 20 || attr->aggregate < 0 || attr->aggregate > 3)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%" PRId64 " targets, aggregate %" PRId64, attr->targets, attr->aggregate);
+    if (attr->version != 1)
+        return QN_ERROR(QN_UNSUPPORTED, "version %" PRId64 " of the operands", attr->version);
+    if (x->dims[1] < attr->features)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: the trees read %" PRId64 " features", TEXT(c, 0),
+                        attr->features);
+    for (uint32_t i = 1; i < c->input_count; i++) {
+        qn_dtype dtype = i == 1 || i == 3 || i == 4 ? QN_DTYPE_I32 : x->dtype;
+        if (!c->inputs[i] || c->inputs[i]->dtype != dtype || c->inputs[i]->rank != (i == 1 ? 2 : 1) ||
+            (i == 1 && c->inputs[i]->dims[1] != 4) || (i == 7 && c->inputs[i]->dims[0] != attr->targets))
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u does not have the layout of kernels/trees/trees.h", i);
+    }
     c->outputs[0] = (struct qn_type){.dtype = x->dtype, .rank = 2, .dims = {x->dims[0], attr->targets}};
     return NULL;
 }

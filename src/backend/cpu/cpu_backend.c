@@ -4,6 +4,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/bind_image.h"
 #include "backend/cpu/bind_moves.h"
+#include "backend/cpu/bind_recurrent.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batch_matmul/batch_matmul.h"
 #include "kernels/binary/binary.h"
@@ -507,6 +508,12 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_grid_sample, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_grid_sample, NULL},
     {QN_OP_roi_align, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_roi_align, NULL},
     {QN_OP_group_norm, QN_FAMILY_GROUP_NORM, 0, NULL, NULL, qn_bind_group_norm, NULL},
+    {QN_OP_lstm, QN_FAMILY_RECURRENT, 0, NULL, NULL, qn_bind_recurrent, NULL},
+    {QN_OP_gru, QN_FAMILY_RECURRENT, 0, NULL, NULL, qn_bind_recurrent, NULL},
+    {QN_OP_rnn, QN_FAMILY_RECURRENT, 0, NULL, NULL, qn_bind_recurrent, NULL},
+    {QN_OP_fft, QN_FAMILY_SIGNAL, 0, NULL, NULL, qn_bind_fft, NULL},
+    {QN_OP_det, QN_FAMILY_SIGNAL, 0, NULL, NULL, qn_bind_det, NULL},
+    {QN_OP_tree_ensemble, QN_FAMILY_TREES, 0, NULL, NULL, qn_bind_trees, NULL},
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};
