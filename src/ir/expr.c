@@ -1,3 +1,5 @@
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ir/ir.h"
@@ -247,6 +249,68 @@ static qn_status divide(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim
     return intern(g, op, a, b, out);
 }
 
+/* ---- comparing ------------------------------------------------------------------------------------------------ */
+
+/* A term that is above zero for all values of the symbols, but for its sign. */
+static bool never_zero(const struct qn_graph *g, const struct term *term)
+{
+    for (uint32_t i = 0; i < term->count; i++) {
+        const struct qn_expr *factor = &g->exprs.items[~term->factors[i]];
+        if (factor->op != QN_EXPR_SYMBOL || g->symbols.items[factor->a].min < 1)
+            return false;
+    }
+    return true;
+}
+
+enum qn_dim_relation qn_dim_compare(const struct qn_graph *g, qn_dim a, qn_dim b)
+{
+    if (a == b)
+        return QN_DIM_EQUAL;
+    if (a >= 0 && b >= 0)
+        return QN_DIM_DIFFERENT;
+    struct poly difference = {0};
+    if (!poly_add(g, &difference, a, 1) || !poly_add(g, &difference, b, -1))
+        return QN_DIM_UNKNOWN;
+    if (difference.count == 0)
+        return QN_DIM_EQUAL;
+    bool positive = difference.terms[0].coefficient > 0, apart = false;
+    for (uint32_t i = 0; i < difference.count; i++) {
+        if ((difference.terms[i].coefficient > 0) != positive)
+            return QN_DIM_UNKNOWN;
+        apart |= never_zero(g, &difference.terms[i]);
+    }
+    return apart ? QN_DIM_DIFFERENT : QN_DIM_UNKNOWN;
+}
+
+static const struct qn_expr *expr_of(const struct qn_graph *g, qn_dim dim, enum qn_expr_op op)
+{
+    return dim < 0 && g->exprs.items[~dim].op == op ? &g->exprs.items[~dim] : NULL;
+}
+
+bool qn_dim_at_most(const struct qn_graph *g, qn_dim a, qn_dim b)
+{
+    const struct qn_expr *e;
+    if (a == b || a == 0 || (a >= 0 && b >= 0))
+        return a <= b || a == 0 || a == b;
+    if ((e = expr_of(g, a, QN_EXPR_SYMBOL)) && b >= 0 && g->symbols.items[e->a].max <= b)
+        return true;
+    if ((e = expr_of(g, b, QN_EXPR_SYMBOL)) && a >= 0 && g->symbols.items[e->a].min >= a)
+        return true;
+    if ((e = expr_of(g, a, QN_EXPR_MIN)) && (qn_dim_at_most(g, e->a, b) || qn_dim_at_most(g, e->b, b)))
+        return true;
+    if ((e = expr_of(g, b, QN_EXPR_MAX)) && (qn_dim_at_most(g, a, e->a) || qn_dim_at_most(g, a, e->b)))
+        return true;
+    if ((e = expr_of(g, a, QN_EXPR_DIV)) && qn_dim_at_most(g, e->a, b))
+        return true;
+    struct poly difference = {0};
+    if (!poly_add(g, &difference, b, 1) || !poly_add(g, &difference, a, -1))
+        return false;
+    for (uint32_t i = 0; i < difference.count; i++)
+        if (difference.terms[i].coefficient < 0)
+            return false;
+    return true;
+}
+
 static qn_status min_or_max(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim b, qn_dim *out)
 {
     if (compare_dims(g, a, b) > 0) {
@@ -260,6 +324,10 @@ static qn_status min_or_max(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn
         *out = op == QN_EXPR_MIN ? a : b;
     else if (op == QN_EXPR_MIN && b == 0)
         *out = 0;
+    else if (qn_dim_at_most(g, a, b))
+        *out = op == QN_EXPR_MIN ? a : b;
+    else if (qn_dim_at_most(g, b, a))
+        *out = op == QN_EXPR_MIN ? b : a;
     else
         return intern(g, op, a, b, out);
     return NULL;
@@ -270,10 +338,33 @@ static bool dim_exists(const struct qn_graph *g, qn_dim dim)
     return dim >= 0 || (uint64_t)~dim < g->exprs.count;
 }
 
+/* Cases that need no polynomials. */
+static bool is_plain(enum qn_expr_op op, qn_dim a, qn_dim b, qn_dim *out)
+{
+    switch (op) {
+    case QN_EXPR_ADD:
+        if (a == 0 || b == 0)
+            return (*out = a == 0 ? b : a), true;
+        return a >= 0 && b >= 0 && !__builtin_add_overflow(a, b, out);
+    case QN_EXPR_SUB:
+        if (a == b || b == 0)
+            return (*out = b == 0 ? a : 0), true;
+        return a >= 0 && b >= 0 && a >= b && ((*out = a - b), true);
+    case QN_EXPR_MUL:
+        if (a == 1 || b == 1)
+            return (*out = a == 1 ? b : a), true;
+        return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, out);
+    default:
+        return false;
+    }
+}
+
 qn_status qn_graph_expr(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim b, qn_dim *out)
 {
     if (!dim_exists(g, a) || !dim_exists(g, b))
         return QN_ERROR(QN_INVALID_ARGUMENT, "dimension refers to an expression that the graph lacks");
+    if (is_plain(op, a, b, out))
+        return NULL;
     struct poly sum = {0};
     switch (op) {
     case QN_EXPR_ADD:
@@ -301,23 +392,40 @@ qn_status qn_graph_expr(struct qn_graph *g, enum qn_expr_op op, qn_dim a, qn_dim
     return QN_ERROR(QN_INVALID_ARGUMENT, "dimension expression of unknown kind %d", (int)op);
 }
 
-qn_status qn_graph_symbol(struct qn_graph *g, struct qn_str name, int64_t min, int64_t max, qn_dim *out)
+qn_status qn_graph_add_symbol(struct qn_graph *g, const struct qn_symbol *symbol, qn_dim *out)
 {
-    uint32_t index = qn_share_find(g, QN_SHARE_SYMBOL, &name);
+    uint32_t index = qn_share_find(g, QN_SHARE_SYMBOL, &symbol->name);
     if (index == UINT32_MAX) {
-        if (min < 0 || max < min)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "symbol '%.*s' has bounds %lld to %lld", QN_STR_ARG(name),
-                            (long long)min, (long long)max);
+        struct qn_symbol copy = *symbol;
+        if (symbol->min < 0 || symbol->max < symbol->min)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "symbol '%.*s' has bounds %lld to %lld", QN_STR_ARG(symbol->name),
+                            (long long)symbol->min, (long long)symbol->max);
         if (g->symbols.count > QN_SHARE_MAX_ID)
             return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many symbols");
-        struct qn_str copy = qn_arena_str(&g->arena, name);
-        if (!copy.data || !qn_share_reserve(g) ||
-            !qn_array_push(&g->symbols, g->allocator, (struct qn_symbol){copy, min, max}))
+        copy.name = qn_arena_str(&g->arena, symbol->name);
+        if (!copy.name.data || !qn_share_reserve(g) || !qn_array_push(&g->symbols, g->allocator, copy))
             return QN_OOM();
         index = g->symbols.count - 1;
         qn_share_add(g, QN_SHARE_SYMBOL, index);
     }
     return intern(g, QN_EXPR_SYMBOL, index, 0, out);
+}
+
+qn_status qn_graph_symbol(struct qn_graph *g, struct qn_str name, int64_t min, int64_t max, qn_dim *out)
+{
+    return qn_graph_add_symbol(g, &(struct qn_symbol){.name = name, .min = min, .max = max}, out);
+}
+
+qn_status qn_graph_fresh_symbol(struct qn_graph *g, const char *hint, bool late, qn_dim *out)
+{
+    char text[64];
+    struct qn_symbol symbol = {.max = QN_UNBOUNDED, .late = late};
+    for (uint32_t number = g->symbols.count;; number++) {
+        snprintf(text, sizeof text, "%.40s.%" PRIu32, hint, number);
+        symbol.name = qn_str_from(text);
+        if (qn_share_find(g, QN_SHARE_SYMBOL, &symbol.name) == UINT32_MAX)
+            return qn_graph_add_symbol(g, &symbol, out);
+    }
 }
 
 bool qn_graph_eval(const struct qn_graph *g, qn_dim dim, const int64_t *symbol_values, int64_t *out)

@@ -4,6 +4,7 @@
 #include "ir/ir.h"
 #include "ir/shape.h"
 #include "ir/share.h"
+#include "quern/tensor.h"
 
 bool qn_type_equal(const struct qn_type *a, const struct qn_type *b)
 {
@@ -52,6 +53,7 @@ void qn_graph_destroy(struct qn_graph *g)
         return;
     qn_array_free(&g->symbols, g->allocator);
     qn_array_free(&g->exprs, g->allocator);
+    qn_array_free(&g->checks, g->allocator);
     qn_array_free(&g->encodings, g->allocator);
     qn_array_free(&g->blobs, g->allocator);
     qn_array_free(&g->values, g->allocator);
@@ -211,11 +213,32 @@ qn_status qn_blob_check(const struct qn_graph *g, const struct qn_type *type, co
     if (bytes != blob->bytes)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s takes %" PRIu64 " bytes, its data has %" PRIu64,
                         qn_type_text(g, type).text, bytes, blob->bytes);
+    enum qn_dtype_class class = qn_dtype_info(type->dtype)->class_;
+    if (class == QN_DTYPE_CLASS_OBJECT || (class == QN_DTYPE_CLASS_STRING && blob->place == QN_BLOB_FILE))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be a constant in this place", qn_type_text(g, type).text);
     if (blob->place == QN_BLOB_FILE && blob->file >= g->files.count)
         return QN_ERROR(QN_INVALID_ARGUMENT, "data lies in file %u, the graph has %u", blob->file, g->files.count);
     if (blob->place == QN_BLOB_FILE && !qn_add_u64(blob->offset, blob->bytes, &end))
         return QN_ERROR(QN_INVALID_ARGUMENT, "data ends past 2^64");
     return NULL;
+}
+
+/* The bytes in the graph's arena, those of strings too. */
+static const void *copy_data(struct qn_graph *g, qn_dtype dtype, const struct qn_blob *blob)
+{
+    void *copy = qn_arena_alloc(&g->arena, blob->bytes, 64);
+    if (!copy)
+        return NULL;
+    if (blob->bytes)
+        memcpy(copy, blob->data, blob->bytes);
+    struct qn_string *strings = copy;
+    for (uint64_t i = 0; dtype == QN_DTYPE_STRING && i < blob->bytes / sizeof *strings; i++) {
+        struct qn_str text = qn_arena_str(&g->arena, (struct qn_str){strings[i].data, strings[i].size});
+        if (!text.data)
+            return NULL;
+        strings[i].data = text.data;
+    }
+    return copy;
 }
 
 qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const struct qn_type *type,
@@ -238,14 +261,8 @@ qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const st
     QN_TRY(reserve_values(g, 1));
     struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_CONSTANT, .index = g->blobs.count};
     QN_TRY(copy_name(g, name, &info.name));
-    if (clean.place == QN_BLOB_MEMORY) {
-        void *copy = qn_arena_alloc(&g->arena, clean.bytes, 64);
-        if (!copy)
-            return QN_OOM();
-        if (clean.bytes)
-            memcpy(copy, clean.data, clean.bytes);
-        clean.data = copy;
-    }
+    if (clean.place == QN_BLOB_MEMORY && !(clean.data = copy_data(g, type->dtype, &clean)))
+        return QN_OOM();
     if (!qn_array_push(&g->blobs, g->allocator, clean))
         return QN_OOM();
     *out = push_value(g, info);
@@ -284,25 +301,14 @@ qn_status qn_graph_add_encoding(struct qn_graph *g, const struct qn_encoding *en
 
 /* ---- nodes ---------------------------------------------------------------------------------------------------- */
 
-/* Attribute records of every op fit, aligned. */
-union attr_record {
-#define QN_ATTR_BEGIN(record) struct qn_attr_##record record;
-#define QN_ATTR_FIELD(record, kind, field)
-#define QN_ATTR_END(record)
-#include "ir/attrs.def"
-#undef QN_ATTR_BEGIN
-#undef QN_ATTR_FIELD
-#undef QN_ATTR_END
-};
-
 enum { ATTR_ALIGN = 8 };
 
 static qn_status check_inputs(const struct qn_graph *g, const struct qn_op_info *info, const qn_value *inputs,
                               uint32_t count)
 {
-    if (count < info->min_inputs || count > info->max_inputs)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "has %u inputs, takes %u to %u", count, info->min_inputs,
-                        info->max_inputs);
+    uint32_t most = info->max_inputs == QN_ANY ? QN_MAX_OPERANDS : info->max_inputs;
+    if (count < info->min_inputs || count > most)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "has %u inputs, takes %u to %u", count, info->min_inputs, most);
     for (uint32_t i = 0; i < count; i++) {
         if (inputs[i] >= g->values.count)
             return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is value %u, the graph has %u", i, inputs[i],
@@ -321,6 +327,8 @@ qn_status qn_attr_check(const struct qn_graph *g, uint16_t op, const void *attr)
         const void *at = (const char *)attr + field->offset;
         if (field->kind == QN_ATTR_dim)
             QN_TRY(qn_status_note(check_dim(g, *(const qn_dim *)at), "%s", field->name));
+        if (field->kind == QN_ATTR_floats && ((const struct qn_floats *)at)->count > QN_MAX_RANK)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "%s has more than %d entries", field->name, QN_MAX_RANK);
         if (field->kind != QN_ATTR_ints && field->kind != QN_ATTR_dims)
             continue;
         const struct qn_ints *ints = at;
@@ -333,29 +341,39 @@ qn_status qn_attr_check(const struct qn_graph *g, uint16_t op, const void *attr)
     return NULL;
 }
 
-qn_status qn_shape_infer(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
-                         struct qn_type *outputs)
+static qn_status infer(const struct qn_op_info *info, const qn_value *inputs, const struct qn_type **types,
+                       const struct qn_shape_context *c)
 {
-    const struct qn_op_info *info = qn_op_info(op);
-    const struct qn_type *types[QN_MAX_INPUTS] = {0};
-    struct qn_shape_context context = {
-        .graph = g, .inputs = types, .input_count = count, .attr = attr, .outputs = outputs};
-    for (uint32_t i = 0; i < count; i++)
-        if (inputs[i])
-            types[i] = qn_graph_type(g, inputs[i]);
-    QN_TRY(info->shape(&context));
+    for (uint32_t i = 0; i < c->input_count; i++)
+        types[i] = inputs[i] ? qn_graph_type(c->graph, inputs[i]) : NULL;
+    QN_TRY(info->shape(c));
     for (uint32_t i = 0; i < info->outputs; i++)
-        QN_TRY(qn_status_note(qn_type_check(g, &outputs[i]), "output %u", i));
+        QN_TRY(qn_status_note(qn_type_check(c->graph, &c->outputs[i]), "output %u", i));
     return NULL;
 }
 
-/* All room that the node needs, so that nothing fails half way. */
-static qn_status reserve_node(struct qn_graph *g, const struct qn_op_info *info, uint32_t input_count)
+qn_status qn_shape_infer(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
+                         struct qn_type *outputs)
 {
-    if (g->nodes.count >= QN_SHARE_MAX_ID || g->edges.count > UINT32_MAX - QN_MAX_INPUTS ||
-        g->attrs.count > UINT32_MAX - 2 * sizeof(union attr_record))
+    const struct qn_type *few[QN_MAX_INPUTS], **types = few;
+    struct qn_shape_context context = {.graph = g, .input_count = count, .attr = attr, .outputs = outputs};
+    if (count > QN_MAX_INPUTS && !(types = qn_calloc(g->allocator, count, sizeof(*types))))
+        return QN_OOM();
+    context.inputs = types;
+    qn_status status = infer(qn_op_info(op), inputs, types, &context);
+    if (types != few)
+        qn_free(g->allocator, types, count * sizeof(*types));
+    return status;
+}
+
+/* All room that the node needs, so that nothing fails half way. */
+static qn_status reserve_node(struct qn_graph *g, const struct qn_op_info *info, uint32_t input_count,
+                              uint32_t output_count)
+{
+    if (g->nodes.count >= QN_SHARE_MAX_ID || g->edges.count > UINT32_MAX - QN_MAX_OPERANDS ||
+        g->attrs.count > UINT32_MAX - 2 * sizeof(union qn_attr_any))
         return QN_ERROR(QN_OUT_OF_RANGE, "graph has too many nodes");
-    QN_TRY(reserve_values(g, info->outputs));
+    QN_TRY(reserve_values(g, output_count));
     if (!qn_array_reserve(&g->nodes, g->allocator, (uint64_t)g->nodes.count + 1) ||
         !qn_array_reserve(&g->edges, g->allocator, (uint64_t)g->edges.count + input_count) ||
         !qn_array_reserve(&g->attrs, g->allocator, (uint64_t)g->attrs.count + info->attr_size + ATTR_ALIGN))
@@ -364,12 +382,12 @@ static qn_status reserve_node(struct qn_graph *g, const struct qn_op_info *info,
 }
 
 static void push_node(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *key,
-                      const struct qn_type *types, struct qn_str name)
+                      const struct qn_type *types, uint32_t output_count, struct qn_str name)
 {
     uint32_t attr_end = (info->attr_size + ATTR_ALIGN - 1) / ATTR_ALIGN * ATTR_ALIGN;
     struct qn_node_info node = {.op = key->op,
                                 .input_count = (uint16_t)key->input_count,
-                                .output_count = info->outputs,
+                                .output_count = (uint16_t)output_count,
                                 .first_input = g->edges.count,
                                 .first_output = g->values.count,
                                 .attr = g->attrs.count,
@@ -381,16 +399,40 @@ static void push_node(struct qn_graph *g, const struct qn_op_info *info, const s
         g->edges.items[g->edges.count++] = key->inputs[i];
     qn_node n = g->nodes.count++;
     g->nodes.items[n] = node;
-    for (uint32_t i = 0; i < info->outputs; i++)
+    for (uint32_t i = 0; i < output_count; i++)
         push_value(
             g, (struct qn_value_info){.type = clean_type(&types[i]), .kind = QN_VALUE_NODE, .producer = n, .index = i});
     qn_share_add(g, QN_SHARE_NODE, n);
 }
 
-static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *wanted,
-                          struct qn_str name, qn_value *outs)
+/* Checks that a rule has noted since there were `count` get the node's name, or go when the node is not added. */
+static void name_checks(struct qn_graph *g, uint32_t count, const struct qn_op_info *info, struct qn_str name)
 {
-    union attr_record attr;
+    for (; count < g->checks.count; count++)
+        g->checks.items[count].node = name.size ? name : qn_str_from(info->name);
+}
+
+/* A node that does not exist yet. types NULL: the op's rule gives them. */
+static qn_status append_node(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *key,
+                             const struct qn_type *types, uint32_t output_count, struct qn_str name)
+{
+    struct qn_type inferred[QN_MAX_OUTPUTS] = {0};
+    struct qn_str copy = {0};
+    if (!types) {
+        QN_TRY(qn_shape_infer(g, key->op, key->inputs, key->input_count, key->attr, inferred));
+        types = inferred;
+    }
+    QN_TRY(reserve_node(g, info, key->input_count, output_count));
+    if (name.size)
+        QN_TRY(copy_name(g, name, &copy));
+    push_node(g, info, key, types, output_count, copy);
+    return NULL;
+}
+
+static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *wanted,
+                          const struct qn_type *types, uint32_t output_count, struct qn_str name, qn_value *outs)
+{
+    union qn_attr_any attr;
     struct qn_share_node normal = *wanted, *key = &normal; /* with the attributes in their normal form */
     memset(&attr, 0, sizeof attr);
     QN_TRY(check_inputs(g, info, key->inputs, key->input_count));
@@ -403,18 +445,47 @@ static qn_status add_node(struct qn_graph *g, const struct qn_op_info *info, con
     key->attr = &attr;
     uint32_t found = info->traits & QN_OP_PURE ? qn_share_find(g, QN_SHARE_NODE, key) : UINT32_MAX;
     if (found == UINT32_MAX) {
-        struct qn_type types[QN_MAX_OUTPUTS] = {0};
-        QN_TRY(qn_shape_infer(g, key->op, key->inputs, key->input_count, &attr, types));
-        QN_TRY(reserve_node(g, info, key->input_count));
-        struct qn_str copy = {0};
-        if (name.size)
-            QN_TRY(copy_name(g, name, &copy));
-        found = g->nodes.count;
-        push_node(g, info, key, types, copy);
+        uint32_t checks = g->checks.count;
+        qn_status status = append_node(g, info, key, types, output_count, name);
+        if (status) {
+            g->checks.count = checks;
+            return status;
+        }
+        found = g->nodes.count - 1;
+        name_checks(g, checks, info, g->nodes.items[found].name);
     }
-    for (uint32_t i = 0; i < info->outputs; i++)
+    for (uint32_t i = 0; i < output_count; i++)
         outs[i] = qn_graph_output_of(g, found, i);
     return NULL;
+}
+
+/* `inputs` may lie in this graph's edge pool, which grows: the node is made from a copy. */
+static qn_status add_copied(struct qn_graph *g, const struct qn_op_info *info, const struct qn_share_node *wanted,
+                            const struct qn_type *types, uint32_t output_count, struct qn_str name, qn_value *outs)
+{
+    qn_value few[QN_MAX_INPUTS], *own = few;
+    struct qn_share_node key = *wanted;
+    if (key.input_count > QN_MAX_OPERANDS || output_count > QN_MAX_OPERANDS)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "has %u inputs and %u outputs, at most %d", key.input_count, output_count,
+                        QN_MAX_OPERANDS);
+    size_t bytes = key.input_count * sizeof *own;
+    if (key.input_count > QN_MAX_INPUTS && !(own = qn_alloc(g->allocator, bytes)))
+        return QN_OOM();
+    for (uint32_t i = 0; i < key.input_count; i++)
+        own[i] = wanted->inputs[i];
+    key.inputs = own;
+    qn_status status = add_node(g, info, &key, types, output_count, name, outs);
+    if (own != few)
+        qn_free(g->allocator, own, bytes);
+    return status;
+}
+
+static qn_status name_error(const struct qn_graph *g, const struct qn_op_info *info, struct qn_str name,
+                            qn_status status)
+{
+    if (name.size)
+        return qn_status_note(status, "node '%.*s' (%s)", QN_STR_ARG(name), info->name);
+    return qn_status_note(status, "node %u (%s)", g->nodes.count, info->name);
 }
 
 qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
@@ -423,15 +494,34 @@ qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inp
     const struct qn_op_info *info = qn_op_info(op);
     if (!info->name)
         return QN_ERROR(QN_INVALID_ARGUMENT, "node '%.*s': unknown op %u", QN_STR_ARG(name), op);
-    qn_value own[QN_MAX_INPUTS]; /* `inputs` may lie in this graph's edge pool, which grows */
+    if (qn_op_is_call(op))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "node '%.*s' (%s): its output types must be given", QN_STR_ARG(name),
+                        info->name);
     while (input_count > info->min_inputs && inputs[input_count - 1] == 0)
         input_count--; /* absent at the end: equal nodes have equal lists */
-    uint32_t count = input_count < QN_MAX_INPUTS ? input_count : QN_MAX_INPUTS;
+    struct qn_share_node key = {op, inputs, input_count, attr};
+    return name_error(g, info, name, add_copied(g, info, &key, NULL, info->outputs, name, outs));
+}
+
+static qn_status check_call(const struct qn_graph *g, uint16_t op, const struct qn_type *types, uint32_t count)
+{
+    if (!qn_op_is_call(op))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "the output types of this op are inferred");
     for (uint32_t i = 0; i < count; i++)
-        own[i] = inputs[i];
-    struct qn_share_node key = {op, own, input_count, attr};
-    qn_status status = add_node(g, info, &key, name, outs);
-    if (name.size)
-        return qn_status_note(status, "node '%.*s' (%s)", QN_STR_ARG(name), info->name);
-    return qn_status_note(status, "node %u (%s)", g->nodes.count, info->name);
+        QN_TRY(qn_status_note(qn_type_check(g, &types[i]), "output %u", i));
+    return NULL;
+}
+
+qn_status qn_graph_add_call(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
+                            const void *attr, struct qn_str name, const struct qn_type *types, uint32_t output_count,
+                            qn_value *outs)
+{
+    const struct qn_op_info *info = qn_op_info(op);
+    if (!info->name)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "node '%.*s': unknown op %u", QN_STR_ARG(name), op);
+    struct qn_share_node key = {op, inputs, input_count, attr};
+    qn_status status = check_call(g, op, types, output_count);
+    if (!status)
+        status = add_copied(g, info, &key, types, output_count, name, outs);
+    return name_error(g, info, name, status);
 }

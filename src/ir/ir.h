@@ -56,6 +56,23 @@ struct qn_symbol {
 
 #define QN_UNBOUNDED ((int64_t)1 << 40) /* elements: max of a symbol that nobody bounds */
 
+/* What shape rules could not tell and took for granted: the run checks it once the symbols in it have values. */
+enum qn_check_kind {
+    QN_CHECK_EQUAL = 0,    /* a == b */
+    QN_CHECK_EQUAL_OR_ONE, /* b == a or b == 1: b broadcasts to a */
+    QN_CHECK_AT_MOST,      /* a <= b */
+};
+struct qn_check {
+    enum qn_check_kind kind;
+    qn_dim a, b;
+    struct qn_str node; /* whose rule it was: a node's name, or its op where it has none */
+};
+
+static inline bool qn_check_holds(enum qn_check_kind kind, int64_t a, int64_t b)
+{
+    return kind == QN_CHECK_AT_MOST ? a <= b : a == b || (kind == QN_CHECK_EQUAL_OR_ONE && b == 1);
+}
+
 /* ---- types ---------------------------------------------------------------------------------------------------- */
 
 /* Affine encoding (Q/DQ, TFLite, MatMulNBits): real = (stored - zero_point) * scale along `axis` in blocks. Block
@@ -86,7 +103,7 @@ struct qn_blob {
     uint32_t file;
     uint64_t offset; /* bytes from the file's start */
     uint64_t bytes;
-    const void *data; /* place MEMORY */
+    const void *data; /* place MEMORY; strings: struct qn_string views, whose bytes are owned by the graph as well */
 };
 
 /* ---- values, nodes, graph ------------------------------------------------------------------------------------- */
@@ -133,6 +150,7 @@ struct qn_graph {
     struct qn_str name;
     QN_ARRAY(struct qn_symbol) symbols;
     QN_ARRAY(struct qn_expr) exprs;
+    QN_ARRAY(struct qn_check) checks;
     QN_ARRAY(struct qn_encoding) encodings; /* [0] unused */
     QN_ARRAY(struct qn_blob) blobs;
     QN_ARRAY(struct qn_value_info) values; /* [0] unused */
@@ -186,6 +204,8 @@ static inline const void *qn_graph_attr(const struct qn_graph *g, qn_node n)
 
 /* Symbols are found by name; the first call sets the bounds. */
 qn_status qn_graph_symbol(struct qn_graph *g, struct qn_str name, int64_t min, int64_t max, qn_dim *out) QN_MUST_USE;
+/* The same for a symbol that may be late. */
+qn_status qn_graph_add_symbol(struct qn_graph *g, const struct qn_symbol *symbol, qn_dim *out) QN_MUST_USE;
 /* Brings sums of products of the symbols into one normal form (expanded, like terms joined, ordered), and divides where
  * it goes without rest, so that equal sizes get equal ids. Constants are >= 0. Fails on overflow, on a constant below
  * zero and on an expression past 1,000 symbols and operators. */
@@ -220,6 +240,26 @@ qn_status qn_graph_add_call(struct qn_graph *g, uint16_t op, const qn_value *inp
  * node and the shapes. */
 qn_status qn_graph_add_node(struct qn_graph *g, uint16_t op, const qn_value *inputs, uint32_t input_count,
                             const void *attr, struct qn_str name, qn_value *outs) QN_MUST_USE;
+
+/* Notes a check, unless it is there already. Rules of shapes do so; who only copies a graph carries them over. */
+qn_status qn_graph_add_check(struct qn_graph *g, enum qn_check_kind kind, qn_dim a, qn_dim b,
+                             struct qn_str node) QN_MUST_USE;
+
+/* ---- dims that can be compared without values ------------------------------------------------------------------ */
+
+enum qn_dim_relation { QN_DIM_UNKNOWN = 0, QN_DIM_EQUAL, QN_DIM_DIFFERENT };
+enum qn_dim_relation qn_dim_compare(const struct qn_graph *g, qn_dim a, qn_dim b);
+/* True when a <= b holds for all values of the symbols. */
+bool qn_dim_at_most(const struct qn_graph *g, qn_dim a, qn_dim b);
+
+/* ---- who needs whom -------------------------------------------------------------------------------------------- */
+
+/* By symbol: the node that binds it; 0 for a symbol that is not late, or that nobody binds. symbols.count entries. */
+void qn_graph_late_binders(const struct qn_graph *g, qn_node *binders);
+/* live[n] (nodes.count entries, zeroed by the callee): 1 for what a run has to do. That is whatever outputs, states and
+ * live nodes read, writers into states, and nodes that bind a late symbol which the types or the record of a live node
+ * mention. */
+qn_status qn_graph_mark_live(const struct qn_graph *g, uint8_t *live) QN_MUST_USE;
 
 /* ---- ops and attributes: tables ------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 #include "ir/lex.h"
 #include "ir/shape.h"
 #include "ir/share.h"
+#include "quern/tensor.h"
 
 /* A statement a line, in the order that print.c writes; '#' starts a comment, and the types of a node's outputs may be
  * left out. Nothing is allocated that the text's own length does not justify, and nesting is bounded. */
@@ -14,6 +15,7 @@ struct parser {
     uint32_t nesting;
     struct qn_graph *g;
     QN_ARRAY(qn_value) values; /* of the text's numbers; 0 where one is not defined yet */
+    QN_ARRAY(uint8_t) named;   /* by number: it stands left of a '=' */
 };
 
 /* ---- dims and types ------------------------------------------------------------------------------------------- */
@@ -228,6 +230,13 @@ static qn_status parse_element(struct parser *p, qn_dtype dtype, struct qn_strbu
     case QN_DTYPE_CLASS_UINT:
     case QN_DTYPE_CLASS_BOOL:
         return parse_integer_element(p, dtype, out);
+    case QN_DTYPE_CLASS_STRING: {
+        struct qn_str text;
+        QN_TRY(qn_lex_string(&p->lex, &text));
+        struct qn_string string = {text.data, text.size};
+        qn_strbuf_append(out, &string, sizeof string);
+        return NULL;
+    }
     default:
         break;
     }
@@ -403,111 +412,144 @@ static qn_status parse_attr(struct parser *p, const struct qn_op_info *info, cha
     return qn_lex_expect(&p->lex, '}');
 }
 
+/* What stands left of '=', and a node's inputs: as many as there are. One line at a time uses them. */
 struct definition {
-    uint32_t count;
-    uint32_t ids[QN_MAX_OUTPUTS];
-    struct qn_type types[QN_MAX_OUTPUTS];
+    uint32_t id;
+    struct qn_type type;
+};
+struct line {
+    QN_ARRAY(struct definition) defs;
+    QN_ARRAY(qn_value) inputs;
+    QN_ARRAY(qn_value) outs;
+    QN_ARRAY(struct qn_type) types;
 };
 
-static qn_status parse_inputs(struct parser *p, qn_value *inputs, uint32_t *count)
+static qn_status parse_inputs(struct parser *p, struct line *line)
 {
-    *count = 0;
     QN_TRY(qn_lex_expect(&p->lex, '('));
     if (qn_lex_accept(&p->lex, ')'))
         return NULL;
     do {
-        if (*count == QN_MAX_INPUTS)
-            return qn_lex_fail(&p->lex, "at most 16 inputs");
-        inputs[*count] = 0;
+        qn_value input = 0;
         if (!qn_lex_accept(&p->lex, '_'))
-            QN_TRY(parse_value(p, &inputs[*count]));
-        ++*count;
+            QN_TRY(parse_value(p, &input));
+        if (!qn_array_push(&line->inputs, p->g->allocator, input))
+            return QN_OOM();
     } while (qn_lex_accept(&p->lex, ','));
     return qn_lex_expect(&p->lex, ')');
 }
 
-static qn_status parse_node(struct parser *p, const struct definition *def, uint16_t op, size_t start)
+static qn_status add_node(struct parser *p, struct line *line, uint16_t op, const void *attr, struct qn_str name)
+{
+    struct qn_graph *g = p->g;
+    if (!qn_op_is_call(op))
+        return qn_graph_add_node(g, op, line->inputs.items, line->inputs.count, attr, name, line->outs.items);
+    for (uint32_t i = 0; i < line->defs.count; i++) {
+        if (line->defs.items[i].type.dtype == QN_DTYPE_NONE)
+            return QN_ERROR(QN_INVALID_FILE, "%s needs the types of its outputs: %%%u:f32[...]", qn_op_info(op)->name,
+                            line->defs.items[i].id);
+        if (!qn_array_push(&line->types, g->allocator, line->defs.items[i].type))
+            return QN_OOM();
+    }
+    return qn_graph_add_call(g, op, line->inputs.items, line->inputs.count, attr, name, line->types.items,
+                             line->types.count, line->outs.items);
+}
+
+static qn_status parse_node(struct parser *p, struct line *line, uint16_t op, size_t start)
 {
     const struct qn_op_info *info = qn_op_info(op);
-    _Alignas(8) char attr[512] = {0};
-    qn_value inputs[QN_MAX_INPUTS], outs[QN_MAX_OUTPUTS];
-    uint32_t input_count;
+    union qn_attr_any attr;
     struct qn_str name;
-    _Static_assert(sizeof(struct qn_attr_reduce) <= sizeof attr && sizeof(struct qn_attr_slice) <= sizeof attr,
-                   "records fit");
-    if (info->attr_size > sizeof attr)
-        return QN_ERROR(QN_INTERNAL, "attribute record '%s' is larger than the parser's room", info->record);
-    QN_TRY(parse_inputs(p, inputs, &input_count));
-    QN_TRY(parse_attr(p, info, attr));
+    memset(&attr, 0, sizeof attr);
+    QN_TRY(parse_inputs(p, line));
+    QN_TRY(parse_attr(p, info, (char *)&attr));
     QN_TRY(qn_lex_optional_string(&p->lex, &name));
-    if (def->count != info->outputs)
+    if (info->outputs != QN_ANY && line->defs.count != info->outputs)
         return qn_lex_note(
             &p->lex, start,
-            QN_ERROR(QN_INVALID_FILE, "%s has %u outputs, %u are named", info->name, info->outputs, def->count));
-    QN_TRY(qn_lex_note(&p->lex, start, qn_graph_add_node(p->g, op, inputs, input_count, attr, name, outs)));
-    for (uint32_t i = 0; i < def->count; i++) {
-        const struct qn_type *type = qn_graph_type(p->g, outs[i]);
-        bool stated = def->types[i].dtype != QN_DTYPE_NONE;
-        if (stated && !qn_type_equal(type, &def->types[i]))
+            QN_ERROR(QN_INVALID_FILE, "%s has %u outputs, %u are named", info->name, info->outputs, line->defs.count));
+    if (!qn_array_reserve(&line->outs, p->g->allocator, line->defs.count))
+        return QN_OOM();
+    QN_TRY(qn_lex_note(&p->lex, start, add_node(p, line, op, &attr, name)));
+    for (uint32_t i = 0; i < line->defs.count; i++) {
+        const struct qn_type *type = qn_graph_type(p->g, line->outs.items[i]);
+        const struct definition *def = &line->defs.items[i];
+        if (def->type.dtype != QN_DTYPE_NONE && !qn_type_equal(type, &def->type))
             return qn_lex_note(&p->lex, start,
-                               QN_ERROR(QN_INVALID_FILE, "%%%u is %s, the text says %s", def->ids[i],
-                                        qn_type_text(p->g, type).text, qn_type_text(p->g, &def->types[i]).text));
-        p->values.items[def->ids[i]] = outs[i];
+                               QN_ERROR(QN_INVALID_FILE, "%%%u is %s, the text says %s", def->id,
+                                        qn_type_text(p->g, type).text, qn_type_text(p->g, &def->type).text));
+        p->values.items[def->id] = line->outs.items[i];
     }
     return NULL;
 }
 
-static qn_status parse_leaf(struct parser *p, const struct definition *def, struct qn_str what, size_t start)
+static qn_status parse_leaf(struct parser *p, const struct line *line, struct qn_str what, size_t start)
 {
     qn_value out = 0;
     struct qn_str name;
-    if (def->count != 1)
+    const struct definition *def = &line->defs.items[0];
+    if (line->defs.count != 1)
         return qn_lex_note(
             &p->lex, start,
-            QN_ERROR(QN_INVALID_FILE, "%.*s defines one value, %u are named", QN_STR_ARG(what), def->count));
-    if (def->types[0].dtype == QN_DTYPE_NONE)
-        return qn_lex_note(
-            &p->lex, start,
-            QN_ERROR(QN_INVALID_FILE, "%.*s needs a type: %%%u:f32[...]", QN_STR_ARG(what), def->ids[0]));
+            QN_ERROR(QN_INVALID_FILE, "%.*s defines one value, %u are named", QN_STR_ARG(what), line->defs.count));
+    if (def->type.dtype == QN_DTYPE_NONE)
+        return qn_lex_note(&p->lex, start,
+                           QN_ERROR(QN_INVALID_FILE, "%.*s needs a type: %%%u:f32[...]", QN_STR_ARG(what), def->id));
     if (qn_str_is(what, "const")) {
-        QN_TRY(parse_constant(p, &def->types[0], start, &out));
+        QN_TRY(parse_constant(p, &def->type, start, &out));
     } else {
         QN_TRY(qn_lex_string(&p->lex, &name));
         QN_TRY(qn_lex_note(&p->lex, start,
-                           qn_str_is(what, "input") ? qn_graph_add_input(p->g, name, &def->types[0], &out)
-                                                    : qn_graph_add_state(p->g, name, &def->types[0], &out)));
+                           qn_str_is(what, "input") ? qn_graph_add_input(p->g, name, &def->type, &out)
+                                                    : qn_graph_add_state(p->g, name, &def->type, &out)));
     }
-    p->values.items[def->ids[0]] = out;
+    p->values.items[def->id] = out;
     return NULL;
 }
 
 /* %7:f32[N,32], %8:i32[N,32] = what... */
-static qn_status parse_definition(struct parser *p)
+static qn_status parse_line(struct parser *p, struct line *line)
 {
-    struct definition def = {0};
     do {
-        if (def.count == QN_MAX_OUTPUTS)
-            return qn_lex_fail(&p->lex, "fewer outputs");
+        struct definition def = {0};
         qn_lex_skip_blanks(&p->lex);
         size_t start = p->lex.at;
-        QN_TRY(parse_new_id(p, &def.ids[def.count]));
-        for (uint32_t i = 0; i < def.count; i++)
-            if (def.ids[i] == def.ids[def.count])
-                return qn_lex_note(&p->lex, start, QN_ERROR(QN_INVALID_FILE, "%%%u is defined twice", def.ids[i]));
+        QN_TRY(parse_new_id(p, &def.id));
+        if (p->named.count <= def.id) {
+            if (!qn_array_reserve(&p->named, p->g->allocator, (uint64_t)def.id + 1))
+                return QN_OOM();
+            while (p->named.count <= def.id)
+                p->named.items[p->named.count++] = 0;
+        }
+        if (p->named.items[def.id])
+            return qn_lex_note(&p->lex, start, QN_ERROR(QN_INVALID_FILE, "%%%u is defined twice", def.id));
+        p->named.items[def.id] = 1;
         if (qn_lex_accept(&p->lex, ':'))
-            QN_TRY(parse_type(p, &def.types[def.count]));
-        def.count++;
+            QN_TRY(parse_type(p, &def.type));
+        if (!qn_array_push(&line->defs, p->g->allocator, def))
+            return QN_OOM();
     } while (qn_lex_accept(&p->lex, ','));
     QN_TRY(qn_lex_expect(&p->lex, '='));
     qn_lex_skip_blanks(&p->lex);
     size_t start = p->lex.at;
     struct qn_str what = qn_lex_word(&p->lex);
     if (qn_str_is(what, "input") || qn_str_is(what, "state") || qn_str_is(what, "const"))
-        return parse_leaf(p, &def, what, start);
+        return parse_leaf(p, line, what, start);
     uint16_t op = qn_op_from_name(what);
     if (op == QN_OP_NONE)
         return qn_lex_note(&p->lex, start, QN_ERROR(QN_INVALID_FILE, "unknown op '%.*s'", QN_STR_ARG(what)));
-    return parse_node(p, &def, op, start);
+    return parse_node(p, line, op, start);
+}
+
+static qn_status parse_definition(struct parser *p)
+{
+    struct line line = {0};
+    qn_status status = parse_line(p, &line);
+    qn_array_free(&line.defs, p->g->allocator);
+    qn_array_free(&line.inputs, p->g->allocator);
+    qn_array_free(&line.outs, p->g->allocator);
+    qn_array_free(&line.types, p->g->allocator);
+    return status;
 }
 
 /* ---- statements ----------------------------------------------------------------------------------------------- */
@@ -532,7 +574,35 @@ static qn_status parse_symbol_line(struct parser *p)
     QN_TRY(qn_lex_expect(&p->lex, '.'));
     QN_TRY(qn_lex_expect(&p->lex, '.'));
     QN_TRY(qn_lex_u64(&p->lex, INT64_MAX, &max));
-    return qn_lex_note(&p->lex, start, qn_graph_symbol(p->g, name, (int64_t)min, (int64_t)max, &dim));
+    struct qn_symbol symbol = {.name = name, .min = (int64_t)min, .max = (int64_t)max};
+    qn_lex_skip_blanks(&p->lex);
+    if (qn_lex_is_letter(qn_lex_peek(&p->lex))) {
+        QN_TRY(qn_lex_expect_word(&p->lex, "late"));
+        symbol.late = true;
+    }
+    return qn_lex_note(&p->lex, start, qn_graph_add_symbol(p->g, &symbol, &dim));
+}
+
+/* check equal [N,M] "add" */
+static qn_status parse_check_line(struct parser *p)
+{
+    static const char *const words[] = {
+        [QN_CHECK_EQUAL] = "equal", [QN_CHECK_EQUAL_OR_ONE] = "equal_or_one", [QN_CHECK_AT_MOST] = "at_most"};
+    qn_dim dims[QN_MAX_RANK];
+    uint32_t kind = 0, count;
+    struct qn_str name;
+    qn_lex_skip_blanks(&p->lex);
+    size_t start = p->lex.at;
+    struct qn_str word = qn_lex_word(&p->lex);
+    while (kind < 3 && !qn_str_is(word, words[kind]))
+        kind++;
+    if (kind == 3)
+        return qn_lex_fail_at(&p->lex, start, "equal, equal_or_one or at_most");
+    QN_TRY(parse_list(p, true, dims, &count));
+    if (count != 2)
+        return qn_lex_fail(&p->lex, "two dims");
+    QN_TRY(qn_lex_optional_string(&p->lex, &name));
+    return qn_graph_add_check(p->g, (enum qn_check_kind)kind, dims[0], dims[1], name);
 }
 
 static qn_status parse_file_line(struct parser *p)
@@ -626,7 +696,7 @@ static qn_status parse_statement(struct parser *p)
         qn_status (*parse)(struct parser *p);
     } statements[] = {
         {"symbol", parse_symbol_line}, {"file", parse_file_line},     {"encoding", parse_encoding_line},
-        {"store", parse_store_line},   {"output", parse_output_line},
+        {"store", parse_store_line},   {"output", parse_output_line}, {"check", parse_check_line},
     };
     size_t start = p->lex.at;
     if (qn_lex_peek(&p->lex) == '%')
@@ -635,7 +705,7 @@ static qn_status parse_statement(struct parser *p)
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
         if (qn_str_is(first, statements[i].word))
             return statements[i].parse(p);
-    return qn_lex_fail_at(&p->lex, start, "a statement: symbol, file, encoding, store, output or %number");
+    return qn_lex_fail_at(&p->lex, start, "a statement: symbol, check, file, encoding, store, output or %number");
 }
 
 static qn_status parse_lines(struct parser *p)
@@ -678,6 +748,7 @@ qn_status qn_graph_parse(struct qn_str text, const struct qn_allocator *allocato
     p.lex.strings = &p.strings;
     qn_status status = parse_graph(&p, allocator);
     qn_array_free(&p.values, allocator);
+    qn_array_free(&p.named, allocator);
     qn_arena_deinit(&p.strings);
     if (status)
         qn_graph_destroy(p.g);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ir/ir.h"
+#include "quern/tensor.h"
 
 /* ---- dims and types ------------------------------------------------------------------------------------------- */
 
@@ -168,6 +169,11 @@ static void print_element(qn_dtype dtype, const void *data, struct qn_strbuf *ou
         uint32_t u32;
         uint64_t u64;
     } element;
+    if (dtype == QN_DTYPE_STRING) {
+        const struct qn_string *string = data;
+        print_quoted((struct qn_str){string->data, string->size}, out);
+        return;
+    }
     memcpy(&element, data, qn_dtype_info(dtype)->block_bytes);
     switch (dtype) {
     case QN_DTYPE_F32:
@@ -221,6 +227,10 @@ static bool prints_as_numbers(const struct qn_type *type, const struct qn_blob *
 {
     enum { MOST = 16 };
     const struct qn_dtype_info *info = qn_dtype_info(type->dtype);
+    if (info->class_ == QN_DTYPE_CLASS_STRING)
+        return true; /* however many */
+    if (info->class_ == QN_DTYPE_CLASS_COMPLEX)
+        return false;
     bool half = info->class_ == QN_DTYPE_CLASS_FLOAT && info->block_bytes < 4;
     if (half || info->class_ == QN_DTYPE_CLASS_BLOCK || blob->bytes / info->block_bytes > MOST)
         return false;
@@ -409,6 +419,20 @@ static uint32_t print_encodings(const struct qn_graph *g, uint32_t from, uint32_
     return from;
 }
 
+/* check N == M "add.3": what rules noted; the text's nodes would note the same, those of a rewritten graph may be gone. */
+static void print_checks(const struct qn_graph *g, struct qn_strbuf *out)
+{
+    static const char *const signs[] = {
+        [QN_CHECK_EQUAL] = "equal", [QN_CHECK_EQUAL_OR_ONE] = "equal_or_one", [QN_CHECK_AT_MOST] = "at_most"};
+    for (uint32_t i = 0; i < g->checks.count; i++) {
+        const struct qn_check *check = &g->checks.items[i];
+        qn_strbuf_printf(out, "check %s ", signs[check->kind]);
+        print_dims(g, (qn_dim[]){check->a, check->b}, 2, out);
+        print_optional_name(check->node, out);
+        qn_strbuf_add(out, "\n");
+    }
+}
+
 qn_status qn_graph_print(const struct qn_graph *g, struct qn_strbuf *out)
 {
     qn_strbuf_add(out, "graph ");
@@ -418,8 +442,9 @@ qn_status qn_graph_print(const struct qn_graph *g, struct qn_strbuf *out)
         const struct qn_symbol *symbol = &g->symbols.items[i];
         qn_strbuf_add(out, "symbol ");
         print_name(symbol->name, out);
-        qn_strbuf_printf(out, " %" PRId64 "..%" PRId64 "\n", symbol->min, symbol->max);
+        qn_strbuf_printf(out, " %" PRId64 "..%" PRId64 "%s\n", symbol->min, symbol->max, symbol->late ? " late" : "");
     }
+    print_checks(g, out);
     for (uint32_t i = 0; i < g->files.count; i++) {
         qn_strbuf_printf(out, "file %" PRIu32 " ", i);
         print_quoted(g->files.items[i], out);

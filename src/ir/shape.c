@@ -11,6 +11,14 @@ void qn_attr_copy(uint16_t op, void *to, const void *from)
         const struct qn_attr_field *field = &info->fields[i];
         char *out = (char *)to + field->offset;
         const char *in = (const char *)from + field->offset;
+        if (field->kind == QN_ATTR_floats) {
+            const struct qn_floats *floats = (const void *)in;
+            struct qn_floats clean = {.count = floats->count};
+            for (uint32_t k = 0; k < floats->count && k < QN_MAX_RANK; k++)
+                clean.items[k] = floats->items[k];
+            memcpy(out, &clean, sizeof clean);
+            continue;
+        }
         if (field->kind != QN_ATTR_ints && field->kind != QN_ATTR_dims) {
             memcpy(out, in, field->size);
             continue;
@@ -55,7 +63,17 @@ void qn_attr_normalise(uint16_t op, void *attr, const struct qn_type *type)
 
 /* ---- checks shared by the rules ------------------------------------------------------------------------------- */
 
-enum { FLOATS = 1, INTS = 2, BOOLS = 4, BLOCKS = 8, NUMBERS = FLOATS | INTS, PLAIN = FLOATS | INTS | BOOLS };
+enum {
+    FLOATS = 1,
+    INTS = 2,
+    BOOLS = 4,
+    BLOCKS = 8,
+    STRINGS = 16,
+    COMPLEX = 32,
+    NUMBERS = FLOATS | INTS,
+    PLAIN = FLOATS | INTS | BOOLS,
+    MOVABLE = PLAIN | STRINGS | COMPLEX, /* whatever has elements of its own */
+};
 
 #define TEXT(c, i) qn_type_text((c)->graph, (c)->inputs[i]).text
 
@@ -71,6 +89,10 @@ static unsigned class_bit(qn_dtype dtype)
         return BOOLS;
     case QN_DTYPE_CLASS_BLOCK:
         return BLOCKS;
+    case QN_DTYPE_CLASS_STRING:
+        return STRINGS;
+    case QN_DTYPE_CLASS_COMPLEX:
+        return COMPLEX;
     default:
         return 0;
     }
@@ -106,7 +128,10 @@ static qn_status same_dtype(const struct qn_shape_context *c, uint32_t first, ui
 
 static qn_status same_dim(const struct qn_shape_context *c, uint32_t i, uint32_t axis, uint32_t k, uint32_t other)
 {
-    if (c->inputs[i]->dims[axis] != c->inputs[k]->dims[other])
+    qn_dim dim;
+    bool fits;
+    QN_TRY(qn_shape_equal(c, c->inputs[i]->dims[axis], c->inputs[k]->dims[other], &dim, &fits));
+    if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s and input %u is %s: dim %u must equal dim %u", i,
                         TEXT(c, i), k, TEXT(c, k), axis, other);
     return NULL;
@@ -119,15 +144,11 @@ static qn_status check_axis(const struct qn_shape_context *c, int64_t axis)
     return NULL;
 }
 
-static bool broadcast_dim(qn_dim a, qn_dim b, qn_dim *out)
-{
-    *out = a == 1 ? b : a;
-    return a == b || a == 1 || b == 1;
-}
-
 /* Broadcasts `type`'s leading dims (all but the last `skip`) onto *out's, both aligned at their ends. */
-static bool broadcast_onto(struct qn_type *out, const struct qn_type *type, uint32_t skip)
+static qn_status broadcast_onto(const struct qn_shape_context *c, struct qn_type *out, const struct qn_type *type,
+                                uint32_t skip, bool *fits)
 {
+    *fits = true;
     if (type->rank > out->rank) {
         uint32_t more = type->rank - out->rank;
         memmove(out->dims + more, out->dims, out->rank * sizeof out->dims[0]);
@@ -135,17 +156,18 @@ static bool broadcast_onto(struct qn_type *out, const struct qn_type *type, uint
             out->dims[i] = 1;
         out->rank = type->rank;
     }
-    for (uint32_t i = skip; i < type->rank; i++) {
+    for (uint32_t i = skip; *fits && i < type->rank; i++) {
         qn_dim *dim = &out->dims[out->rank - 1 - i];
-        if (!broadcast_dim(*dim, type->dims[type->rank - 1 - i], dim))
-            return false;
+        QN_TRY(qn_shape_broadcast_dim(c, *dim, type->dims[type->rank - 1 - i], dim, fits));
     }
-    return true;
+    return NULL;
 }
 
 static qn_status broadcast(const struct qn_shape_context *c, uint32_t first, uint32_t i, struct qn_type *out)
 {
-    if (!broadcast_onto(out, c->inputs[i], 0))
+    bool fits;
+    QN_TRY(broadcast_onto(c, out, c->inputs[i], 0, &fits));
+    if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: they do not broadcast", first, i,
                         TEXT(c, first), TEXT(c, i));
     return NULL;
@@ -167,6 +189,40 @@ static qn_status product_dtype(const struct qn_shape_context *c, uint32_t a, uin
 static qn_status take_weight(const struct qn_shape_context *c, uint32_t i)
 {
     return c->inputs[i]->encoding ? NULL : take(c, i, NUMBERS | BLOCKS);
+}
+
+/* ---- dims that may turn out equal ------------------------------------------------------------------------------ */
+
+static qn_status assume(const struct qn_shape_context *c, enum qn_check_kind kind, qn_dim a, qn_dim b)
+{
+    return qn_graph_add_check(c->graph, kind, a, b, (struct qn_str){0});
+}
+
+qn_status qn_shape_equal(const struct qn_shape_context *c, qn_dim a, qn_dim b, qn_dim *out, bool *fits)
+{
+    enum qn_dim_relation relation = qn_dim_compare(c->graph, a, b);
+    *fits = relation != QN_DIM_DIFFERENT;
+    *out = b >= 0 ? b : a;
+    return relation == QN_DIM_UNKNOWN ? assume(c, QN_CHECK_EQUAL, a, b) : NULL;
+}
+
+qn_status qn_shape_at_most(const struct qn_shape_context *c, qn_dim a, qn_dim b, bool *fits)
+{
+    bool known = qn_dim_at_most(c->graph, a, b);
+    *fits = known || a < 0 || b < 0;
+    return *fits && !known ? assume(c, QN_CHECK_AT_MOST, a, b) : NULL;
+}
+
+qn_status qn_shape_broadcast_dim(const struct qn_shape_context *c, qn_dim a, qn_dim b, qn_dim *out, bool *fits)
+{
+    *fits = true;
+    *out = a == 1 || (b >= 0 && b != 1) ? b : a;
+    if (a == b || a == 1 || b == 1)
+        return NULL;
+    *fits = a < 0 || b < 0;
+    if (!*fits || qn_dim_compare(c->graph, a, b) == QN_DIM_EQUAL)
+        return NULL;
+    return *out == a ? assume(c, QN_CHECK_EQUAL_OR_ONE, a, b) : assume(c, QN_CHECK_EQUAL_OR_ONE, b, a);
 }
 
 /* ---- elementwise ---------------------------------------------------------------------------------------------- */
@@ -199,6 +255,23 @@ static qn_status elementwise(const struct qn_shape_context *c, uint32_t first, u
     return NULL;
 }
 
+qn_status qn_shape_bits(const struct qn_shape_context *c)
+{
+    return same_as_input(c, INTS);
+}
+
+qn_status qn_shape_broadcast_bits(const struct qn_shape_context *c)
+{
+    return elementwise(c, 0, INTS);
+}
+
+qn_status qn_shape_classify(const struct qn_shape_context *c)
+{
+    QN_TRY(same_as_input(c, FLOATS));
+    c->outputs[0].dtype = QN_DTYPE_BOOL;
+    return NULL;
+}
+
 qn_status qn_shape_broadcast(const struct qn_shape_context *c)
 {
     return elementwise(c, 0, NUMBERS);
@@ -206,7 +279,7 @@ qn_status qn_shape_broadcast(const struct qn_shape_context *c)
 
 qn_status qn_shape_compare(const struct qn_shape_context *c)
 {
-    QN_TRY(elementwise(c, 0, PLAIN));
+    QN_TRY(elementwise(c, 0, MOVABLE));
     c->outputs[0].dtype = QN_DTYPE_BOOL;
     return NULL;
 }
@@ -219,7 +292,7 @@ qn_status qn_shape_logic(const struct qn_shape_context *c)
 qn_status qn_shape_where(const struct qn_shape_context *c)
 {
     QN_TRY(take(c, 0, BOOLS));
-    QN_TRY(elementwise(c, 1, PLAIN));
+    QN_TRY(elementwise(c, 1, MOVABLE));
     return broadcast(c, 1, 0, &c->outputs[0]);
 }
 
@@ -229,6 +302,20 @@ qn_status qn_shape_cast(const struct qn_shape_context *c)
     QN_TRY(take(c, 0, PLAIN | BLOCKS));
     if (!(class_bit((qn_dtype)attr->dtype) & PLAIN))
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be cast to %s", TEXT(c, 0),
+                        qn_dtype_name((qn_dtype)attr->dtype));
+    c->outputs[0] = *c->inputs[0];
+    c->outputs[0].dtype = (qn_dtype)attr->dtype;
+    return NULL;
+}
+
+qn_status qn_shape_bitcast(const struct qn_shape_context *c)
+{
+    const struct qn_attr_cast *attr = c->attr;
+    const struct qn_dtype_info *to = qn_dtype_info((qn_dtype)attr->dtype);
+    QN_TRY(take(c, 0, PLAIN));
+    if (!(class_bit((qn_dtype)attr->dtype) & PLAIN) ||
+        to->block_bytes != qn_dtype_info(c->inputs[0]->dtype)->block_bytes)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "the bits of %s are not those of %s", TEXT(c, 0),
                         qn_dtype_name((qn_dtype)attr->dtype));
     c->outputs[0] = *c->inputs[0];
     c->outputs[0].dtype = (qn_dtype)attr->dtype;
@@ -266,12 +353,14 @@ qn_status qn_shape_reshape(const struct qn_shape_context *c)
     const struct qn_type *x = c->inputs[0];
     struct qn_type *out = &c->outputs[0];
     qn_dim before, after;
-    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    QN_TRY(take(c, 0, MOVABLE | BLOCKS));
     *out = *x;
     set_dims(out, &attr->dims);
     QN_TRY(element_count(c->graph, x->dims, x->rank, &before));
     QN_TRY(element_count(c->graph, out->dims, out->rank, &after));
-    if (before != after)
+    bool fits;
+    QN_TRY(qn_shape_equal(c, before, after, &before, &fits));
+    if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: another number of elements", TEXT(c, 0),
                         qn_type_text(c->graph, out).text);
     if (qn_dtype_is_block(x->dtype) && (out->rank == 0 || out->dims[out->rank - 1] != x->dims[x->rank - 1]))
@@ -285,12 +374,17 @@ qn_status qn_shape_expand(const struct qn_shape_context *c)
     const struct qn_attr_reshape *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, PLAIN));
+    QN_TRY(take(c, 0, MOVABLE));
     *out = *x;
     set_dims(out, &attr->dims);
     bool fits = x->rank <= out->rank;
-    for (uint32_t i = 0; fits && i < x->rank; i++)
-        fits = x->dims[x->rank - 1 - i] == 1 || x->dims[x->rank - 1 - i] == out->dims[out->rank - 1 - i];
+    for (uint32_t i = 0; fits && i < x->rank; i++) {
+        qn_dim from = x->dims[x->rank - 1 - i], to = out->dims[out->rank - 1 - i];
+        enum qn_dim_relation relation = from == 1 ? QN_DIM_EQUAL : qn_dim_compare(c->graph, to, from);
+        fits = relation != QN_DIM_DIFFERENT || from < 0;
+        if (fits && relation != QN_DIM_EQUAL)
+            QN_TRY(assume(c, QN_CHECK_EQUAL_OR_ONE, to, from));
+    }
     if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s does not broadcast to %s", TEXT(c, 0),
                         qn_type_text(c->graph, out).text);
@@ -301,7 +395,7 @@ qn_status qn_shape_transpose(const struct qn_shape_context *c)
 {
     const struct qn_attr_transpose *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
-    QN_TRY(take(c, 0, PLAIN));
+    QN_TRY(take(c, 0, MOVABLE));
     c->outputs[0] = *x;
     unsigned seen = 0;
     for (uint32_t i = 0; i < attr->perm.count; i++) {
@@ -320,11 +414,13 @@ qn_status qn_shape_slice(const struct qn_shape_context *c)
 {
     const struct qn_attr_slice *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
-    QN_TRY(take(c, 0, PLAIN));
+    QN_TRY(take(c, 0, MOVABLE));
     QN_TRY(check_axis(c, attr->axis));
     qn_dim dim = x->dims[attr->axis], start = attr->start, stop = attr->stop, length;
-    bool known = start >= 0 && stop >= 0;
-    if (attr->step < 1 || (known && start > stop) || (dim >= 0 && (start > dim || stop > dim)))
+    bool ordered, inside;
+    QN_TRY(qn_shape_at_most(c, start, stop, &ordered));
+    QN_TRY(qn_shape_at_most(c, stop, dim, &inside));
+    if (attr->step < 1 || !ordered || !inside)
         return QN_ERROR(QN_INVALID_ARGUMENT,
                         "%s cannot be cut along axis %" PRId64 " from %" PRId64 " to %" PRId64 " in steps of %" PRId64,
                         TEXT(c, 0), attr->axis, start, stop, attr->step);
@@ -342,17 +438,23 @@ qn_status qn_shape_concat(const struct qn_shape_context *c)
 {
     const struct qn_attr_axis *attr = c->attr;
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, PLAIN));
+    QN_TRY(take(c, 0, MOVABLE));
     QN_TRY(check_axis(c, attr->axis));
     *out = *c->inputs[0];
     for (uint32_t i = 1; i < c->input_count; i++) {
         if (!c->inputs[i])
             return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is absent", i);
-        QN_TRY(take_rank(c, i, PLAIN, out->rank));
+        QN_TRY(take_rank(c, i, MOVABLE, out->rank));
         QN_TRY(same_dtype(c, 0, i));
-        for (uint32_t k = 0; k < out->rank; k++)
-            if (k != attr->axis)
-                QN_TRY(same_dim(c, i, k, 0, k));
+        for (uint32_t k = 0; k < out->rank; k++) {
+            bool fits;
+            if (k == attr->axis)
+                continue;
+            QN_TRY(qn_shape_equal(c, out->dims[k], c->inputs[i]->dims[k], &out->dims[k], &fits));
+            if (!fits)
+                return QN_ERROR(QN_INVALID_ARGUMENT, "inputs 0 and %u are %s and %s: they differ along axis %u", i,
+                                TEXT(c, 0), TEXT(c, i), k);
+        }
         QN_TRY(qn_graph_expr(c->graph, QN_EXPR_ADD, out->dims[attr->axis], c->inputs[i]->dims[attr->axis],
                              &out->dims[attr->axis]));
     }
@@ -374,7 +476,7 @@ qn_status qn_shape_gather(const struct qn_shape_context *c)
     const struct qn_attr_gather *attr = c->attr;
     const struct qn_type *data = c->inputs[0], *indices = c->inputs[1];
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    QN_TRY(take(c, 0, MOVABLE | BLOCKS));
     QN_TRY(take(c, 1, INTS));
     QN_TRY(check_axis(c, attr->axis));
     if (indices->dtype != QN_DTYPE_I32 && indices->dtype != QN_DTYPE_I64)
@@ -400,7 +502,7 @@ qn_status qn_shape_gather(const struct qn_shape_context *c)
 qn_status qn_shape_scatter_rows(const struct qn_shape_context *c)
 {
     const struct qn_type *state = c->inputs[0], *rows = c->inputs[2];
-    QN_TRY(take(c, 0, PLAIN | BLOCKS));
+    QN_TRY(take(c, 0, MOVABLE | BLOCKS));
     QN_TRY(take_rank(c, 1, INTS, 1));
     QN_TRY(take(c, 2, PLAIN));
     if (c->inputs[1]->dtype != QN_DTYPE_I32)
@@ -439,7 +541,10 @@ qn_status qn_shape_matmul(const struct qn_shape_context *c)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: blocks lie along k, which needs trans_b", TEXT(c, 0),
                         TEXT(c, 1));
     qn_dim k = b->dims[b->rank - (attr->trans_b ? 1 : 2)], n = b->dims[b->rank - (attr->trans_b ? 2 : 1)];
-    if (a->dims[a->rank - 1] != k)
+    bool fits;
+    qn_dim summed;
+    QN_TRY(qn_shape_equal(c, a->dims[a->rank - 1], k, &summed, &fits));
+    if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s%s: the dims that are summed over differ", TEXT(c, 0), TEXT(c, 1),
                         attr->trans_b ? " transposed" : "");
     *out = *a;
@@ -447,7 +552,8 @@ qn_status qn_shape_matmul(const struct qn_shape_context *c)
         out->dtype = QN_DTYPE_F32;
     else
         QN_TRY(product_dtype(c, 0, 1, &out->dtype));
-    if (!broadcast_onto(out, b, 2))
+    QN_TRY(broadcast_onto(c, out, b, 2, &fits));
+    if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: the leading dims do not broadcast", TEXT(c, 0), TEXT(c, 1));
     out->dims[out->rank - 1] = n;
     return NULL;
@@ -489,7 +595,10 @@ qn_status qn_shape_topk(const struct qn_shape_context *c)
     const struct qn_attr_topk *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
     QN_TRY(take(c, 0, NUMBERS));
-    if (x->rank == 0 || attr->k == 0 || (attr->k > 0 && x->dims[x->rank - 1] >= 0 && attr->k > x->dims[x->rank - 1]))
+    bool fits = x->rank > 0;
+    if (fits)
+        QN_TRY(qn_shape_at_most(c, attr->k, x->dims[x->rank - 1], &fits));
+    if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "the %" PRId64 " largest of %s", attr->k, TEXT(c, 0));
     c->outputs[0] = *x;
     c->outputs[0].dims[x->rank - 1] = attr->k;
@@ -554,8 +663,9 @@ qn_status qn_shape_attention(const struct qn_shape_context *c)
     if (c->input_count == 4) {
         struct qn_type masked = scores;
         QN_TRY(take(c, 3, FLOATS));
-        if (!broadcast_onto(&masked, c->inputs[3], 0) || !qn_type_equal(&masked, &scores) ||
-            c->inputs[3]->dtype != scores.dtype)
+        bool fits;
+        QN_TRY(broadcast_onto(c, &masked, c->inputs[3], 0, &fits));
+        if (!fits || masked.rank != scores.rank || c->inputs[3]->dtype != scores.dtype)
             return QN_ERROR(QN_INVALID_ARGUMENT, "mask is %s, scores are %s", TEXT(c, 3),
                             qn_type_text(c->graph, &scores).text);
     }
@@ -620,22 +730,26 @@ qn_status qn_shape_expert_matmul(const struct qn_shape_context *c)
 
 qn_status qn_shape_linear(const struct qn_shape_context *c)
 {
+    const struct qn_attr_linear *attr = c->attr;
     const struct qn_type *x = c->inputs[0], *w = c->inputs[1];
     struct qn_type *out = &c->outputs[0];
+    uint32_t k = attr->plain_b ? 0 : 1, n = 1 - k;
     QN_TRY(take(c, 0, NUMBERS));
     QN_TRY(take_weight(c, 1));
     if (x->rank < 2 || w->rank != 2)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: expected rank 2 or more, and 2", TEXT(c, 0), TEXT(c, 1));
-    QN_TRY(same_dim(c, 0, x->rank - 1, 1, 1));
+    if (qn_dtype_is_block(w->dtype) && attr->plain_b)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: blocks lie along k, which comes last", TEXT(c, 0), TEXT(c, 1));
+    QN_TRY(same_dim(c, 0, x->rank - 1, 1, k));
     *out = *x;
     if (w->encoding)
         out->dtype = QN_DTYPE_F32;
     else
         QN_TRY(product_dtype(c, 0, 1, &out->dtype));
-    out->dims[x->rank - 1] = w->dims[0];
+    out->dims[x->rank - 1] = w->dims[n];
     if (c->input_count > 2 && c->inputs[2]) {
         QN_TRY(take_rank(c, 2, NUMBERS, 1));
-        QN_TRY(same_dim(c, 2, 0, 1, 0));
+        QN_TRY(same_dim(c, 2, 0, 1, n));
         if (c->inputs[2]->dtype != out->dtype)
             return QN_ERROR(QN_INVALID_ARGUMENT, "bias is %s, the output is %s", TEXT(c, 2),
                             qn_type_text(c->graph, out).text);
@@ -643,5 +757,7 @@ qn_status qn_shape_linear(const struct qn_shape_context *c)
     if (c->input_count > 3 && !qn_type_equal(c->inputs[3], out))
         return QN_ERROR(QN_INVALID_ARGUMENT, "residual is %s, the output is %s", TEXT(c, 3),
                         qn_type_text(c->graph, out).text);
+    if (attr->activation < QN_ACTIVATION_NONE || attr->activation > QN_ACTIVATION_THRESHOLDED_RELU)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "unknown activation %" PRId64, attr->activation);
     return NULL;
 }

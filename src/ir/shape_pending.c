@@ -8,27 +8,13 @@
         (void)c; \
         return QN_ERROR(QN_UNSUPPORTED, "no shape rule " #rule); \
     }
-PENDING(bitcast)
-PENDING(bits)
-PENDING(broadcast_bits)
-PENDING(call)
-PENDING(chain)
-PENDING(classify)
-PENDING(compress)
 PENDING(conv_integer)
 PENDING(dequantize)
 PENDING(dynamic_quantize)
 PENDING(matmul_integer)
-PENDING(nms)
-PENDING(nonzero)
-PENDING(object)
-PENDING(object_bool)
-PENDING(object_length)
-PENDING(object_tensor)
 PENDING(q_conv)
 PENDING(q_linear)
 PENDING(quantize)
-PENDING(unique)
 
 #define PENDING_DECOMPOSITION(op) \
     QN_DECOMPOSE(op) \
@@ -40,6 +26,5 @@ PENDING(unique)
         (void)outs; \
         return QN_ERROR(QN_UNSUPPORTED, "no decomposition of " #op); \
     }
-PENDING_DECOMPOSITION(chain)
 PENDING_DECOMPOSITION(q_linear)
 PENDING_DECOMPOSITION(q_conv)

@@ -1,5 +1,7 @@
 #include "ir/share.h"
 
+#include "quern/tensor.h"
+
 static uint32_t mix(uint64_t hash)
 {
     hash ^= hash >> 32;
@@ -51,11 +53,16 @@ static uint32_t hash_node(const struct qn_share_node *key)
 
 static uint32_t hash_constant(const struct qn_share_constant *key)
 {
+    enum { MOST = 4096 }; /* bytes: enough to tell tables apart, and the table is hashed again when it grows */
     uint64_t hash = add_word(QN_SHARE_CONSTANT, (uint64_t)key->type->dtype << 32 | key->type->rank);
     hash = add_word(hash, (uint64_t)key->blob->place << 32 | key->blob->file);
     hash = add_word(add_word(hash, key->blob->offset), key->blob->bytes);
-    if (key->blob->place == QN_BLOB_MEMORY)
-        hash = add_bytes(hash, key->blob->data, key->blob->bytes);
+    const struct qn_string *strings = key->blob->data;
+    if (key->type->dtype == QN_DTYPE_STRING)
+        for (uint64_t i = 0; i < key->blob->bytes / sizeof *strings; i++)
+            hash = add_bytes(hash, strings[i].data, strings[i].size);
+    else if (key->blob->place == QN_BLOB_MEMORY)
+        hash = add_bytes(hash, key->blob->data, key->blob->bytes < MOST ? key->blob->bytes : MOST);
     return mix(hash);
 }
 
@@ -142,6 +149,13 @@ static bool constant_equals(const struct qn_share_constant *a, const struct qn_s
         return false;
     if (x->place == QN_BLOB_FILE)
         return x->file == y->file && x->offset == y->offset;
+    const struct qn_string *s = x->data, *t = y->data;
+    if (a->type->dtype == QN_DTYPE_STRING) {
+        for (uint64_t i = 0; i < x->bytes / sizeof *s; i++)
+            if (s[i].size != t[i].size || (s[i].size && memcmp(s[i].data, t[i].data, s[i].size) != 0))
+                return false;
+        return true;
+    }
     return x->bytes == 0 || memcmp(x->data, y->data, x->bytes) == 0;
 }
 

@@ -11,6 +11,8 @@ static qn_status borrow(const struct qn_graph *g, struct qn_graph *scratch)
     *scratch = *g;
     scratch->exprs.items = NULL;
     scratch->exprs.count = scratch->exprs.capacity = 0;
+    scratch->checks.items = NULL;
+    scratch->checks.count = scratch->checks.capacity = 0;
     scratch->share.items = NULL;
     scratch->share.count = scratch->share.capacity = 0;
     if (!qn_array_reserve(&scratch->exprs, g->allocator, g->exprs.count))
@@ -28,6 +30,7 @@ static void give_back(struct qn_graph *scratch)
 {
     qn_array_free(&scratch->exprs, scratch->allocator);
     qn_array_free(&scratch->share, scratch->allocator);
+    qn_array_free(&scratch->checks, scratch->allocator);
 }
 
 static qn_status check_exprs(const struct qn_graph *g)
@@ -109,8 +112,8 @@ static qn_status check_node(const struct qn_graph *g, struct qn_graph *scratch, 
     const struct qn_op_info *info = qn_op_info(node->op);
     if (!info->name)
         return QN_ERROR(QN_INVALID_ARGUMENT, "unknown op %u", node->op);
-    if (node->input_count < info->min_inputs || node->input_count > info->max_inputs ||
-        node->output_count != info->outputs)
+    if (node->input_count < info->min_inputs || (info->max_inputs != QN_ANY && node->input_count > info->max_inputs) ||
+        (info->outputs != QN_ANY && node->output_count != info->outputs))
         return QN_ERROR(QN_INVALID_ARGUMENT, "%u inputs and %u outputs", node->input_count, node->output_count);
     if ((uint64_t)node->first_input + node->input_count > g->edges.count ||
         (uint64_t)node->first_output + node->output_count > g->values.count || node->first_output == 0 ||
@@ -125,13 +128,16 @@ static qn_status check_node(const struct qn_graph *g, struct qn_graph *scratch, 
     }
     struct qn_type types[QN_MAX_OUTPUTS] = {0};
     QN_TRY(qn_attr_check(g, node->op, qn_graph_attr(g, n)));
-    QN_TRY(qn_shape_infer(scratch, node->op, g->edges.items + node->first_input, node->input_count, qn_graph_attr(g, n),
-                          types));
+    scratch->checks.count = 0;
+    bool given = qn_op_is_call(node->op);
+    if (!given)
+        QN_TRY(qn_shape_infer(scratch, node->op, g->edges.items + node->first_input, node->input_count,
+                              qn_graph_attr(g, n), types));
     for (uint32_t i = 0; i < node->output_count; i++) {
         const struct qn_value_info *out = qn_graph_value(g, node->first_output + i);
         if (out->kind != QN_VALUE_NODE || out->producer != n || out->index != i)
             return QN_ERROR(QN_INVALID_ARGUMENT, "output %u belongs to another", i);
-        if (!qn_type_equal(&out->type, &types[i]))
+        if (!given && !qn_type_equal(&out->type, &types[i]))
             return QN_ERROR(QN_INVALID_ARGUMENT, "output %u is %s, the shape rule gives %s", i,
                             qn_type_text(g, &out->type).text, qn_type_text(scratch, &types[i]).text);
     }
@@ -152,6 +158,99 @@ static qn_status check_nodes(const struct qn_graph *g)
     for (qn_node n = 1; !status && n < g->nodes.count; n++)
         status = name_node(g, n, check_node(g, &scratch, n));
     give_back(&scratch);
+    return status;
+}
+
+/* Late symbols: the first node that mentions one binds it, and nothing outside nodes mentions any. */
+struct late_walk {
+    const struct qn_graph *g;
+    uint8_t *bound; /* by symbol */
+    uint8_t *fine;  /* by expression: all its symbols are known */
+};
+
+static qn_status check_known(struct late_walk *w, qn_dim dim)
+{
+    if (dim >= 0 || w->fine[~dim])
+        return NULL;
+    const struct qn_expr *e = &w->g->exprs.items[~dim];
+    if (e->op == QN_EXPR_SYMBOL) {
+        const struct qn_symbol *symbol = &w->g->symbols.items[e->a];
+        if (symbol->late && !w->bound[e->a])
+            return QN_ERROR(QN_INVALID_ARGUMENT, "mentions '%.*s' before a node has bound it",
+                            QN_STR_ARG(symbol->name));
+    } else {
+        QN_TRY(check_known(w, e->a));
+        QN_TRY(check_known(w, e->b));
+    }
+    w->fine[~dim] = 1;
+    return NULL;
+}
+
+static void note_bound(struct late_walk *w, qn_dim dim, bool binds)
+{
+    if (binds && dim < 0 && w->g->exprs.items[~dim].op == QN_EXPR_SYMBOL)
+        w->bound[w->g->exprs.items[~dim].a] = 1;
+}
+
+static qn_status check_type_late(struct late_walk *w, qn_value v, bool binds)
+{
+    const struct qn_type *type = qn_graph_type(w->g, v);
+    for (uint32_t i = 0; i < type->rank; i++)
+        note_bound(w, type->dims[i], binds);
+    for (uint32_t i = 0; i < type->rank; i++)
+        QN_TRY(qn_status_note(check_known(w, type->dims[i]), "%%%u", v));
+    return NULL;
+}
+
+static qn_status check_node_late(struct late_walk *w, qn_node n)
+{
+    const struct qn_node_info *node = qn_graph_node(w->g, n);
+    const struct qn_op_info *info = qn_op_info(node->op);
+    bool binds = qn_op_binds(node->op);
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < info->field_count; i++) {
+            const void *at = (const char *)qn_graph_attr(w->g, n) + info->fields[i].offset;
+            const struct qn_ints *list = at;
+            uint32_t count = info->fields[i].kind == QN_ATTR_dim ? 1 : list->count;
+            const qn_dim *dims = info->fields[i].kind == QN_ATTR_dim ? at : list->items;
+            if (info->fields[i].kind != QN_ATTR_dim && info->fields[i].kind != QN_ATTR_dims)
+                continue;
+            for (uint32_t k = 0; k < count; k++) {
+                note_bound(w, dims[k], binds && pass == 0);
+                if (pass == 1)
+                    QN_TRY(check_known(w, dims[k]));
+            }
+        }
+    }
+    for (uint32_t i = 0; i < node->output_count; i++)
+        QN_TRY(check_type_late(w, node->first_output + i, binds));
+    return NULL;
+}
+
+static qn_status walk_late(struct late_walk *w)
+{
+    for (qn_value v = 1; v < w->g->values.count; v++)
+        if (qn_graph_value(w->g, v)->kind != QN_VALUE_NODE)
+            QN_TRY(check_type_late(w, v, false));
+    for (qn_node n = 1; n < w->g->nodes.count; n++)
+        QN_TRY(name_node(w->g, n, check_node_late(w, n)));
+    return NULL;
+}
+
+static qn_status check_late(const struct qn_graph *g)
+{
+    struct late_walk w = {.g = g};
+    w.bound = qn_calloc(g->allocator, g->symbols.count + 1, 1);
+    w.fine = qn_calloc(g->allocator, g->exprs.count + 1, 1);
+    qn_status status = w.bound && w.fine ? walk_late(&w) : QN_OOM();
+    qn_free(g->allocator, w.bound, g->symbols.count + 1);
+    qn_free(g->allocator, w.fine, g->exprs.count + 1);
+    for (uint32_t i = 0; !status && i < g->checks.count; i++) {
+        const struct qn_check *check = &g->checks.items[i];
+        if ((unsigned)check->kind > QN_CHECK_AT_MOST || (check->a < 0 && (uint64_t)~check->a >= g->exprs.count) ||
+            (check->b < 0 && (uint64_t)~check->b >= g->exprs.count))
+            status = QN_ERROR(QN_INVALID_ARGUMENT, "check %u is broken", i);
+    }
     return status;
 }
 
@@ -249,6 +348,7 @@ static qn_status verify(const struct qn_graph *g)
     QN_TRY(check_exprs(g));
     QN_TRY(check_values(g));
     QN_TRY(check_nodes(g));
+    QN_TRY(check_late(g));
     QN_TRY(check_outputs(g));
     return check_states(g);
 }

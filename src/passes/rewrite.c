@@ -7,7 +7,9 @@ struct qn_rewrite_state {
     uint32_t *uses;
     qn_node *taken;
     qn_value *values;
-    bool *read; /* old values that the new graph needs */
+    bool *read;      /* old values that the new graph needs */
+    uint8_t *needed; /* by old node: binds a late symbol that the new graph mentions */
+    struct qn_need need;
     QN_ARRAY(struct qn_match) matches;
     uint32_t *match_of; /* by old node: index into matches, NO_MATCH */
     qn_dim *dims;       /* new dim of each old expression; 0: not yet asked for */
@@ -29,9 +31,10 @@ static qn_status create_state(const struct qn_graph *g, struct qn_rewrite_state 
     s->match_of = array(s, g->nodes.count, sizeof *s->match_of);
     s->dims = array(s, g->exprs.count, sizeof *s->dims);
     s->encodings = array(s, g->encodings.count, sizeof *s->encodings);
-    if (!s->uses || !s->taken || !s->values || !s->read || !s->match_of || !s->dims || !s->encodings)
+    s->needed = array(s, g->nodes.count, 1);
+    if (!s->needed || !s->uses || !s->taken || !s->values || !s->read || !s->match_of || !s->dims || !s->encodings)
         return QN_OOM();
-    return NULL;
+    return qn_need_init(&s->need, g, s->needed, s->allocator);
 }
 
 static void free_array(struct qn_rewrite_state *s, void *items, uint32_t count, size_t size)
@@ -48,6 +51,9 @@ static void destroy_state(const struct qn_graph *g, struct qn_rewrite_state *s)
     free_array(s, s->match_of, g->nodes.count, sizeof *s->match_of);
     free_array(s, s->dims, g->exprs.count, sizeof *s->dims);
     free_array(s, s->encodings, g->encodings.count, sizeof *s->encodings);
+    free_array(s, s->needed, g->nodes.count, 1);
+    if (s->need.graph)
+        qn_need_deinit(&s->need);
     qn_array_free(&s->matches, s->allocator);
 }
 
@@ -68,13 +74,13 @@ static void read_roots(const struct qn_graph *g, bool *read, uint32_t *uses)
     }
 }
 
-static bool is_read(const struct qn_graph *g, qn_node n, const bool *read)
+static bool is_read(const struct qn_graph *g, qn_node n, const struct qn_rewrite_state *s)
 {
     const struct qn_node_info *node = qn_graph_node(g, n);
-    if (!(qn_op_info(node->op)->traits & QN_OP_PURE))
+    if (s->needed[n] || (qn_op_info(node->op)->traits & QN_OP_INPLACE))
         return true;
     for (uint32_t i = 0; i < node->output_count; i++)
-        if (read[node->first_output + i])
+        if (s->read[node->first_output + i])
             return true;
     return false;
 }
@@ -84,8 +90,9 @@ static void count_uses(const struct qn_graph *g, struct qn_rewrite_state *s)
     read_roots(g, s->read, s->uses);
     for (qn_node n = g->nodes.count - 1; n > 0; n--) {
         const struct qn_node_info *node = qn_graph_node(g, n);
-        if (!is_read(g, n, s->read))
+        if (!is_read(g, n, s))
             continue;
+        qn_need_node(&s->need, n);
         for (uint32_t i = 0; i < node->input_count; i++) {
             s->read[qn_graph_input_of(g, n, i)] = true;
             s->uses[qn_graph_input_of(g, n, i)]++;
@@ -94,6 +101,9 @@ static void count_uses(const struct qn_graph *g, struct qn_rewrite_state *s)
             s->taken[qn_graph_input_of(g, n, 0)] = n;
     }
     memset(s->read, 0, g->values.count * sizeof *s->read);
+    memset(s->needed, 0, g->nodes.count);
+    if (s->need.seen)
+        memset(s->need.seen, 0, g->exprs.count);
 }
 
 /* A replacement reads its inputs where the root stood, later than the nodes it swallows did. What a node has written
@@ -120,11 +130,14 @@ static qn_status match_nodes(struct qn_rewrite *r)
     read_roots(g, s->read, NULL);
     for (qn_node n = g->nodes.count - 1; n > 0; n--) {
         s->match_of[n] = NO_MATCH;
-        if (!is_read(g, n, s->read))
+        if (!is_read(g, n, s))
             continue;
         struct qn_match match = {0};
+        qn_need_node(&s->need, n);
         if (s->rule && s->rule(r, n, &match) && !too_late(r, n, &match)) {
             s->match_of[n] = s->matches.count;
+            if (match.op)
+                qn_need_attr(&s->need, match.op, match.attr);
             if (!qn_array_push(&s->matches, s->allocator, match))
                 return QN_OOM();
             for (uint32_t i = 0; i < match.input_count; i++)
@@ -149,8 +162,7 @@ qn_status qn_rewrite_dim(struct qn_rewrite *r, qn_dim dim, qn_dim *out)
         const struct qn_expr *expr = &r->from->exprs.items[~dim];
         qn_dim a, b;
         if (expr->op == QN_EXPR_SYMBOL) {
-            const struct qn_symbol *symbol = &r->from->symbols.items[expr->a];
-            QN_TRY(qn_graph_symbol(r->to, symbol->name, symbol->min, symbol->max, known));
+            QN_TRY(qn_graph_add_symbol(r->to, &r->from->symbols.items[expr->a], known));
         } else {
             QN_TRY(qn_rewrite_dim(r, expr->a, &a));
             QN_TRY(qn_rewrite_dim(r, expr->b, &b));
@@ -186,10 +198,58 @@ static qn_status add(struct qn_rewrite *r, uint16_t op, const qn_value *inputs, 
     return qn_graph_add_node(r->to, op, inputs, count, mapped, name, outs);
 }
 
+static qn_status copy_encoding(struct qn_rewrite *r, uint32_t encoding, uint32_t *out);
+
+static qn_status copy_type(struct qn_rewrite *r, const struct qn_type *type, struct qn_type *out)
+{
+    *out = (struct qn_type){.dtype = type->dtype, .rank = type->rank};
+    if (type->encoding)
+        QN_TRY(copy_encoding(r, type->encoding, &out->encoding));
+    for (uint32_t i = 0; i < type->rank; i++)
+        QN_TRY(qn_rewrite_dim(r, type->dims[i], &out->dims[i]));
+    return NULL;
+}
+
+static qn_status copy_call(struct qn_rewrite *r, qn_node n, const qn_value *inputs, qn_value *outs)
+{
+    const struct qn_node_info *node = qn_graph_node(r->from, n);
+    const struct qn_allocator *allocator = r->state->allocator;
+    struct qn_type *types = qn_calloc(allocator, node->output_count + 1u, sizeof *types);
+    if (!types)
+        return QN_OOM();
+    qn_status status = NULL;
+    for (uint32_t i = 0; !status && i < node->output_count; i++)
+        status = copy_type(r, qn_graph_type(r->from, node->first_output + i), &types[i]);
+    if (!status)
+        status = qn_graph_add_call(r->to, node->op, inputs, node->input_count, qn_graph_attr(r->from, n), node->name,
+                                   types, node->output_count, outs);
+    qn_free(allocator, types, (node->output_count + 1u) * sizeof *types);
+    return status;
+}
+
 qn_status qn_rewrite_copy(struct qn_rewrite *r, qn_node n, const qn_value *inputs, qn_value *outs)
 {
     const struct qn_node_info *node = qn_graph_node(r->from, n);
+    if (qn_op_is_call(node->op))
+        return copy_call(r, n, inputs, outs);
     return add(r, node->op, inputs, node->input_count, qn_graph_attr(r->from, n), node->name, outs);
+}
+
+/* A node as it is, however many inputs it has. */
+static qn_status emit_copy(struct qn_rewrite *r, qn_node n)
+{
+    const struct qn_rewrite_state *s = r->state;
+    const struct qn_node_info *node = qn_graph_node(r->from, n);
+    qn_value few[QN_MATCH_INPUTS], *inputs = few;
+    size_t bytes = node->input_count * sizeof *inputs;
+    if (node->input_count > QN_MATCH_INPUTS && !(inputs = qn_alloc(s->allocator, bytes)))
+        return QN_OOM();
+    for (uint32_t i = 0; i < node->input_count; i++)
+        inputs[i] = s->values[qn_graph_input_of(r->from, n, i)];
+    qn_status status = qn_rewrite_copy(r, n, inputs, s->values + node->first_output);
+    if (inputs != few)
+        qn_free(s->allocator, inputs, bytes);
+    return status;
 }
 
 static qn_status emit_node(struct qn_rewrite *r, qn_node n)
@@ -197,11 +257,8 @@ static qn_status emit_node(struct qn_rewrite *r, qn_node n)
     struct qn_rewrite_state *s = r->state;
     const struct qn_node_info *node = qn_graph_node(r->from, n);
     qn_value inputs[QN_MATCH_INPUTS], *outs = s->values + node->first_output;
-    if (s->match_of[n] == NO_MATCH) {
-        for (uint32_t i = 0; i < node->input_count; i++)
-            inputs[i] = s->values[qn_graph_input_of(r->from, n, i)];
-        return qn_rewrite_copy(r, n, inputs, outs);
-    }
+    if (s->match_of[n] == NO_MATCH)
+        return emit_copy(r, n);
     const struct qn_match *match = &s->matches.items[s->match_of[n]];
     for (uint32_t i = 0; i < match->input_count; i++)
         inputs[i] = s->values[match->inputs[i]];
@@ -213,18 +270,6 @@ static qn_status emit_node(struct qn_rewrite *r, qn_node n)
     }
     struct qn_str name = node->name.size || !match->named ? node->name : qn_graph_node(r->from, match->named)->name;
     return add(r, match->op, inputs, match->input_count, match->attr, name, outs);
-}
-
-static qn_status copy_encoding(struct qn_rewrite *r, uint32_t encoding, uint32_t *out);
-
-static qn_status copy_type(struct qn_rewrite *r, const struct qn_type *type, struct qn_type *out)
-{
-    *out = (struct qn_type){.dtype = type->dtype, .rank = type->rank};
-    if (type->encoding)
-        QN_TRY(copy_encoding(r, type->encoding, &out->encoding));
-    for (uint32_t i = 0; i < type->rank; i++)
-        QN_TRY(qn_rewrite_dim(r, type->dims[i], &out->dims[i]));
-    return NULL;
 }
 
 static qn_status copy_leaf(struct qn_rewrite *r, qn_value v)
@@ -272,10 +317,36 @@ static qn_status copy_header(struct qn_rewrite *r)
     qn_dim dim;
     uint32_t file;
     for (uint32_t i = 0; i < g->symbols.count; i++)
-        QN_TRY(
-            qn_graph_symbol(r->to, g->symbols.items[i].name, g->symbols.items[i].min, g->symbols.items[i].max, &dim));
+        QN_TRY(qn_graph_add_symbol(r->to, &g->symbols.items[i], &dim));
     for (uint32_t i = 0; i < g->files.count; i++)
         QN_TRY(qn_graph_file(r->to, g->files.items[i], &file));
+    return NULL;
+}
+
+/* All of a dim's late symbols are bound by nodes that stay. */
+static bool stays(const struct qn_rewrite_state *s, qn_dim dim)
+{
+    if (dim >= 0 || !s->need.binders)
+        return true;
+    const struct qn_expr *e = &s->need.graph->exprs.items[~dim];
+    if (e->op != QN_EXPR_SYMBOL)
+        return stays(s, e->a) && stays(s, e->b);
+    qn_node binder = s->need.binders[e->a];
+    return !s->need.graph->symbols.items[e->a].late || (binder && is_read(s->need.graph, binder, s));
+}
+
+/* Checks outlive the nodes whose rules noted them: a fusion takes the same for granted. */
+static qn_status copy_checks(struct qn_rewrite *r)
+{
+    for (uint32_t i = 0; i < r->from->checks.count; i++) {
+        const struct qn_check *check = &r->from->checks.items[i];
+        qn_dim a, b;
+        if (!stays(r->state, check->a) || !stays(r->state, check->b))
+            continue;
+        QN_TRY(qn_rewrite_dim(r, check->a, &a));
+        QN_TRY(qn_rewrite_dim(r, check->b, &b));
+        QN_TRY(qn_graph_add_check(r->to, check->kind, a, b, check->node));
+    }
     return NULL;
 }
 
@@ -286,7 +357,7 @@ static qn_status copy_body(struct qn_rewrite *r)
     for (qn_value v = 1; v < g->values.count; v++) {
         const struct qn_value_info *value = qn_graph_value(g, v);
         if (value->kind == QN_VALUE_NODE) {
-            if (value->index == 0 && is_read(g, value->producer, s->read))
+            if (value->index == 0 && is_read(g, value->producer, s))
                 QN_TRY(emit_node(r, value->producer));
         } else if (value->kind != QN_VALUE_CONSTANT || s->read[v]) {
             QN_TRY(copy_leaf(r, v));
@@ -310,6 +381,8 @@ qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_ma
     }
     if (!status)
         status = copy_header(&r);
+    if (!status)
+        status = copy_checks(&r);
     if (!status)
         status = copy_body(&r);
     destroy_state(from, &s);

@@ -5,14 +5,17 @@
  * its inputs is not copied unless somebody else reads it, and neither is dead code. Then the new graph is written in
  * the old order, through the builder, which shares equal nodes.
  *
- * Rules look only at the old graph, and name old values.
+ * Rules look only at the old graph, and name old values. Nodes that bind a late symbol stay while something that is
+ * copied mentions the symbol; since they stand before all that mention it, and the new graph is written in the old
+ * order, they stay before it.
  */
 #ifndef QN_PASSES_REWRITE_H
 #define QN_PASSES_REWRITE_H
 
 #include "ir/ir.h"
+#include "ir/shape.h"
 
-enum { QN_MATCH_INPUTS = 16, QN_MATCH_ATTR = 128 };
+enum { QN_MATCH_INPUTS = QN_MAX_INPUTS, QN_MATCH_ATTR = sizeof(union qn_attr_any) };
 
 struct qn_rewrite {
     const struct qn_graph *from;
