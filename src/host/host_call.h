@@ -26,7 +26,9 @@ static inline qn_status qn_host_tensor(const struct qn_host_call *c, uint32_t i,
         return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is absent", i);
     if (c->in_objects[i] && c->in_objects[i]->kind != QN_OBJECT_TENSOR)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is no tensor", i);
-    *out = c->in_objects[i] ? c->in_objects[i]->tensor : c->in[i];
+    memcpy(out, c->in_objects[i] ? &c->in_objects[i]->tensor : &c->in[i], sizeof *out);
+    if (out->rank > sizeof out->dims / sizeof out->dims[0])
+        return QN_ERROR(QN_INTERNAL, "input %u has rank %u", i, out->rank);
     return NULL;
 }
 

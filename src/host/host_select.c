@@ -31,15 +31,15 @@ qn_status qn_host_nonzero(const struct qn_host_call *c)
     struct qn_view x;
     QN_TRY(qn_host_tensor(c, 0, &x));
     int64_t elems = qn_view_elems(&x), unit = (int64_t)qn_host_unit(x.dtype);
-    int64_t dims[2] = {x.rank, 0};
+    int64_t dims[2] = {x.rank ? x.rank : 1, 0}; /* a single number counts as a list of one */
     for (int64_t i = 0; i < elems; i++)
         dims[1] += !is_zero((const char *)x.data + i * unit, x.dtype);
     QN_TRY(qn_object_tensor(c->store, QN_DTYPE_I64, 2, dims, &c->out[0]));
     int64_t *out = c->out[0]->tensor.data, index[QN_MAX_RANK] = {0}, found = 0;
     for (int64_t i = 0; i < elems; i++) {
         if (!is_zero((const char *)x.data + i * unit, x.dtype)) {
-            for (uint32_t k = 0; k < x.rank; k++)
-                out[(int64_t)k * dims[1] + found] = index[k];
+            for (int64_t k = 0; k < dims[0]; k++)
+                out[k * dims[1] + found] = index[k];
             found++;
         }
         for (uint32_t k = x.rank; k-- > 0 && ++index[k] == x.dims[k];)
@@ -248,7 +248,11 @@ static qn_status give_values(const struct unique *u)
 qn_status qn_host_unique(const struct qn_host_call *c)
 {
     const struct qn_attr_unique *attr = c->attr;
-    struct unique u = {.call = c, .flat = attr->flat, .sorted = !attr->unsorted};
+    struct unique u;
+    memset(&u, 0, sizeof u);
+    u.call = c;
+    u.flat = attr->flat;
+    u.sorted = !attr->unsorted;
     QN_TRY(qn_host_tensor(c, 0, &u.x));
     int64_t axis = attr->axis + (attr->axis < 0 ? (int64_t)u.x.rank : 0);
     if (!u.flat && (axis < 0 || axis >= (int64_t)u.x.rank))

@@ -206,7 +206,7 @@ static qn_status take_parts(const struct qn_host_call *c, int64_t size, struct p
 qn_status qn_host_seq_split(const struct qn_host_call *c)
 {
     const struct qn_attr_seq_split *attr = c->attr;
-    struct qn_view x;
+    struct qn_view x = {.data = NULL};
     QN_TRY(qn_host_tensor(c, 0, &x));
     int64_t axis = attr->axis + (attr->axis < 0 ? (int64_t)x.rank : 0);
     if (axis < 0 || axis >= (int64_t)x.rank)

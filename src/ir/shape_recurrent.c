@@ -18,8 +18,9 @@ static qn_status expect(const struct qn_shape_context *c, uint32_t i, qn_dtype d
     if (!type)
         return NULL;
     bool same = type->dtype == dtype && type->rank == rank && !type->encoding;
+    qn_dim dim;
     for (uint32_t k = 0; same && k < rank; k++)
-        same = type->dims[k] == dims[k];
+        QN_TRY(qn_shape_equal(c, type->dims[k], dims[k], &dim, &same));
     if (!same)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected %s for x %s", i, TEXT(c, i), what, TEXT(c, 0));
     return NULL;
