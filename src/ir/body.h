@@ -29,6 +29,7 @@ struct qn_body_source {
                        const struct qn_allocator *allocator, struct qn_graph **out);
     /* Axes and directions of a Scan, by the number in its call. */
     const struct qn_scan *(*scan)(void *context, uint32_t scan);
+    void (*destroy)(void *context); /* releases the source; no graph of it may run any more */
 };
 
 struct qn_scan {
