@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "ir/ir.h"
+#include "ir/shape.h"
 #include "support/testing.h"
 
 static const char head[] = "graph \"fused\"\nsymbol N 1..512\nsymbol M 1..512\nsymbol S 1..4\nsymbol L 1..9\n"
@@ -31,7 +32,9 @@ static const char head[] = "graph \"fused\"\nsymbol N 1..512\nsymbol M 1..512\ns
                            "%23:f64[16] = input \"wide_w\"\n"
                            "%24:f16[2,N,16] = input \"hq\"\n"
                            "%25:f16[2,M,16] = input \"hk\"\n"
-                           "%26:f16[2,M,5] = input \"hv\"\n";
+                           "%26:f16[2,M,5] = input \"hv\"\n"
+                           "%27:f32[16,16] = input \"p\"\n"
+                           "%28:f32[4] = input \"channels\"\n";
 
 static const char *const nodes[] = {
     "rms_norm(%1, %4) {epsilon=1e-05}",
@@ -65,6 +68,21 @@ static const char *const nodes[] = {
     "linear(%1, %19, %20)",
     "linear(%1, %19, _, %21)",
     "linear(%1, %19, %20, %21)",
+    "linear(%1, %27, %4) {plain_b=1}",
+    "linear(%1, %19, %20) {activation=1}",
+    "linear(%1, %19, %20) {activation=2, alpha=-1, beta=1}",
+    "linear(%1, %19) {activation=3, alpha=0.1}",
+    "linear(%1, %19) {activation=9, alpha=0.2, beta=0.5}",
+    "linear(%1, %19) {activation=10}",
+    "linear(%1, %19) {activation=11, alpha=1}",
+    "linear(%1, %19) {activation=12}",
+    "linear(%1, %19) {activation=13}",
+    "linear(%1, %19) {activation=14, alpha=2, beta=1}",
+    "linear(%1, %19) {activation=15, alpha=2, beta=1}",
+    "linear(%1, %19) {activation=16, alpha=2}",
+    "chain(%1, %4) {length=3, code=[mul f32 128 129 0, less bool 0 128 0, where f32 1 0 129]}",
+    "chain(%24) {length=2, code=[cast f32 128 0 0, exp f32 0 0 0]}",
+    "group_norm(%1, %28, %28) {groups=2, epsilon=1e-05}",
 };
 
 static void types_agree(void **state)
@@ -74,16 +92,15 @@ static void types_agree(void **state)
         char text[2048];
         struct qn_graph *g;
         qn_value inputs[16], out;
-        _Alignas(8) char attr[64] = {0};
+        union qn_attr_any attr = {0};
         snprintf(text, sizeof text, "%s%%99 = %s\n", head, nodes[i]);
         qn_assert_ok(qn_graph_parse(qn_str_from(text), NULL, &g));
         const struct qn_node_info node = *qn_graph_node(g, 1);
         const struct qn_op_info *info = qn_op_info(node.op);
         for (uint32_t k = 0; k < node.input_count; k++)
             inputs[k] = qn_graph_input_of(g, 1, k);
-        assert_true(info->attr_size <= sizeof attr);
-        memcpy(attr, qn_graph_attr(g, 1), info->attr_size);
-        qn_assert_ok(info->decompose(g, inputs, node.input_count, attr, &out));
+        memcpy(&attr, qn_graph_attr(g, 1), info->attr_size);
+        qn_assert_ok(info->decompose(g, inputs, node.input_count, &attr, &out));
         if (!qn_type_equal(qn_graph_type(g, node.first_output), qn_graph_type(g, out)))
             fail_msg("%s is %s, its decomposition %s", nodes[i],
                      qn_type_text(g, qn_graph_type(g, node.first_output)).text,

@@ -130,8 +130,12 @@ static const struct {
     {"graph \"g\"\n%1:f32[4] = input \"x\"\n%2 = neg(%1, %1)\n", "has 2 inputs, takes 1 to 1"},
     {"graph \"g\"\n%1:f32[4] = input \"x\"\n%2 = neg(%1) {axis=1}\n", "no such attribute"},
     {"graph \"g\"\n%1:f32[4] = input \"x\"\n%2 = softmax(%1) {axis=0, axis=0}\n", "given twice: 'axis'"},
-    {"graph \"g\"\n%1:f32[4] = input \"x\"\n%2 = concat(%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1,%1)\n",
-     "at most 16 inputs"},
+    {"graph \"g\"\n%1:f32[4] = input \"x\"\n%2 = call(%1)\n", "call needs the types of its outputs: %2:f32[...]"},
+    {"graph \"g\"\nsymbol T 0..9 later\n", "expected late"},
+    {"graph \"g\"\nsymbol T 0..9\ncheck less [T,T]\n", "expected equal, equal_or_one or at_most"},
+    {"graph \"g\"\nsymbol T 0..9\ncheck equal [T]\n", "expected two dims"},
+    {"graph \"g\"\n%1:object[] = const x\"0000000000000000\"\n", "cannot be a constant"},
+    {"graph \"g\"\nfile 0 \"f\"\n%1:string[1] = const @0:0:16\n", "cannot be a constant"},
     {"graph \"g\"\n%1:f32[4] = input \"x\"\n%2 = reduce_sum(%1) {keepdims=2}\n", "larger than 1"},
     {"graph \"g\"\n%1:f32[8] = input \"x\"\n%2:f32[8] = input \"w\"\n%3 = rms_norm(%1, %2) {epsilon=0x1p3}\n",
      "expected a number"},
@@ -189,6 +193,54 @@ static void nesting_is_bounded(void **state)
     qn_graph_destroy(g);
 }
 
+static qn_status parse_and_print(const struct qn_allocator *allocator, void *context)
+{
+    struct qn_graph *g;
+    struct qn_strbuf out;
+    qn_status status = qn_graph_parse(*(const struct qn_str *)context, allocator, &g);
+    if (status)
+        return status;
+    qn_strbuf_init(&out, allocator);
+    status = qn_graph_print(g, &out);
+    qn_strbuf_deinit(&out);
+    qn_graph_destroy(g);
+    return status;
+}
+
+/* What only a run knows: late symbols, calls, checks, strings, many operands. */
+static const char late[] =
+    "graph \"late\"\n"
+    "symbol N 0..1099511627776\n"
+    "symbol M 1..64\n"
+    "symbol T 0..1099511627776 late\n"
+    "symbol body.3 0..1099511627776 late\n"
+    "check equal_or_one [N,M] \"sum\"\n"
+    "check at_most [5,T] \"slice\"\n"
+    "check equal [N*4,M] \"gone\"\n"
+    "%1:f32[N,4] = input \"x\"\n"
+    "%2:f32[M,4] = input \"y\"\n"
+    "%3:f32[N,4] = add(%1, %2) \"sum\"\n"
+    "%4:string[2] = const {\"\", \"a\\\"\\x00b\"} \"words\"\n"
+    "%5:i64[2,T] = nonzero(%3) {count=T}\n"
+    "%6:i64[2,5] = slice(%5) {axis=1, stop=5, step=1}\n"
+    "%7:f32[body.3,4], %8:object[] = call(%3, _, %4, _) {kind=2, body=1, count=3} \"loop\"\n"
+    "%9:f32[body.3*17,4] = concat(%7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7, %7)\n"
+    "%10:f32[N,4] = chain(%1) {length=2, code=[relu f32 128 0 0, mul f32 0 128 0]}\n"
+    "output \"i\" = %6\n";
+
+static void what_a_run_finds_out_survives(void **state)
+{
+    struct qn_str text = qn_str_from(late);
+    (void)state;
+    assert_prints(late, late);
+    assert_true(qn_test_every_allocation(parse_and_print, &text) > 10);
+    for (size_t cut = 0; cut < text.size; cut++) {
+        struct qn_graph *g;
+        qn_status_free(qn_graph_parse((struct qn_str){text.data, cut}, NULL, &g));
+        qn_graph_destroy(g);
+    }
+}
+
 static void every_truncation_ends_well(void **state)
 {
     struct qn_graph *g;
@@ -206,20 +258,6 @@ static void every_truncation_ends_well(void **state)
         free(exact);
     }
     assert_in_range(parsed, 30, 150); /* at the ends of lines, and where an optional part is missing */
-}
-
-static qn_status parse_and_print(const struct qn_allocator *allocator, void *context)
-{
-    struct qn_graph *g;
-    struct qn_strbuf out;
-    qn_status status = qn_graph_parse(*(const struct qn_str *)context, allocator, &g);
-    if (status)
-        return status;
-    qn_strbuf_init(&out, allocator);
-    status = qn_graph_print(g, &out);
-    qn_strbuf_deinit(&out);
-    qn_graph_destroy(g);
-    return status;
 }
 
 static void every_allocation_may_fail(void **state)
@@ -257,6 +295,7 @@ int main(void)
         cmocka_unit_test(loose_spelling_is_brought_into_form),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(what_a_run_finds_out_survives),
         cmocka_unit_test(every_truncation_ends_well),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_small_text_takes_little_memory),

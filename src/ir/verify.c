@@ -192,11 +192,9 @@ static void note_bound(struct late_walk *w, qn_dim dim, bool binds)
         w->bound[w->g->exprs.items[~dim].a] = 1;
 }
 
-static qn_status check_type_late(struct late_walk *w, qn_value v, bool binds)
+static qn_status check_type_late(struct late_walk *w, qn_value v)
 {
     const struct qn_type *type = qn_graph_type(w->g, v);
-    for (uint32_t i = 0; i < type->rank; i++)
-        note_bound(w, type->dims[i], binds);
     for (uint32_t i = 0; i < type->rank; i++)
         QN_TRY(qn_status_note(check_known(w, type->dims[i]), "%%%u", v));
     return NULL;
@@ -222,8 +220,13 @@ static qn_status check_node_late(struct late_walk *w, qn_node n)
             }
         }
     }
+    for (uint32_t i = 0; i < node->output_count; i++) {
+        const struct qn_type *type = qn_graph_type(w->g, node->first_output + i);
+        for (uint32_t k = 0; k < type->rank; k++)
+            note_bound(w, type->dims[k], binds);
+    }
     for (uint32_t i = 0; i < node->output_count; i++)
-        QN_TRY(check_type_late(w, node->first_output + i, binds));
+        QN_TRY(check_type_late(w, node->first_output + i));
     return NULL;
 }
 
@@ -231,7 +234,7 @@ static qn_status walk_late(struct late_walk *w)
 {
     for (qn_value v = 1; v < w->g->values.count; v++)
         if (qn_graph_value(w->g, v)->kind != QN_VALUE_NODE)
-            QN_TRY(check_type_late(w, v, false));
+            QN_TRY(check_type_late(w, v));
     for (qn_node n = 1; n < w->g->nodes.count; n++)
         QN_TRY(name_node(w->g, n, check_node_late(w, n)));
     return NULL;

@@ -184,6 +184,32 @@ static void inputs_and_constants_are_not_written(void **state)
     }
 }
 
+static void late_symbols_are_bound_before_use(void **state)
+{
+    static const struct {
+        const char *text;
+        bool sound;
+    } cases[] = {
+        {"%1:i64[] = input \"n\"\n%2 = bind_dims(%1) {dims=[T]}\n%3 = iota() {count=T, dtype=i64}\n", true},
+        {"%1:i64[] = input \"n\"\n%3 = iota() {count=T, dtype=i64}\n%2 = bind_dims(%1) {dims=[T]}\n", false},
+        {"%1:f32[T] = input \"n\"\n", false},
+        {"%1:f32[4] = input \"n\"\n%2:f32[T+1] = call(%1)\n", false},
+        {"%1:f32[4] = input \"n\"\n%2:f32[T+1], %3:f32[T] = call(%1)\n%4 = neg(%2)\n", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[400];
+        struct qn_graph *g;
+        snprintf(text, sizeof text, "graph \"g\"\nsymbol T 0..9 late\n%s", cases[i].text);
+        qn_status status = qn_graph_parse(qn_str_from(text), NULL, &g);
+        if (cases[i].sound)
+            qn_assert_ok(status);
+        else
+            qn_assert_fails(status, QN_INVALID_ARGUMENT, "mentions 'T' before a node has bound it");
+        qn_graph_destroy(g);
+    }
+}
+
 static void it_leaves_the_graph_alone(void **state)
 {
     struct qn_graph *g = make_sound();
@@ -203,6 +229,7 @@ int main(void)
         cmocka_unit_test(each_broken_invariant_is_found),
         cmocka_unit_test(reads_after_a_write_are_found),
         cmocka_unit_test(inputs_and_constants_are_not_written),
+        cmocka_unit_test(late_symbols_are_bound_before_use),
         cmocka_unit_test(it_leaves_the_graph_alone),
     };
     return cmocka_run_group_tests_name("verifier", tests, NULL, NULL);
