@@ -3,6 +3,9 @@
 #include "format/format.h"
 #include "format/gguf/gguf_lm.h"
 #include "format/model.h"
+#include "format/onnx/import.h"
+
+enum { DEFAULT_CHUNK = 512 };
 
 static qn_status need_gguf(const struct qn_model *model, struct qn_gguf **out)
 {
