@@ -1,5 +1,6 @@
 /* Strings, n-grams, pictures: host functions with the attributes as constants. */
 #include "format/onnx/lower.h"
+#include "quern/tensor.h"
 
 /* A single string, rank 0. */
 static qn_value one_string(struct qn_lower *l, struct qn_str text)
