@@ -28,6 +28,10 @@ static void (*const families[QN_FAMILY_LIMIT])(struct cf *cf) = {
     [QN_FAMILY_IOTA] = cf_iota,
     [QN_FAMILY_TOPK] = cf_topk,
     [QN_FAMILY_ACTIVATION] = cf_activation,
+    [QN_FAMILY_CONV] = cf_conv,
+    [QN_FAMILY_POOL] = cf_pool,
+    [QN_FAMILY_IMAGE] = cf_image,
+    [QN_FAMILY_GROUP_NORM] = cf_group_norm,
 };
 
 static bool named(const char *variable, const struct qn_kernel *kernel)

@@ -102,5 +102,10 @@ void cf_attention(struct cf *cf);
 void cf_batch_matmul(struct cf *cf);
 void cf_matmul(struct cf *cf);
 void cf_activation(struct cf *cf);
+void cf_conv(struct cf *cf);
+void cf_pack_conv(struct cf *cf); /* PACK, forms of conv/conv.h */
+void cf_pool(struct cf *cf);
+void cf_image(struct cf *cf);
+void cf_group_norm(struct cf *cf);
 
 #endif
