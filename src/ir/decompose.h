@@ -25,5 +25,6 @@ QN_DECOMPOSE(group_norm);
 QN_DECOMPOSE(chain);
 QN_DECOMPOSE(q_linear);
 QN_DECOMPOSE(q_conv);
+QN_DECOMPOSE(q_add);
 
 #endif

@@ -60,6 +60,7 @@ enum qn_family {
     QN_FAMILY_SIGNAL = 31,     /* fft, det */
     QN_FAMILY_TREES = 32,
     QN_FAMILY_GROUP_NORM = 33,
+    QN_FAMILY_Q_ADD = 34,
     QN_FAMILY_LIMIT = 64,
 };
 
@@ -107,5 +108,9 @@ extern const uint32_t qn_kernel_count;
 /* The best kernel of a family for a dtype among those whose needs are met by `features`: an exact dtype before the
  * generic one, then rank. act < 0: any form. NULL when none fits. */
 const struct qn_kernel *qn_kernel_select(enum qn_family family, qn_dtype dtype, int act, uint32_t features);
+
+/* All of them, best first, at most `room`; gives how many there are. */
+uint32_t qn_kernel_candidates(enum qn_family family, qn_dtype dtype, int act, uint32_t features,
+                              const struct qn_kernel **out, uint32_t room);
 
 #endif

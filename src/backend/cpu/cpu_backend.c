@@ -4,6 +4,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/bind_image.h"
 #include "backend/cpu/bind_moves.h"
+#include "backend/cpu/bind_quant.h"
 #include "backend/cpu/bind_recurrent.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batch_matmul/batch_matmul.h"
@@ -275,7 +276,9 @@ static bool is_weight_matmul(const struct qn_graph *g, qn_node node)
     const struct qn_node_info *info = qn_graph_node(g, node);
     const struct qn_type *x = &qn_graph_value(g, qn_graph_input_of(g, node, 0))->type;
     const struct qn_type *w = &qn_graph_value(g, qn_graph_input_of(g, node, 1))->type;
-    bool transposed = info->op == QN_OP_linear || ((const struct qn_attr_matmul *)qn_graph_attr(g, node))->trans_b;
+    const void *attr = qn_graph_attr(g, node);
+    bool transposed = info->op == QN_OP_linear ? !((const struct qn_attr_linear *)attr)->plain_b
+                                               : ((const struct qn_attr_matmul *)attr)->trans_b;
     return transposed && w->rank == 2 && x->rank >= 1 && x->dtype == QN_DTYPE_F32;
 }
 
@@ -480,6 +483,23 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_random_uniform, QN_FAMILY_RANDOM, ANY, NULL, NULL, qn_bind_random, NULL},
     {QN_OP_random_normal, QN_FAMILY_RANDOM, ANY, NULL, NULL, qn_bind_random, NULL},
     {QN_OP_chain, QN_FAMILY_CHAIN, 0, NULL, NULL, qn_bind_chain, NULL},
+    {QN_OP_matmul, QN_FAMILY_GEMM, 1, qn_takes_gemm, NULL, qn_bind_gemm, NULL, 1, qn_gemm_bind_packed_bytes,
+     qn_bind_gemm_pack},
+    {QN_OP_linear, QN_FAMILY_GEMM, 1, qn_takes_gemm, NULL, qn_bind_gemm, NULL, 1, qn_gemm_bind_packed_bytes,
+     qn_bind_gemm_pack},
+    {QN_OP_matmul_integer, QN_FAMILY_INTEGER_GEMM, 1, NULL, qn_matmul_integer_calls, qn_bind_matmul_integer, NULL, 1,
+     qn_matmul_integer_packed_bytes, qn_bind_matmul_integer_pack},
+    {QN_OP_q_linear, QN_FAMILY_INTEGER_GEMM, 3, NULL, NULL, qn_bind_q_linear, NULL, 3, qn_q_linear_packed_bytes,
+     qn_bind_q_linear_pack},
+    {QN_OP_conv_integer, QN_FAMILY_INTEGER_CONV, 1, NULL, NULL, qn_bind_conv_integer, NULL, 1,
+     qn_conv_integer_packed_bytes, qn_bind_conv_integer_pack},
+    {QN_OP_q_conv, QN_FAMILY_INTEGER_CONV, 3, NULL, NULL, qn_bind_q_conv, NULL, 3, qn_q_conv_packed_bytes,
+     qn_bind_q_conv_pack},
+    {QN_OP_quantize, QN_FAMILY_QUANTIZE, 0, NULL, NULL, qn_bind_quantize, NULL},
+    {QN_OP_dequantize, QN_FAMILY_QUANTIZE, 0, NULL, NULL, qn_bind_quantize, NULL},
+    {QN_OP_dynamic_quantize, QN_FAMILY_QUANTIZE, 0, NULL, qn_dynamic_quantize_calls, qn_bind_dynamic_quantize,
+     qn_dynamic_quantize_shared},
+    {QN_OP_q_add, QN_FAMILY_Q_ADD, 0, NULL, NULL, qn_bind_q_add, NULL},
     {QN_OP_matmul, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
     {QN_OP_matmul, QN_FAMILY_BATCH_MATMUL, 1, is_plain_matmul, NULL, bind_batch_matmul, NULL},
     {QN_OP_linear, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},

@@ -71,8 +71,14 @@ static inline int32_t qn_integer_byte(const void *p, int64_t i, bool is_signed)
     return is_signed ? ((const int8_t *)p)[i] : ((const uint8_t *)p)[i];
 }
 
-/* One sum (without bias) to element (row, column) of y, in plain C. */
-void qn_integer_store(const struct qn_integer_out *out, int64_t row, int64_t column, int32_t sum);
+/* Bytes of an element of y. */
+static inline int64_t qn_integer_out_bytes(const struct qn_integer_out *out)
+{
+    return out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8 ? 1 : 4;
+}
+
+/* One sum (without bias) of a column to the element at y, in plain C. */
+void qn_integer_store(const struct qn_integer_out *out, void *y, int64_t column, int32_t sum);
 
 extern const struct qn_kernel qn_integer_gemm_ref;
 

@@ -1,13 +1,12 @@
 #include "kernels/activation.h"
 #include "kernels/integer_gemm/integer_gemm.h"
 
-void qn_integer_store(const struct qn_integer_out *out, int64_t row, int64_t column, int32_t sum)
+void qn_integer_store(const struct qn_integer_out *out, void *y, int64_t column, int32_t sum)
 {
-    int64_t at = row * out->stride + column;
     if (out->bias && !out->bias_is_float)
         sum = (int32_t)((uint32_t)sum + (uint32_t)((const int32_t *)out->bias)[column]);
     if (out->dtype == QN_DTYPE_I32) {
-        ((int32_t *)out->y)[at] = sum;
+        *(int32_t *)y = sum;
         return;
     }
     float scale = *out->a_scale * out->b_scale[column * out->b_scale_step];
@@ -20,7 +19,7 @@ void qn_integer_store(const struct qn_integer_out *out, int64_t row, int64_t col
         x += ((const float *)out->bias)[column];
     x = (float)qn_activate(out->activation, (double)out->alpha, (double)out->beta, (double)x);
     if (!quantised) {
-        ((float *)out->y)[at] = x;
+        *(float *)y = x;
         return;
     }
     if (!folds || (out->bias && out->bias_is_float))
@@ -29,7 +28,7 @@ void qn_integer_store(const struct qn_integer_out *out, int64_t row, int64_t col
     double zero = out->y_zero ? qn_integer_byte(out->y_zero, 0, is_signed) : 0, low = is_signed ? -128 : 0;
     double value = qn_nearest((double)x) + zero;
     value = value > low + 255 ? low + 255 : value > low ? value : low; /* NaN: the lowest */
-    ((uint8_t *)out->y)[at] = (uint8_t)(int32_t)value;
+    *(uint8_t *)y = (uint8_t)(int32_t)value;
 }
 
 /* A tile is one row of y. */
@@ -42,6 +41,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     (void)scratch;
     const struct qn_integer_gemm_params *p = params;
+    int64_t bytes = qn_integer_out_bytes(&p->out);
     for (int64_t row = begin; row < end; row++) {
         const char *a = (const char *)p->a + row * p->a_stride;
         int32_t a_zero = p->a_zero ? qn_integer_byte(p->a_zero, row * p->a_zero_step, p->a_signed) : 0;
@@ -52,7 +52,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
             for (int64_t k = 0; k < p->k; k++)
                 sum += (uint32_t)((qn_integer_byte(a, k, p->a_signed) - a_zero) *
                                   (qn_integer_byte(b, k * p->b_k, p->b_signed) - b_zero));
-            qn_integer_store(&p->out, row, column, (int32_t)sum);
+            qn_integer_store(&p->out, (char *)p->out.y + (row * p->out.stride + column) * bytes, column, (int32_t)sum);
         }
     }
 }

@@ -82,7 +82,8 @@ static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_
     block.a_row = wide_row(p->k);
 #endif
     struct int_panels panels = {p->b, p->n, p->k, p->b_zero, p->b_zero_step, p->b_signed};
-    int_block(&block, &panels, first, end, &p->out, (char *)p->out.y + row * p->out.stride * int_y_bytes(&p->out));
+    int_block(&block, &panels, first, end, &p->out,
+              (char *)p->out.y + row * p->out.stride * qn_integer_out_bytes(&p->out));
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)

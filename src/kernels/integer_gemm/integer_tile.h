@@ -8,6 +8,7 @@
 
 #include "kernels/integer_gemm/integer_gemm.h"
 #include "kernels/simd/vec_activation.h"
+#include "kernels/simd/vec_bytes.h"
 
 #if defined(__AVX512VNNI__)
 enum { INT_ROWS = 12 };
@@ -24,62 +25,6 @@ QN_INLINE vi int_dot(vi sum, vi u, vi s)
 #else
 enum { INT_ROWS = 6 };
 #define INT_WIDENS 1 /* rows are given as 16-bit numbers */
-#endif
-
-#if defined(__AVX512F__)
-QN_INLINE vi int_sub(vi a, vi b)
-{
-    return _mm512_sub_epi32(a, b);
-}
-QN_INLINE vi int_mul(vi a, vi b)
-{
-    return _mm512_mullo_epi32(a, b);
-}
-/* To nearest even; the numbers are within 2^31. */
-QN_INLINE vi int_nearest(vf x)
-{
-    return _mm512_cvtps_epi32(x);
-}
-QN_INLINE vi int_xor(vi a, vi b)
-{
-    return _mm512_xor_si512(a, b);
-}
-QN_INLINE vf int_as_float(vi a)
-{
-    return _mm512_castsi512_ps(a);
-}
-QN_INLINE void int_store_bytes(void *p, vi v)
-{
-    _mm_storeu_si128(p, _mm512_cvtepi32_epi8(v));
-}
-#else
-QN_INLINE vi int_sub(vi a, vi b)
-{
-    return _mm256_sub_epi32(a, b);
-}
-QN_INLINE vi int_mul(vi a, vi b)
-{
-    return _mm256_mullo_epi32(a, b);
-}
-QN_INLINE vi int_nearest(vf x)
-{
-    return _mm256_cvtps_epi32(x);
-}
-QN_INLINE vi int_xor(vi a, vi b)
-{
-    return _mm256_xor_si256(a, b);
-}
-QN_INLINE vf int_as_float(vi a)
-{
-    return _mm256_castsi256_ps(a);
-}
-QN_INLINE void int_store_bytes(void *p, vi v)
-{
-    __m256i low = _mm256_shuffle_epi8(v, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-                                                          0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
-    __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-    _mm_storel_epi64(p, both);
-}
 #endif
 
 enum { INT_UNIT = 2 * VF_LANES /* columns of a register tile */, INT_VECTORS = QN_INTEGER_PANEL / VF_LANES };
@@ -150,7 +95,7 @@ QN_INLINE void int_tile(const int rows, const int units, const struct int_rows *
             vi x = i < whole ? vi_set4(a + r * block->a_row + i * 4)
                              : vi_set(int_four(a + r * block->a_row + i * 4, block->k % 4));
             if (flip)
-                x = int_xor(x, shift);
+                x = vi_xor(x, shift);
             QN_UNROLL
             for (int j = 0; j < width; j++)
                 acc[r * width + j] = int_dot(acc[r * width + j], x, weights[j]);
@@ -285,9 +230,9 @@ QN_INLINE vi int_finished(const struct int_columns *c, const struct int_rows *bl
 {
     vi v = vi_add(vi_load(sums + j), vi_load(c->offset + j));
     if (c->has_b_zero)
-        v = int_sub(v, int_mul(vi_load(c->b_zero + j), vi_set(block->sums[row])));
+        v = vi_sub(v, vi_mul(vi_load(c->b_zero + j), vi_set(block->sums[row])));
     if (block->zeros)
-        v = int_sub(v, int_mul(vi_load(c->corrected + j), vi_set(block->zeros[row])));
+        v = vi_sub(v, vi_mul(vi_load(c->corrected + j), vi_set(block->zeros[row])));
     return v;
 }
 
@@ -297,21 +242,6 @@ QN_INLINE void int_store_floats(float *to, vf v, int64_t left)
         vf_store(to, v);
     else if (left > 0)
         vf_store_part(to, v, left);
-}
-
-/* Bytes from floats in units of y_scale, limits given less the zero point. */
-QN_INLINE void int_quantise(char *to, vf v, vf low, vf high, vi zero, int64_t left)
-{
-    v = vf_min(vf_max(v, low), high); /* NaN: the lowest */
-    vi bytes = vi_add(int_nearest(v), zero);
-    if (left >= VF_LANES) {
-        int_store_bytes(to, bytes);
-        return;
-    }
-    char all[VF_LANES];
-    int_store_bytes(all, bytes);
-    for (int64_t i = 0; i < left; i++)
-        to[i] = all[i];
 }
 
 /* Brings sums[count][QN_INTEGER_PANEL] of rows [row, row + count) of the block to y; y points to the first row of the
@@ -329,7 +259,7 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
                 if (columns - j >= VF_LANES)
                     vi_store(to, v);
                 else
-                    int_store_floats((float *)(void *)to, int_as_float(v), columns - j);
+                    int_store_floats((float *)(void *)to, vi_as_float(v), columns - j);
             }
         return;
     }
@@ -353,8 +283,8 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
         for (int64_t r = 0; r < count; r++)
             for (int64_t j = 0; j < columns; j += VF_LANES) {
                 vf v = vi_float(int_finished(c, block, row + r, sums + r * QN_INTEGER_PANEL, j));
-                int_quantise(y + (row + r) * out->stride + j, vf_mul(v, vf_load(c->scale + j)), low, high, vi_set(zero),
-                             columns - j);
+                vi_quantise(y + (row + r) * out->stride + j, vf_mul(v, vf_load(c->scale + j)), low, high, vi_set(zero),
+                            columns - j);
             }
         return;
     }
@@ -368,7 +298,7 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
     for (int64_t r = 0; r < count; r++)
         for (int64_t j = 0; j < columns; j += VF_LANES) {
             vf v = vf_div(vf_load(floats + r * QN_INTEGER_PANEL + j), vf_set(*out->y_scale));
-            int_quantise(y + (row + r) * out->stride + j, v, low, high, vi_set(zero), columns - j);
+            vi_quantise(y + (row + r) * out->stride + j, v, low, high, vi_set(zero), columns - j);
         }
 }
 
@@ -380,11 +310,6 @@ struct int_panels {
     int64_t b_zero_step;
     bool b_signed;
 };
-
-static inline int64_t int_y_bytes(const struct qn_integer_out *out)
-{
-    return out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8 ? 1 : 4;
-}
 
 /* y: the block's first row, column 0. */
 static inline void int_block(const struct int_rows *block, const struct int_panels *b, int64_t first, int64_t end,
@@ -399,7 +324,7 @@ static inline void int_block(const struct int_rows *block, const struct int_pane
         int64_t columns = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL;
         for (int64_t row = 0, count; row < block->rows; row += count) {
             count = int_tile_rows(block, row, panel, sums);
-            int_finish(&c, out, block, row, count, columns, sums, y + column * int_y_bytes(out));
+            int_finish(&c, out, block, row, count, columns, sums, y + column * qn_integer_out_bytes(out));
         }
     }
 }
