@@ -6,12 +6,6 @@
 
 #define TEXT(c, i) qn_type_text((c)->graph, (c)->inputs[i]).text
 
-static bool is_number(qn_dtype dtype)
-{
-    enum qn_dtype_class class = qn_dtype_info(dtype)->class_;
-    return class == QN_DTYPE_CLASS_FLOAT || class == QN_DTYPE_CLASS_INT || class == QN_DTYPE_CLASS_UINT;
-}
-
 /* Whatever has elements of its own: no blocks, no objects. */
 static qn_status take_plain(const struct qn_shape_context *c, uint32_t i)
 {
