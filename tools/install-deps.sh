@@ -10,12 +10,14 @@
 # Says nothing and needs no rights when nothing is missing.
 set -eu
 
-run="gcc libc6-dev cmake ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev"
+run="gcc libc6-dev cmake ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libjpeg-dev libpng-dev
+     libwebp-dev libtiff-dev libopenjp2-7-dev"
 test="libcmocka-dev"
 python="python3"
 tidy="$python clang-format clang-tidy"
 clang="clang libclang-rt-dev llvm"
 aarch64="gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libedit-dev:arm64
+         libjpeg-dev:arm64 libpng-dev:arm64 libwebp-dev:arm64 libtiff-dev:arm64 libopenjp2-7-dev:arm64
          libcmocka-dev:arm64"
 
 want=$run
@@ -45,6 +47,11 @@ has() {
     libpcre2-dev) pkg-config --exists libpcre2-8 ;;
     libutf8proc-dev) pkg-config --exists libutf8proc ;;
     libedit-dev) pkg-config --exists libedit ;;
+    libjpeg-dev) pkg-config --exists libjpeg ;;
+    libpng-dev) pkg-config --exists libpng ;;
+    libwebp-dev) pkg-config --exists libwebp ;;
+    libtiff-dev) pkg-config --exists libtiff-4 ;;
+    libopenjp2-7-dev) pkg-config --exists libopenjp2 ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     *) dpkg-query -W -f='${Status}\n' "$1" | grep -q 'ok installed' ;;
     esac >/dev/null 2>&1

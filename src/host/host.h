@@ -24,6 +24,7 @@ struct qn_host_call {
     struct qn_store *store;
     struct qn_pool *pool;
     const volatile int *cancel; /* may be NULL; long work looks at it */
+    void *context;              /* of the backend's row */
 };
 
 /* Errors say what was wrong with which input; the executor adds the node. */
