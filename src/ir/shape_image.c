@@ -174,7 +174,7 @@ qn_status qn_shape_conv(const struct qn_shape_context *c)
     if (c->input_count > 3 && c->inputs[3] && !qn_type_equal(c->inputs[3], y))
         return QN_ERROR(QN_INVALID_ARGUMENT, "residual %s: expected the output's type %s", TEXT(c, 3),
                         qn_type_text(c->graph, y).text);
-    return NULL;
+    return take_vector(c, 4, c->inputs[1]->dims[0]);
 }
 
 qn_status qn_shape_conv_transpose(const struct qn_shape_context *c)

@@ -158,10 +158,12 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
     struct image y = image(dtype, last, number % 2 ? CF_PADDED : CF_CONTIGUOUS, k->n, k->o, w.out);
     struct image r = image(dtype, last, CF_CONTIGUOUS, k->n, k->o, w.out);
     struct cf_tensor weights = cf_tensor(dtype, CF_CONTIGUOUS, 3, wdims), bias = cf_tensor(dtype, 0, 1, &k->o);
+    struct cf_tensor scale = cf_tensor(dtype, CF_CONTIGUOUS, 1, &k->o);
     cf_fill(&x.tensor, -1, 1);
     cf_fill(&r.tensor, -1, 1);
     cf_fill(&weights, -1, 1);
     cf_fill(&bias, -1, 1);
+    cf_fill(&scale, 0.5, 1);
     struct qn_conv_params p = {.op = op,
                                .window = w,
                                .batch = k->n,
@@ -181,19 +183,24 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
     }
     if (k->residual)
         p.residual = r.pixels;
+    if (number % 3 == 2 && !transpose) {
+        p.scale = scale.view.data;
+        p.scale_stride = 1;
+    }
     void *form = NULL;
     if (!cf->kernel->fits || cf->kernel->fits(&p)) {
         if (cf->kernel->pack)
             p.w = form = packed(cf->kernel, &p, &weights);
         cf_run(cf, &p, (const struct qn_view *[]){&y.tensor.view}, 1);
         double *xv = planes(&x, last, k->n, k->c, w.in[0] * w.in[1] * w.in[2]), *wv = cf_values(&weights.view);
-        double *bv = cf_values(&bias.view), *rv = planes(&r, last, k->n, k->o, out);
+        double *bv = cf_values(&bias.view), *sv = cf_values(&scale.view), *rv = planes(&r, last, k->n, k->o, out);
         double *want = calloc((size_t)(k->n * k->o * out + 1), sizeof *want);
         assert(want);
         convolve(k, &w, transpose, xv, wv, want);
         for (int64_t i = 0; i < k->n * k->o * out; i++)
             want[i] = qn_activate(k->activation, (double)p.alpha, (double)p.beta,
-                                  want[i] + (p.bias ? bv[i / out % k->o] : 0) + (k->residual ? rv[i] : 0));
+                                  want[i] * (p.scale ? sv[i / out % k->o] : 1) + (p.bias ? bv[i / out % k->o] : 0) +
+                                      (k->residual ? rv[i] : 0));
         double *stored = as_stored(want, last, k->n, k->o, out);
         double sums = dtype == QN_DTYPE_F64 ? 1e-13 : 2e-6 * sqrt((double)(depth * taps));
         cf_check(cf, &y.tensor, stored, cf_rounding(dtype) + 1e-6,
@@ -204,6 +211,7 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
         free(xv);
         free(wv);
         free(bv);
+        free(sv);
         free(rv);
     }
     free(form);
@@ -212,6 +220,7 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
     cf_release(&r.tensor);
     cf_release(&weights);
     cf_release(&bias);
+    cf_release(&scale);
 }
 
 static const struct conv_case conv_cases[] = {

@@ -77,6 +77,14 @@ void qn_bind_conv_window(const struct qn_attr_conv *a, const struct qn_view *x, 
 
 /* ---- convolutions --------------------------------------------------------------------------------------------- */
 
+static void bind_scale(const struct qn_bind *b, uint32_t i, struct qn_conv_params *p)
+{
+    if (!present(b, i))
+        return;
+    p->scale = b->in[i].data;
+    p->scale_stride = b->in[i].strides[0];
+}
+
 static void bind_bias(const struct qn_bind *b, uint32_t i, struct qn_conv_params *p)
 {
     if (!present(b, i))
@@ -100,6 +108,7 @@ static void conv_params(const struct qn_bind *b, struct qn_conv_params *p)
     p->y = qn_bind_pixels(y, last);
     p->w = b->in[1].data;
     bind_bias(b, 2, p);
+    bind_scale(b, 4, p);
     p->has_residual = present(b, 3);
     if (p->has_residual)
         p->residual = qn_bind_pixels(&b->in[3], last);

@@ -1,6 +1,6 @@
 /* Family CONV: convolutions over images in either layout.
  *
- * conv: y[n][o] = activation(sum w[o][c][tap] x[n][group c][window] + bias[o] + residual[n][o]), weights
+ * conv: y[n][o] = activation(sum(w[o][c][tap] x[n][group c][window]) * scale[o] + bias[o] + residual[n][o]), weights
  * [o][c / groups][taps] contiguous, or, for a kernel with `pack`, as qn_conv_f32_plan lays them out. conv_transpose:
  * weights [c][o / groups][taps], window.in is x and window.out is y. deform_conv: two spatial axes; each tap is moved by
  * `offset` [n][offset group, tap, (y, x)][pixel], read bilinearly and scaled by `mask` [n][offset group, tap][pixel].
@@ -21,8 +21,8 @@ struct qn_conv_params {
     int64_t batch, c, o, groups;
     struct qn_pixels x, y, residual; /* residual.data NULL: none */
     const void *w;
-    const void *bias; /* [o] or NULL */
-    int64_t bias_stride;
+    const void *bias, *scale; /* [o] or NULL */
+    int64_t bias_stride, scale_stride;
     bool has_residual;  /* while a plan is made there are no pointers */
     int32_t activation; /* enum qn_activation */
     float alpha, beta;

@@ -34,6 +34,8 @@ QN_INLINE vf depthwise_load(const float *x, int64_t left)
 QN_INLINE void depthwise_finish(const struct depthwise_row *r, int64_t pixel, int64_t c, int64_t left, vf sum)
 {
     const struct qn_conv_params *p = r->p;
+    if (p->scale)
+        sum = vf_mul(sum, depthwise_load((const float *)p->scale + c, left));
     if (p->bias)
         sum = vf_add(sum, depthwise_load((const float *)p->bias + c, left));
     if (r->residual)

@@ -106,10 +106,15 @@ static double dot(const double *patch, const char *w, qn_dtype dtype, int64_t ro
 
 static void finish(const struct qn_conv_params *p, int64_t n, const int64_t *at, int64_t o, double value)
 {
+    double operand;
+    int64_t bytes = qn_element_bytes(p->x.dtype);
+    if (p->scale) {
+        qn_load_f64(&operand, (const char *)p->scale + o * p->scale_stride * bytes, 0, p->x.dtype, 1);
+        value *= operand;
+    }
     if (p->bias) {
-        double bias;
-        qn_load_f64(&bias, (const char *)p->bias + o * p->bias_stride * qn_element_bytes(p->x.dtype), 0, p->x.dtype, 1);
-        value += bias;
+        qn_load_f64(&operand, (const char *)p->bias + o * p->bias_stride * bytes, 0, p->x.dtype, 1);
+        value += operand;
     }
     if (p->residual.data)
         value += load(&p->residual, qn_pixels_offset(&p->residual, n, at) + o * p->residual.channel);

@@ -195,38 +195,44 @@ static void fill_table(const struct block *b, int64_t image, int64_t group, int6
     }
 }
 
-/* A pixel's sums to y. */
-static void finish(const struct block *b, int64_t image, int64_t column, int64_t columns, int64_t width, int64_t first,
+/* Vector k of a pixel: sums times scale, bias, residual, the cheap activations. `left`: channels there are from it on. */
+QN_INLINE vf finished(const struct qn_conv_params *p, vf v, int64_t o, const float *residual, int64_t left)
+{
+    bool full = left >= VF_LANES;
+    const float *scale = p->scale, *bias = p->bias;
+    if (scale)
+        v = vf_mul(v, full ? vf_load(scale + o) : vf_load_part(scale + o, left));
+    if (bias)
+        v = vf_add(v, full ? vf_load(bias + o) : vf_load_part(bias + o, left));
+    if (residual)
+        v = vf_add(v, full ? vf_load(residual) : vf_load_part(residual, left));
+    if (p->activation == QN_ACT_RELU)
+        return vf_relu(v);
+    return p->activation == QN_ACT_CLIP ? vf_clip(v, p->alpha, p->beta) : v;
+}
+
+/* The sums of pixels to y: channels o .. o + columns. */
+static void finish(const struct block *b, int64_t image, int64_t o, int64_t columns, int64_t width, int64_t first,
                    int64_t n)
 {
     const struct qn_conv_params *p = b->p;
     int64_t at[QN_WINDOW_AXES];
-    const float *bias = p->bias ? (const float *)p->bias + column : NULL;
     qn_window_position(p->window.out, first, at);
     for (int64_t i = 0; i < n; i++) {
-        float *y = (float *)p->y.data + qn_pixels_offset(&p->y, image, at) + column;
+        float *y = (float *)p->y.data + qn_pixels_offset(&p->y, image, at) + o;
         const float *residual = NULL, *sums = b->sums + i * width;
+        int64_t k = 0;
         if (p->residual.data)
-            residual = (const float *)p->residual.data + qn_pixels_offset(&p->residual, image, at) + column;
-        for (int64_t k = 0; k < columns; k += VF_LANES) {
-            int64_t left = columns - k;
-            vf v = vf_load(sums + k);
-            if (left >= VF_LANES) {
-                v = bias ? vf_add(v, vf_load(bias + k)) : v;
-                v = residual ? vf_add(v, vf_load(residual + k)) : v;
-                v = p->activation == QN_ACT_RELU ? vf_relu(v) : v;
-                vf_store(y + k, v);
-            } else {
-                v = bias ? vf_add(v, vf_load_part(bias + k, left)) : v;
-                v = residual ? vf_add(v, vf_load_part(residual + k, left)) : v;
-                v = p->activation == QN_ACT_RELU ? vf_relu(v) : v;
-                vf_store_part(y + k, v, left);
-            }
-        }
-        if (p->activation > QN_ACT_RELU)
+            residual = (const float *)p->residual.data + qn_pixels_offset(&p->residual, image, at) + o;
+        for (; k + VF_LANES <= columns; k += VF_LANES)
+            vf_store(y + k, finished(p, vf_load(sums + k), o + k, residual ? residual + k : NULL, VF_LANES));
+        if (k < columns)
+            vf_store_part(y + k, finished(p, vf_load(sums + k), o + k, residual ? residual + k : NULL, columns - k),
+                          columns - k);
+        if (p->activation > QN_ACT_CLIP)
             vf_activate_block(p->activation, p->alpha, p->beta, y, columns, 1, columns);
-        for (int k = QN_WINDOW_AXES - 1; k >= 0 && ++at[k] == p->window.out[k] && k > 0; k--)
-            at[k] = 0;
+        for (int j = QN_WINDOW_AXES - 1; j >= 0 && ++at[j] == p->window.out[j] && j > 0; j--)
+            at[j] = 0;
     }
 }
 
@@ -309,7 +315,7 @@ static bool fits(const void *params)
     bool last = (p->c == 1 || p->x.channel == 1) && (p->o == 1 || p->y.channel == 1);
     if (p->has_residual)
         last = last && (p->o == 1 || p->residual.channel == 1);
-    if (p->bias_stride > 1 || p->x.dtype != QN_DTYPE_F32 || plan.way == QN_CONV_WAY_NONE)
+    if (p->bias_stride > 1 || p->scale_stride > 1 || p->x.dtype != QN_DTYPE_F32 || plan.way == QN_CONV_WAY_NONE)
         return false;
     return last && (plan.way != QN_CONV_WAY_ROWS || p->x.axis[2] == p->c);
 }
