@@ -5,11 +5,12 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
 PROMPT ?= Once upon a time
 MODEL ?= models/quern-stories.gguf
+PICTURE ?= models/shapes/star.png
 
 .PHONY: help run test tidy bench fuzz mutate conformance clean
 
 help:
-	@echo 'make run          build the command and tell a story (SEED=, PROMPT=, MODEL=)'
+	@echo 'make run          build the command, tell a story (SEED=, PROMPT=, MODEL=) and name a picture (PICTURE=)'
 	@echo 'make test         build everything and run the tests'
 	@echo 'make tidy         layers, names, sizes, format'
 	@echo 'make bench        benchmarks of the parts'
@@ -18,14 +19,17 @@ help:
 	@echo 'make conformance  the tests that read the conformance data; fails where the data is missing'
 	@echo 'make clean        remove build/'
 
-# The story goes to stdout, all else to stderr.
+# The story and the picture's classes go to stdout, all else to stderr.
 run:
 	@tools/install-deps.sh --run
 	@test -f $(BUILD)/CMakeCache.txt || cmake -S . -B $(BUILD) -DQUERN_TESTS=OFF \
 	    $$(command -v ninja >/dev/null && echo -G Ninja) >&2
 	@cmake --build $(BUILD) --target quern -j $(JOBS) >&2
 	@$(BUILD)/quern run $(MODEL) -p '$(PROMPT)' --seed $${SEED:-$$(date +%s)}
+	@{ echo; echo 'What is in $(PICTURE)?'; } >&2
+	@$(BUILD)/quern run models/quern-shapes.onnx --image $(PICTURE) --labels models/quern-shapes.txt --top 3
 	@{ echo; echo 'Your own model file:  $(BUILD)/quern run FILE.gguf -p "..."'; \
+	   echo '                      $(BUILD)/quern run FILE.onnx --random'; \
 	   echo 'All it can do:        $(BUILD)/quern --help'; } >&2
 
 test:
