@@ -60,6 +60,22 @@ static qn_status add_tensor(struct qn_onnx_import *im, const struct qn_onnx_slot
     return qn_graph_add_constant(im->graph, slot->name, &type, &blob, out);
 }
 
+/* One of the two parts of each item, as i64. */
+static qn_value add_sizes(struct qn_onnx_import *im, const struct qn_contents *c, bool minus)
+{
+    qn_value parts[QN_CONTENTS_MAX / QN_MAX_RANK + 1];
+    uint32_t part_count = 0;
+    for (uint32_t i = 0; i < c->count; i += QN_MAX_RANK) {
+        struct qn_attr_dims attr = {.scalar = c->rank == 0};
+        for (uint32_t k = i; k < c->count && k < i + QN_MAX_RANK; k++)
+            attr.dims.items[attr.dims.count++] = minus ? c->items[k].minus : c->items[k].plus;
+        parts[part_count++] = qn_build_node(&im->b, QN_OP_dims, NULL, 0, &attr, NULL);
+    }
+    return part_count == 1
+               ? parts[0]
+               : qn_build_node(&im->b, QN_OP_concat, parts, part_count, &(struct qn_attr_axis){.axis = 0}, NULL);
+}
+
 /* Contents as IR: a constant, or sizes that a run writes down. */
 static qn_status add_contents(struct qn_onnx_import *im, const struct qn_contents *c, qn_value *out)
 {
@@ -69,21 +85,12 @@ static qn_status add_contents(struct qn_onnx_import *im, const struct qn_content
         qn_contents_write(c, bytes);
         return qn_graph_add_data(im->graph, (struct qn_str){0}, &type, bytes, out);
     }
-    qn_value parts[QN_CONTENTS_MAX / QN_MAX_RANK + 1];
-    uint32_t part_count = 0;
-    for (uint32_t i = 0; i < c->count; i += QN_MAX_RANK) {
-        struct qn_attr_dims attr = {.scalar = c->rank == 0};
-        for (uint32_t k = i; k < c->count && k < i + QN_MAX_RANK; k++) {
-            qn_dim size = 0;
-            if (!qn_item_size(im->graph, &c->items[k], &size))
-                return QN_ERROR(QN_UNSUPPORTED, "a negative size in terms of symbols is read as data");
-            attr.dims.items[attr.dims.count++] = size;
-        }
-        parts[part_count++] = qn_build_node(&im->b, QN_OP_dims, NULL, 0, &attr, NULL);
-    }
-    *out = parts[0];
-    if (part_count > 1)
-        *out = qn_build_node(&im->b, QN_OP_concat, parts, part_count, &(struct qn_attr_axis){.axis = 0}, NULL);
+    bool negative = false;
+    for (uint32_t i = 0; i < c->count; i++)
+        negative |= c->items[i].minus != 0;
+    *out = add_sizes(im, c, false);
+    if (negative)
+        *out = qn_build_binary(&im->b, QN_OP_sub, *out, add_sizes(im, c, true));
     *out = qn_build_cast(&im->b, *out, c->dtype);
     qn_status status = im->b.status;
     im->b.status = NULL;
@@ -307,6 +314,7 @@ static qn_status check_outputs(struct qn_onnx_import *im, const struct qn_onnx_s
 static qn_status import_step(struct qn_onnx_import *im, struct qn_onnx_step *step)
 {
     struct qn_onnx_step *outer = im->step;
+    uint32_t checks = im->graph->checks.count;
     if (waits(im, step))
         return defer_step(im, step);
     im->step = step;
@@ -322,6 +330,7 @@ static qn_status import_step(struct qn_onnx_import *im, struct qn_onnx_step *ste
         if (retry) {
             note_why(im, status);
             qn_status_ignore(status);
+            im->graph->checks.count = checks; /* of nodes that nobody reads */
             status = defer_step(im, step);
         } else {
             status = qn_status_note(status, "node '%.*s' (%.*s)", QN_STR_ARG(step->node->name),

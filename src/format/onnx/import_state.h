@@ -165,6 +165,12 @@ qn_status qn_onnx_sort_captured(struct qn_onnx_import *im, const uint32_t *slots
 /* The deferred steps become a call; afterwards all outputs are there. */
 qn_status qn_onnx_cut(struct qn_onnx_import *im, const uint32_t *outputs, uint32_t output_count) QN_MUST_USE;
 
+/* lower.c, for the lowerings of shapes and control flow. Output i is input `input` under another name. */
+void qn_onnx_out_same(struct qn_lower *l, uint32_t i, uint32_t input);
+/* Output i is these contents; its value is made when somebody reads it. */
+void qn_onnx_out_contents(struct qn_lower *l, uint32_t i, const struct qn_contents *contents);
+const struct qn_contents *qn_onnx_in_contents(struct qn_lower *l, uint32_t i);
+
 /* values_ops.c: contents of the step's outputs where those of its inputs are known; true when the outputs need no
  * nodes. */
 bool qn_onnx_follow(struct qn_onnx_import *im, struct qn_onnx_step *step);

@@ -125,6 +125,34 @@ void qn_onnx_out(struct qn_lower *l, uint32_t i, qn_value value)
     out->type = (struct qn_onnx_type){.kind = QN_ONNX_TENSOR, .dtype = qn_onnx_type_of(l, value)->dtype};
 }
 
+void qn_onnx_out_same(struct qn_lower *l, uint32_t i, uint32_t input)
+{
+    struct qn_onnx_bound *out = output_of(l, i);
+    if (!*status_of(l) && out)
+        out->alias = slot_of(l, input);
+}
+
+void qn_onnx_out_contents(struct qn_lower *l, uint32_t i, const struct qn_contents *contents)
+{
+    struct qn_onnx_bound *out = output_of(l, i);
+    if (*status_of(l) || !out)
+        return;
+    struct qn_contents *kept = QN_ARENA_NEW(&l->import->arena, struct qn_contents);
+    if (!kept) {
+        *status_of(l) = QN_OOM();
+        return;
+    }
+    *kept = *contents;
+    out->contents = kept;
+    out->state = QN_ONNX_READY;
+    out->type = (struct qn_onnx_type){.kind = QN_ONNX_TENSOR, .dtype = kept->dtype};
+}
+
+const struct qn_contents *qn_onnx_in_contents(struct qn_lower *l, uint32_t i)
+{
+    return *status_of(l) || !qn_onnx_has(l, i) ? NULL : qn_onnx_entry_contents(l->import, slot_of(l, i));
+}
+
 /* A tensor in an object, brought to the type that the model declares. */
 static qn_value typed(struct qn_lower *l, uint32_t i, qn_value value, qn_dtype dtype)
 {
@@ -294,11 +322,6 @@ qn_value qn_onnx_attr_tensor(struct qn_lower *l, const char *name)
 
 /* ---- contents ------------------------------------------------------------------------------------------------- */
 
-static const struct qn_contents *contents_of(struct qn_lower *l, uint32_t i)
-{
-    return *status_of(l) || !qn_onnx_has(l, i) ? NULL : qn_onnx_entry_contents(l->import, slot_of(l, i));
-}
-
 static bool to_size(struct qn_lower *l, const struct qn_item *item, struct qn_size *out)
 {
     *out = (struct qn_size){0};
@@ -316,7 +339,7 @@ static bool is_integer(qn_dtype dtype)
 
 bool qn_onnx_try_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out)
 {
-    const struct qn_contents *c = contents_of(l, i);
+    const struct qn_contents *c = qn_onnx_in_contents(l, i);
     *out = (struct qn_sizes){0};
     if (!c || c->inputs || !is_integer(c->dtype))
         return false;
@@ -344,7 +367,7 @@ bool qn_onnx_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out)
     *out = (struct qn_sizes){0};
     if (*status_of(l) || !qn_onnx_has(l, i))
         return false;
-    const struct qn_contents *c = contents_of(l, i);
+    const struct qn_contents *c = qn_onnx_in_contents(l, i);
     qn_value x = c && !c->inputs && qn_contents_known(c) ? 0 : qn_onnx_in(l, i);
     if (*status_of(l))
         return false;
@@ -372,7 +395,7 @@ bool qn_onnx_known(struct qn_lower *l, uint32_t i, struct qn_ints *out)
     *out = (struct qn_ints){0};
     if (*status_of(l) || !qn_onnx_has(l, i))
         return false;
-    const struct qn_contents *c = contents_of(l, i);
+    const struct qn_contents *c = qn_onnx_in_contents(l, i);
     if (!c || !qn_contents_numbers(c)) {
         qn_onnx_defer(l, "the contents of an input are not known before the run");
         return false;
