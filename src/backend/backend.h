@@ -47,15 +47,41 @@ struct qn_backend_row {
     void (*bind_pack)(const struct qn_bind *bind, struct qn_params *params);
     /* Instead of a kernel: a function that may allocate and finds out its outputs' sizes (host/host.h). family is NONE. */
     qn_host_fn host;
+    void *host_context; /* handed to the function */
+};
+
+/* Nodes that one backend claimed, in their order, none of another between them. Views of single nodes' attributes and
+ * types come from the graph. */
+struct qn_group {
+    const struct qn_graph *graph;
+    const qn_node *nodes;
+    const qn_value *inputs, *outputs; /* values that enter the group, constants too, and those that others read */
+    uint32_t node_count, input_count, output_count;
 };
 
 struct qn_backend {
     const char *name;
     const struct qn_backend_row *rows;
     uint32_t row_count;
+    /* A backend that takes groups of nodes and runs them by itself instead of by rows; all NULL for one with rows. Several
+     * threads may run a program at once. */
+    void *context;
+    /* Whether it takes this node; otherwise it may say why not. */
+    bool (*claim)(const struct qn_backend *backend, const struct qn_graph *graph, qn_node node, char *why,
+                  size_t why_size);
+    /* The group and its graph live during the call. */
+    qn_status (*compile)(const struct qn_backend *backend, const struct qn_group *group, void **program);
+    void (*release)(const struct qn_backend *backend, void *program);
+    /* in and out: contiguous, with the sizes of the run, in the group's order. */
+    qn_status (*run)(const struct qn_backend *backend, void *program, const struct qn_view *in, uint32_t in_count,
+                     const struct qn_view *out, uint32_t out_count);
 };
 
-/* The row that takes a node, NULL when the backend cannot run it. */
+/* The next row after `after` (NULL: from the start) that takes a node, NULL when there is none. */
+const struct qn_backend_row *qn_backend_next_row(const struct qn_backend *backend, const struct qn_graph *graph,
+                                                 qn_node node, const struct qn_backend_row *after);
+
+/* The first row that takes a node, NULL when the backend cannot run it. */
 const struct qn_backend_row *qn_backend_row(const struct qn_backend *backend, const struct qn_graph *graph,
                                             qn_node node);
 

@@ -3,25 +3,58 @@
 #include "format/model_graph.h"
 #include "platform/cpu.h"
 
+/* The files of the model, or none for a graph that needs none: bodies may refer to any of them. */
+static qn_status list_files(const struct qn_compiled *c, const struct qn_model *model, struct qn_exec_file **out,
+                            uint32_t *count)
+{
+    struct qn_model_info info = {.struct_size = sizeof info};
+    if (model)
+        QN_TRY(qn_model_info(model, &info));
+    struct qn_exec_file *files = qn_calloc(c->allocator, info.file_count + 1, sizeof *files);
+    if (!files)
+        return QN_OOM();
+    for (uint32_t i = 0; i < info.file_count; i++) {
+        struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
+        files[i] = (struct qn_exec_file){bytes.data, bytes.size};
+    }
+    *out = files;
+    *count = info.file_count;
+    return NULL;
+}
+
+static qn_status make_exec(struct qn_compiled *c, const struct qn_model *model,
+                           const struct qn_compile_options *options, const struct qn_plan_options *plan)
+{
+    struct qn_exec_file *files = NULL;
+    uint32_t file_count = 0;
+    QN_TRY(list_files(c, model, &files, &file_count));
+    qn_status status = qn_exec_create(c->plan, c->pool, files, file_count, c->allocator, &c->exec);
+    qn_free(c->allocator, files, (file_count + 1) * sizeof *files);
+    if (status || !options->bodies)
+        return status;
+    struct qn_exec_bodies bodies = {.source = options->bodies,
+                                    .backend = &qn_backend_cpu,
+                                    .disabled_passes = options->disabled_passes,
+                                    .plan = *plan};
+    return qn_exec_set_bodies(c->exec, &bodies);
+}
+
 static qn_status compile(struct qn_compiled *c, struct qn_graph **graph, const struct qn_model *model,
                          const struct qn_compile_options *options)
 {
     QN_TRY(qn_cpu_features(&c->features));
     QN_TRY(qn_optimise(graph, options->disabled_passes, NULL));
-    struct qn_plan_options plan_options = {.features = c->features, .f32_activations = options->f32_activations};
-    QN_TRY(qn_plan_create(*graph, &qn_backend_cpu, &plan_options, c->allocator, &c->plan));
+    struct qn_plan_options plan = {.features = c->features,
+                                   .f32_activations = options->f32_activations,
+                                   .preferred = options->backends,
+                                   .preferred_count = options->backend_count,
+                                   .partition = options->partition,
+                                   .partition_context = options->partition_context};
+    QN_TRY(qn_plan_create(*graph, &qn_backend_cpu, &plan, c->allocator, &c->plan));
     QN_TRY(qn_pool_create(options->threads, c->allocator, &c->pool));
-    uint32_t file_count = (*graph)->files.count;
-    struct qn_exec_file *files = qn_calloc(c->allocator, file_count + 1, sizeof *files);
-    if (!files)
-        return QN_OOM();
-    for (uint32_t i = 0; i < file_count; i++) {
-        struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
-        files[i] = (struct qn_exec_file){bytes.data, bytes.size};
-    }
-    qn_status status = qn_exec_create(c->plan, c->pool, files, file_count, c->allocator, &c->exec);
-    qn_free(c->allocator, files, (file_count + 1) * sizeof *files);
-    return status;
+    qn_graph_destroy(*graph); /* weights that are packed next take its place */
+    *graph = NULL;
+    return make_exec(c, model, options, &plan);
 }
 
 qn_status qn_compiled_init(struct qn_compiled *c, struct qn_graph *graph, const struct qn_model *model,

@@ -10,6 +10,13 @@ struct qn_compile_options {
     uint32_t threads; /* 0: one a physical core */
     bool f32_activations;
     const char *disabled_passes; /* names separated by commas, "all", or NULL */
+    /* Backends asked before the CPU, in order; they must outlive what is compiled. */
+    const struct qn_backend *const *backends;
+    uint32_t backend_count;
+    const struct qn_body_source *bodies; /* of calls; NULL for a graph without */
+    void (*partition)(void *context, const struct qn_graph *graph, qn_node node, const struct qn_backend *backend,
+                      const char *why); /* see struct qn_plan_options; NULL: none */
+    void *partition_context;
 };
 
 struct qn_compiled {

@@ -1,89 +1,224 @@
 #include "exec/exec.h"
 
-#include <stdio.h>
-
 #include "base/checked.h"
-#include "kernels/fault.h"
-#include "kernels/matmul/matmul.h"
-#include "platform/clock.h"
+#include "exec/frame.h"
 #include "platform/pages.h"
 
-struct region {
-    void *data;
-    uint64_t bytes;
-};
+/* ---- memory --------------------------------------------------------------------------------------------------- */
 
-struct qn_exec {
-    const struct qn_allocator *allocator;
-    const struct qn_plan *plan;
-    struct qn_pool *pool;
-    const void **blobs;      /* address of each constant */
-    struct region workspace; /* steps' tensors, then the shared memory, then each thread's scratch */
-    uint8_t *shared, *scratch;
-    struct region *states, *outputs;
-    int64_t *symbols, *values;
-    const struct qn_exec_tensor *in; /* of the run under way */
-    struct qn_exec_tensor *out;
-    struct qn_exec_time *times;
-    int32_t fault;
-};
+qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *what)
+{
+    if (bytes <= region->bytes)
+        return NULL;
+    qn_pages_free(region->data, region->bytes);
+    region->bytes = 0;
+    region->data = qn_pages_alloc(bytes);
+    if (!region->data)
+        return QN_ERROR(QN_OUT_OF_MEMORY, "no memory for %s (%.1f MiB)", what, (double)bytes / (1 << 20));
+    region->bytes = bytes;
+    return NULL;
+}
+
+static void region_free(struct qn_region *region)
+{
+    qn_pages_free(region->data, region->bytes);
+    *region = (struct qn_region){0};
+}
+
+/* ---- frames --------------------------------------------------------------------------------------------------- */
+
+/* Room for `bytes` of scratch a thread. */
+qn_status qn_frame_scratch(struct qn_frame *f, uint64_t bytes)
+{
+    uint64_t total;
+    if (!qn_align_u64(bytes, 64, &bytes) || !qn_mul_u64(bytes, qn_pool_threads(f->exec->pool), &total))
+        return QN_OOM();
+    QN_TRY(qn_region_grow(&f->scratch, total, "scratch"));
+    f->scratch_bytes = bytes;
+    return NULL;
+}
+
+static qn_status take_states(struct qn_frame *f)
+{
+    const struct qn_plan *plan = f->exec->plan;
+    for (uint32_t i = 0; i < plan->states.count; i++) {
+        struct qn_view view;
+        uint64_t bytes;
+        if (!qn_plan_view(&plan->tensors.items[plan->states.items[i].tensor], f->values, &view, &bytes))
+            return QN_ERROR(QN_INVALID_ARGUMENT, "state '%s': its size cannot be computed",
+                            plan->text.items + plan->states.items[i].name);
+        QN_TRY(qn_region_grow(&f->states[i], bytes, plan->text.items + plan->states.items[i].name));
+    }
+    return NULL;
+}
+
+static qn_status fill_frame(struct qn_frame *f)
+{
+    const struct qn_allocator *a = f->exec->allocator;
+    const struct qn_plan *plan = f->exec->plan;
+    uint32_t symbols = plan->symbols.count, exprs = plan->exprs.count, outputs = plan->outputs.count;
+    f->states = qn_calloc(a, plan->states.count + 1, sizeof *f->states);
+    f->outputs = qn_calloc(a, outputs + 1, sizeof *f->outputs);
+    f->slots = qn_calloc(a, plan->slot_count + 1, sizeof(struct qn_object *));
+    f->kept = qn_calloc(a, outputs + 1, sizeof(struct qn_object *));
+    f->symbols = qn_calloc(a, symbols + 1, sizeof *f->symbols);
+    f->values = qn_calloc(a, exprs + 1, sizeof *f->values);
+    f->bounds = qn_calloc(a, 2 * (symbols + exprs) + 1, sizeof *f->bounds);
+    f->in_objects = qn_calloc(a, plan->max_in + 1, sizeof(struct qn_object *));
+    f->out_objects = qn_calloc(a, plan->max_out + 1, sizeof(struct qn_object *));
+    f->wanted = qn_calloc(a, outputs + 1, sizeof *f->wanted);
+    bool views = qn_step_views_init(&f->views, plan, a);
+    if (!f->states || !f->outputs || !f->slots || !f->kept || !f->symbols || !f->values || !f->bounds ||
+        !f->in_objects || !f->out_objects || !f->wanted || !views)
+        return QN_OOM();
+    f->all_wanted = true;
+    memset(f->wanted, true, outputs * sizeof *f->wanted);
+    for (uint32_t i = 0; i < symbols; i++)
+        f->symbols[i] = plan->symbols.items[i].late ? QN_SIZE_UNKNOWN : plan->symbols.items[i].max;
+    qn_plan_eval(plan, f->symbols, f->values);
+    QN_TRY(take_states(f));
+    QN_TRY(qn_region_grow(&f->workspace, plan->bounded ? plan->workspace_bytes : 0, "the workspace"));
+    QN_TRY(qn_region_grow(&f->shared, plan->shared_bytes, "shared memory"));
+    f->offsets = plan->bounded ? plan->offsets : NULL;
+    return qn_frame_scratch(f, plan->scratch_bytes);
+}
+
+static void free_frame(struct qn_frame *f)
+{
+    const struct qn_allocator *a = f->exec->allocator;
+    const struct qn_plan *plan = f->exec->plan;
+    uint32_t symbols = plan->symbols.count, exprs = plan->exprs.count, outputs = plan->outputs.count;
+    if (f->slots)
+        qn_frame_drop(f);
+    for (uint32_t i = 0; f->kept && i < outputs; i++)
+        qn_object_release(f->kept[i]);
+    for (uint32_t i = 0; f->states && i < plan->states.count; i++)
+        region_free(&f->states[i]);
+    for (uint32_t i = 0; f->outputs && i < outputs; i++)
+        region_free(&f->outputs[i]);
+    for (uint32_t i = 0; i < f->layout_count; i++) {
+        qn_free(a, f->layouts[i].key, (symbols + 1) * sizeof *f->layouts[i].key);
+        qn_free(a, f->layouts[i].offsets, (plan->buffers.count + 1) * sizeof *f->layouts[i].offsets);
+    }
+    region_free(&f->workspace);
+    region_free(&f->scratch);
+    region_free(&f->shared);
+    qn_layout_memory_deinit(&f->layout_memory, plan, a);
+    qn_step_views_deinit(&f->views, plan, a);
+    qn_store_destroy(f->own_store);
+    qn_array_free(&f->events, a);
+    qn_free(a, f->states, (plan->states.count + 1) * sizeof *f->states);
+    qn_free(a, f->outputs, (outputs + 1) * sizeof *f->outputs);
+    qn_free(a, f->slots, (plan->slot_count + 1) * sizeof(struct qn_object *));
+    qn_free(a, f->kept, (outputs + 1) * sizeof(struct qn_object *));
+    qn_free(a, f->symbols, (symbols + 1) * sizeof *f->symbols);
+    qn_free(a, f->values, (exprs + 1) * sizeof *f->values);
+    qn_free(a, f->bounds, (2 * (symbols + exprs) + 1) * sizeof *f->bounds);
+    qn_free(a, f->in_objects, (plan->max_in + 1) * sizeof(struct qn_object *));
+    qn_free(a, f->out_objects, (plan->max_out + 1) * sizeof(struct qn_object *));
+    qn_free(a, f->wanted, (outputs + 1) * sizeof *f->wanted);
+    qn_free(a, f->active, (plan->steps.count + 1) * sizeof *f->active);
+    qn_free(a, f, sizeof *f);
+}
+
+qn_status qn_frame_create(struct qn_exec *e, struct qn_frame **out)
+{
+    struct qn_frame *f = qn_calloc(e->allocator, 1, sizeof *f);
+    if (!f)
+        return QN_OOM();
+    f->exec = e;
+    qn_status status = fill_frame(f);
+    if (status)
+        free_frame(f);
+    else
+        *out = f;
+    return status;
+}
+
+void qn_frame_destroy(struct qn_frame *f)
+{
+    if (f)
+        free_frame(f);
+}
+
+/* A frame that nobody uses, or a new one. States are one frame's: who comes while it is in use waits. */
+qn_status qn_exec_acquire(struct qn_exec *e, struct qn_frame **out)
+{
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&e->waiting, __ATOMIC_ACQUIRE);
+        qn_mutex_lock(&e->lock);
+        struct qn_frame *f = e->idle;
+        bool exists = e->frames;
+        if (f)
+            e->idle = f->next_idle;
+        qn_mutex_unlock(&e->lock);
+        if (f) {
+            *out = f;
+            return NULL;
+        }
+        if (!exists || e->plan->states.count == 0)
+            break;
+        qn_futex_wait(&e->waiting, seen);
+    }
+    struct qn_frame *f;
+    QN_TRY(qn_frame_create(e, &f));
+    qn_mutex_lock(&e->lock);
+    f->next = e->frames;
+    e->frames = f;
+    qn_mutex_unlock(&e->lock);
+    *out = f;
+    return NULL;
+}
+
+void qn_exec_release(struct qn_exec *e, struct qn_frame *f)
+{
+    qn_mutex_lock(&e->lock);
+    f->next_idle = e->idle;
+    e->idle = f;
+    qn_mutex_unlock(&e->lock);
+    if (e->plan->states.count) {
+        __atomic_add_fetch(&e->waiting, 1, __ATOMIC_RELEASE);
+        qn_futex_wake(&e->waiting, 1);
+    }
+}
 
 /* ---- creation ------------------------------------------------------------------------------------------------- */
 
-static qn_status find_blobs(struct qn_exec *e, const struct qn_exec_file *files, uint32_t file_count)
+static qn_status find_blobs(struct qn_exec *e)
 {
     const struct qn_plan *plan = e->plan;
     for (uint32_t i = 0; i < plan->blobs.count; i++) {
         const struct qn_blob *blob = &plan->blobs.items[i];
         if (blob->place == QN_BLOB_MEMORY) {
-            e->blobs[i] = plan->data.items + blob->offset;
+            e->blobs[i] = blob->bytes ? plan->data.items + blob->offset : NULL;
             continue;
         }
         uint64_t end;
-        if (blob->file >= file_count || !qn_add_u64(blob->offset, blob->bytes, &end) || end > files[blob->file].size)
+        if (blob->file >= e->file_count || !qn_add_u64(blob->offset, blob->bytes, &end) ||
+            end > e->files[blob->file].size)
             return QN_ERROR(QN_INVALID_FILE, "constant %u: %llu bytes at %llu lie outside file %u", i,
                             (unsigned long long)blob->bytes, (unsigned long long)blob->offset, blob->file);
-        e->blobs[i] = (const uint8_t *)files[blob->file].data + blob->offset;
+        e->blobs[i] = (const uint8_t *)e->files[blob->file].data + blob->offset;
     }
     return NULL;
 }
 
-static qn_status take(struct region *region, uint64_t bytes, const char *what)
-{
-    region->bytes = bytes;
-    region->data = qn_pages_alloc(bytes);
-    if (bytes && !region->data)
-        return QN_ERROR(QN_OUT_OF_MEMORY, "no memory for %s (%.1f MiB)", what, (double)bytes / (1 << 20));
-    return NULL;
-}
-
-/* Sizes of states are constant; those of outputs are taken for the symbols' upper bounds. */
-static qn_status take_memory(struct qn_exec *e)
+static qn_status create(struct qn_exec *e, const struct qn_exec_file *files)
 {
     const struct qn_plan *plan = e->plan;
-    for (uint32_t i = 0; i < plan->symbols.count; i++)
-        e->symbols[i] = plan->symbols.items[i].max;
-    if (!qn_plan_eval(plan, e->symbols, e->values))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "a dimension cannot be computed at the largest sizes");
-    struct qn_view view;
-    uint64_t bytes;
-    for (uint32_t i = 0; i < plan->states.count; i++) {
-        if (!qn_plan_view(&plan->tensors.items[plan->states.items[i].tensor], e->values, &view, &bytes))
-            return QN_OOM();
-        QN_TRY(take(&e->states[i], bytes, plan->text.items + plan->states.items[i].name));
-    }
-    for (uint32_t i = 0; i < plan->outputs.count; i++) {
-        if (!qn_plan_view(&plan->tensors.items[plan->outputs.items[i].tensor], e->values, &view, &bytes))
-            return QN_OOM();
-        e->outputs[i].bytes = bytes; /* taken when first asked for */
-    }
-    uint64_t workspace = (plan->workspace_bytes + 63) & ~63ull, shared = (plan->shared_bytes + 63) & ~63ull, total;
-    if (!qn_mul_u64(plan->scratch_bytes, qn_pool_threads(e->pool), &total) ||
-        !qn_add_u64(total, workspace + shared, &total))
+    struct qn_exec_file *own = qn_calloc(e->allocator, e->file_count + 1, sizeof *own);
+    e->files = own;
+    e->blobs = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *e->blobs);
+    e->packed = qn_calloc(e->allocator, plan->packed.count + 1, sizeof *e->packed);
+    if (!e->files || !e->blobs || !e->packed)
         return QN_OOM();
-    QN_TRY(take(&e->workspace, total, "the workspace"));
-    e->shared = shared ? (uint8_t *)e->workspace.data + workspace : NULL;
-    e->scratch = e->workspace.data ? (uint8_t *)e->workspace.data + workspace + shared : NULL;
+    if (e->file_count)
+        memcpy(own, files, e->file_count * sizeof *own);
+    QN_TRY(find_blobs(e));
+    QN_TRY(qn_exec_pack(e));
+    struct qn_frame *first;
+    QN_TRY(qn_exec_acquire(e, &first));
+    qn_exec_release(e, first);
     return NULL;
 }
 
@@ -93,17 +228,17 @@ void qn_exec_destroy(struct qn_exec *e)
         return;
     const struct qn_allocator *a = e->allocator;
     const struct qn_plan *plan = e->plan;
-    for (uint32_t i = 0; e->states && i < plan->states.count; i++)
-        qn_pages_free(e->states[i].data, e->states[i].bytes);
-    for (uint32_t i = 0; e->outputs && i < plan->outputs.count; i++)
-        qn_pages_free(e->outputs[i].data, e->outputs[i].bytes);
-    qn_pages_free(e->workspace.data, e->workspace.bytes);
+    for (struct qn_frame *f = e->frames, *next; f; f = next) {
+        next = f->next;
+        free_frame(f);
+    }
+    if (e->owns_bodies)
+        qn_bodies_destroy(e->bodies);
+    region_free(&e->weights);
     qn_free(a, e->blobs, (plan->blobs.count + 1) * sizeof *e->blobs);
-    qn_free(a, e->states, (plan->states.count + 1) * sizeof *e->states);
-    qn_free(a, e->outputs, (plan->outputs.count + 1) * sizeof *e->outputs);
-    qn_free(a, e->symbols, (plan->symbols.count + 1) * sizeof *e->symbols);
-    qn_free(a, e->values, (plan->exprs.count + 1) * sizeof *e->values);
-    qn_free(a, e->times, plan->steps.count * sizeof *e->times);
+    qn_free(a, e->packed, (plan->packed.count + 1) * sizeof *e->packed);
+    qn_free(a, (void *)(uintptr_t)e->files, (e->file_count + 1) * sizeof *e->files);
+    qn_free(a, e->times, (plan->steps.count + 1) * sizeof *e->times);
     qn_free(a, e, sizeof *e);
 }
 
@@ -117,16 +252,8 @@ qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const
     e->allocator = a;
     e->plan = plan;
     e->pool = pool;
-    e->blobs = qn_calloc(a, plan->blobs.count + 1, sizeof *e->blobs);
-    e->states = qn_calloc(a, plan->states.count + 1, sizeof *e->states);
-    e->outputs = qn_calloc(a, plan->outputs.count + 1, sizeof *e->outputs);
-    e->symbols = qn_calloc(a, plan->symbols.count + 1, sizeof *e->symbols);
-    e->values = qn_calloc(a, plan->exprs.count + 1, sizeof *e->values);
-    qn_status status = e->blobs && e->states && e->outputs && e->symbols && e->values ? NULL : QN_OOM();
-    if (!status)
-        status = find_blobs(e, files, file_count);
-    if (!status)
-        status = take_memory(e);
+    e->file_count = file_count;
+    qn_status status = create(e, files);
     if (status)
         qn_exec_destroy(e);
     else
@@ -134,26 +261,76 @@ qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const
     return status;
 }
 
+qn_status qn_exec_set_bodies(struct qn_exec *e, const struct qn_exec_bodies *bodies)
+{
+    QN_TRY(qn_bodies_create(bodies, e->pool, e->files, e->file_count, e->allocator, &e->bodies));
+    e->owns_bodies = true;
+    return NULL;
+}
+
+/* ---- runs ----------------------------------------------------------------------------------------------------- */
+
+qn_status qn_exec_run(struct qn_exec *e, const struct qn_exec_tensor *inputs, struct qn_exec_tensor *outputs,
+                      const volatile int *cancel)
+{
+    struct qn_frame *f;
+    QN_TRY(qn_exec_acquire(e, &f));
+    qn_status status = qn_frame_run(f, inputs, outputs, cancel);
+    qn_exec_release(e, f);
+    return status;
+}
+
+/* ---- looking inside ------------------------------------------------------------------------------------------- */
+
+void qn_frame_clear_states(struct qn_frame *f)
+{
+    for (uint32_t i = 0; i < f->exec->plan->states.count; i++)
+        if (f->states[i].data)
+            memset(f->states[i].data, 0, f->states[i].bytes);
+}
+
 void qn_exec_clear_states(struct qn_exec *e)
 {
-    for (uint32_t i = 0; i < e->plan->states.count; i++)
-        memset(e->states[i].data, 0, e->states[i].bytes);
+    for (struct qn_frame *f = e->frames; f; f = f->next)
+        qn_frame_clear_states(f);
+}
+
+struct qn_frame_memory qn_frame_memory(const struct qn_frame *f)
+{
+    const struct qn_plan *plan = f->exec->plan;
+    struct qn_frame_memory memory = {.workspace = f->workspace.bytes + f->scratch.bytes + f->shared.bytes,
+                                     .kept = f->own_store ? qn_store_bytes(f->own_store) : 0};
+    for (uint32_t i = 0; i < plan->states.count; i++)
+        memory.states += f->states[i].bytes;
+    for (uint32_t i = 0; i < plan->outputs.count; i++)
+        memory.workspace += f->outputs[i].bytes;
+    return memory;
 }
 
 void qn_exec_memory(const struct qn_exec *e, uint64_t *states, uint64_t *workspace)
 {
-    *states = 0;
-    *workspace = e->workspace.bytes;
-    for (uint32_t i = 0; i < e->plan->states.count; i++)
-        *states += e->states[i].bytes;
-    for (uint32_t i = 0; i < e->plan->outputs.count; i++)
-        *workspace += e->outputs[i].data ? e->outputs[i].bytes : 0;
+    *states = *workspace = 0;
+    for (const struct qn_frame *f = e->frames; f; f = f->next) {
+        struct qn_frame_memory memory = qn_frame_memory(f);
+        *states += memory.states;
+        *workspace += memory.workspace;
+    }
+}
+
+uint64_t qn_exec_packed_bytes(const struct qn_exec *e)
+{
+    return e->weights.bytes + (e->owns_bodies ? qn_bodies_packed_bytes(e->bodies) : 0);
+}
+
+uint64_t qn_exec_layouts(const struct qn_exec *e)
+{
+    return __atomic_load_n(&e->layouts, __ATOMIC_RELAXED);
 }
 
 qn_status qn_exec_profile(struct qn_exec *e)
 {
     if (!e->times)
-        e->times = qn_calloc(e->allocator, e->plan->steps.count, sizeof *e->times);
+        e->times = qn_calloc(e->allocator, e->plan->steps.count + 1, sizeof *e->times);
     return e->times ? NULL : QN_OOM();
 }
 
@@ -162,225 +339,15 @@ const struct qn_exec_time *qn_exec_times(const struct qn_exec *e)
     return e->times;
 }
 
-/* ---- symbols from the inputs' shapes -------------------------------------------------------------------------- */
-
-static void format_dims(const int64_t *dims, uint32_t rank, char text[160])
+void qn_frame_profile(struct qn_frame *f)
 {
-    size_t at = 0;
-    text[0] = 0;
-    for (uint32_t i = 0; i < rank && at < 130; i++)
-        at += (size_t)snprintf(text + at, 160 - at, "%s%lld", i ? ", " : "", (long long)dims[i]);
+    f->profiling = true;
+    if (f->exec->bodies)
+        qn_bodies_keep(f->exec->bodies);
 }
 
-/* A shape as the model states it: "N, 32". */
-static void format_model_dims(const struct qn_plan *plan, const struct qn_plan_tensor *tensor, char text[160])
+const struct qn_frame_event *qn_frame_events(const struct qn_frame *f, uint32_t *count)
 {
-    size_t at = 0;
-    text[0] = 0;
-    for (uint32_t i = 0; i < tensor->rank && at < 130; i++) {
-        qn_dim dim = tensor->dims[i];
-        const char *separator = i ? ", " : "";
-        if (dim >= 0)
-            at += (size_t)snprintf(text + at, 160 - at, "%s%lld", separator, (long long)dim);
-        else if (plan->exprs.items[~dim].op == QN_EXPR_SYMBOL)
-            at += (size_t)snprintf(text + at, 160 - at, "%s%.40s", separator,
-                                   plan->text.items + plan->symbol_names.items[plan->exprs.items[~dim].a]);
-        else
-            at += (size_t)snprintf(text + at, 160 - at, "%s?", separator);
-    }
-}
-
-static qn_status wrong_shape(const struct qn_exec *e, uint32_t input, const char *why)
-{
-    const struct qn_plan *plan = e->plan;
-    char given[160], expected[160];
-    format_dims(e->in[input].dims, e->in[input].rank, given);
-    format_model_dims(plan, &plan->tensors.items[plan->inputs.items[input].tensor], expected);
-    return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': expected shape [%s], given [%s]%s",
-                    plan->text.items + plan->inputs.items[input].name, expected, given, why);
-}
-
-static qn_status resolve_symbols(struct qn_exec *e)
-{
-    const struct qn_plan *plan = e->plan;
-    for (uint32_t i = 0; i < plan->symbols.count; i++)
-        e->symbols[i] = -1;
-    for (uint32_t i = 0; i < plan->inputs.count; i++) {
-        const struct qn_plan_tensor *tensor = &plan->tensors.items[plan->inputs.items[i].tensor];
-        if (e->in[i].rank != tensor->rank)
-            return wrong_shape(e, i, "");
-        for (uint32_t k = 0; k < tensor->rank; k++) {
-            int64_t given = e->in[i].dims[k];
-            if (tensor->dims[k] >= 0 && tensor->dims[k] != given)
-                return wrong_shape(e, i, "");
-            if (tensor->dims[k] >= 0 || plan->exprs.items[~tensor->dims[k]].op != QN_EXPR_SYMBOL)
-                continue;
-            int64_t symbol = plan->exprs.items[~tensor->dims[k]].a;
-            const struct qn_symbol *bounds = &plan->symbols.items[symbol];
-            if (given < bounds->min || given > bounds->max)
-                return wrong_shape(e, i, "; outside the range that the plan was made for");
-            if (e->symbols[symbol] >= 0 && e->symbols[symbol] != given)
-                return wrong_shape(e, i, "; another input gave the same dimension another size");
-            e->symbols[symbol] = given;
-        }
-    }
-    for (uint32_t i = 0; i < plan->symbols.count; i++)
-        if (e->symbols[i] < 0)
-            e->symbols[i] = plan->symbols.items[i].min;
-    if (!qn_plan_eval(plan, e->symbols, e->values))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "a dimension cannot be computed for these input shapes");
-    for (uint32_t i = 0; i < plan->inputs.count; i++) {
-        const struct qn_plan_tensor *tensor = &plan->tensors.items[plan->inputs.items[i].tensor];
-        for (uint32_t k = 0; k < tensor->rank; k++)
-            if (qn_plan_dim(tensor->dims[k], e->values) != e->in[i].dims[k])
-                return wrong_shape(e, i, "");
-    }
-    return NULL;
-}
-
-static qn_status resolve_outputs(struct qn_exec *e)
-{
-    const struct qn_plan *plan = e->plan;
-    for (uint32_t i = 0; i < plan->outputs.count; i++) {
-        struct qn_view view;
-        uint64_t bytes;
-        struct qn_exec_tensor *out = &e->out[i];
-        const char *name = plan->text.items + plan->outputs.items[i].name;
-        if (!qn_plan_view(&plan->tensors.items[plan->outputs.items[i].tensor], e->values, &view, &bytes))
-            return QN_ERROR(QN_OUT_OF_MEMORY, "output '%s': its size overflows", name);
-        out->rank = view.rank;
-        memcpy(out->dims, view.dims, sizeof view.dims);
-        if (!out->data) {
-            if (!e->outputs[i].data)
-                QN_TRY(take(&e->outputs[i], e->outputs[i].bytes, name));
-            out->data = e->outputs[i].data;
-        } else if (out->bytes < bytes) {
-            return QN_ERROR(QN_INVALID_ARGUMENT, "output '%s' needs %llu bytes, the buffer has %llu", name,
-                            (unsigned long long)bytes, (unsigned long long)out->bytes);
-        }
-    }
-    return NULL;
-}
-
-/* ---- running -------------------------------------------------------------------------------------------------- */
-
-static void *address(const struct qn_exec *e, const struct qn_plan_tensor *tensor)
-{
-    switch (tensor->place) {
-    case QN_PLACE_WORKSPACE:
-        return (uint8_t *)e->workspace.data + tensor->offset;
-    case QN_PLACE_CONSTANT:
-        return (void *)(uintptr_t)e->blobs[tensor->index]; /* kernels only read it */
-    case QN_PLACE_STATE:
-        return e->states[tensor->index].data;
-    case QN_PLACE_INPUT:
-        return e->in[tensor->index].data;
-    case QN_PLACE_OUTPUT:
-        return e->out[tensor->index].data;
-    default:
-        return NULL;
-    }
-}
-
-struct call {
-    const struct qn_kernel *kernel;
-    const void *params;
-    uint8_t *scratch;
-    uint64_t scratch_bytes;
-};
-
-static void run_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
-{
-    const struct call *call = context;
-    call->kernel->run(call->params, begin, end, call->scratch ? call->scratch + thread * call->scratch_bytes : NULL);
-}
-
-/* Work that one thread finishes before another would have woken: elements written by a kernel that does little for
- * each. A single token's norms and activations stay below. */
-enum { SMALL_OUTPUT = 8192 };
-
-static bool is_small(const struct qn_kernel *kernel, const struct qn_view *out)
-{
-    if (kernel->family == QN_FAMILY_MATMUL || kernel->family == QN_FAMILY_BATCH_MATMUL ||
-        kernel->family == QN_FAMILY_ATTENTION)
-        return false;
-    int64_t elements = 1;
-    for (uint32_t i = 0; i < out->rank && elements <= SMALL_OUTPUT; i++)
-        elements *= out->dims[i];
-    return elements <= SMALL_OUTPUT;
-}
-
-static void run_kernel(struct qn_exec *e, const struct qn_bind *bind, const struct qn_params *params)
-{
-    const struct qn_kernel *kernel = bind->kernel;
-    int64_t tiles = kernel->tiles(params->bytes);
-    if (is_small(kernel, kernel->family == QN_FAMILY_SCATTER_ROWS ? &bind->in[2] : &bind->out[0])) {
-        kernel->run(params->bytes, 0, tiles, e->scratch);
-        return;
-    }
-    struct call call = {kernel, params->bytes, e->scratch, e->plan->scratch_bytes};
-    qn_pool_for(e->pool, tiles, 1, run_tiles, &call);
-}
-
-static void run_activation(struct qn_exec *e, const struct qn_bind *bind)
-{
-    struct qn_params params;
-    const struct qn_view *x = &bind->in[0];
-    int64_t k = x->dims[x->rank - 1];
-    *(struct qn_activation_params *)params.bytes = (struct qn_activation_params){
-        .x = x->data, .x_stride = k, .out = bind->out[0].data, .rows = bind->out[0].dims[0], .k = k};
-    run_kernel(e, bind, &params);
-}
-
-static qn_status run_step(struct qn_exec *e, const struct qn_plan_step *step)
-{
-    const struct qn_plan *plan = e->plan;
-    const uint32_t *operands = plan->operands.items + step->first_operand;
-    struct qn_step_views views;
-    struct qn_bind bind;
-    if (!qn_plan_bind(plan, step, e->values, &views, &bind))
-        return QN_ERROR(QN_OUT_OF_MEMORY, "step '%s': a size overflows", plan->text.items + step->name);
-    for (uint32_t i = 0; i < step->in_count; i++)
-        views.in[i].data = address(e, &plan->tensors.items[operands[i]]);
-    for (uint32_t i = 0; i < step->out_count; i++)
-        views.out[i].data = address(e, &plan->tensors.items[operands[step->in_count + i]]);
-    bind.shared = e->shared;
-    bind.fault = &e->fault;
-    if (step->row == QN_PLAN_ROW_ACTIVATION) {
-        run_activation(e, &bind);
-        return NULL;
-    }
-    const struct qn_backend_row *row = &plan->backend->rows[step->row];
-    int64_t calls = row->calls ? row->calls(&bind) : 1;
-    struct qn_params params;
-    for (int64_t call = 0; call < calls; call++) {
-        row->bind(&bind, call, &params);
-        run_kernel(e, &bind, &params);
-    }
-    if (e->fault == QN_FAULT_NONE)
-        return NULL;
-    return QN_ERROR(QN_OUT_OF_RANGE, "step '%s': %s", plan->text.items + step->name,
-                    e->fault == QN_FAULT_INDEX ? "an index lies outside its axis"
-                                               : "a position or sequence lies outside its table");
-}
-
-qn_status qn_exec_run(struct qn_exec *e, const struct qn_exec_tensor *inputs, struct qn_exec_tensor *outputs,
-                      const volatile int *cancel)
-{
-    e->in = inputs;
-    e->out = outputs;
-    e->fault = QN_FAULT_NONE;
-    QN_TRY(resolve_symbols(e));
-    QN_TRY(resolve_outputs(e));
-    for (uint32_t i = 0; i < e->plan->steps.count; i++) {
-        if (cancel && *cancel)
-            return QN_ERROR(QN_CANCELLED, "the run was cancelled");
-        uint64_t start = e->times ? qn_clock_ns() : 0;
-        QN_TRY(run_step(e, &e->plan->steps.items[i]));
-        if (e->times) {
-            e->times[i].ns += qn_clock_ns() - start;
-            e->times[i].runs++;
-        }
-    }
-    return NULL;
+    *count = f->events.count;
+    return f->events.items;
 }

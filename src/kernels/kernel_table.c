@@ -25,18 +25,33 @@ static bool serves_dtype(const struct qn_kernel *kernel, qn_dtype dtype)
     return kernel->family != QN_FAMILY_MATMUL || qn_quant(dtype)->dequantise;
 }
 
-const struct qn_kernel *qn_kernel_select(enum qn_family family, qn_dtype dtype, int act, uint32_t features)
+static bool is_better(const struct qn_kernel *kernel, const struct qn_kernel *than)
 {
-    const struct qn_kernel *best = NULL;
+    bool exact = kernel->dtype != QN_DTYPE_NONE, than_exact = than->dtype != QN_DTYPE_NONE;
+    return exact == than_exact ? kernel->rank > than->rank : exact;
+}
+
+uint32_t qn_kernel_candidates(enum qn_family family, qn_dtype dtype, int act, uint32_t features,
+                              const struct qn_kernel **out, uint32_t room)
+{
+    uint32_t count = 0;
     for (uint32_t i = 0; i < qn_kernel_count; i++) {
         const struct qn_kernel *kernel = qn_kernels[i];
         if (kernel->family != family || (kernel->needs & ~features) || (act >= 0 && (int)kernel->act != act) ||
             !serves_dtype(kernel, dtype))
             continue;
-        bool exact = kernel->dtype != QN_DTYPE_NONE;
-        bool best_exact = best && best->dtype != QN_DTYPE_NONE;
-        if (!best || (exact && !best_exact) || (exact == best_exact && kernel->rank > best->rank))
-            best = kernel;
+        uint32_t at = count < room ? count++ : room; /* past the end: the worst one goes */
+        for (; at > 0 && is_better(kernel, out[at - 1]); at--)
+            if (at < room)
+                out[at] = out[at - 1];
+        if (at < room)
+            out[at] = kernel;
     }
-    return best;
+    return count;
+}
+
+const struct qn_kernel *qn_kernel_select(enum qn_family family, qn_dtype dtype, int act, uint32_t features)
+{
+    const struct qn_kernel *best = NULL;
+    return qn_kernel_candidates(family, dtype, act, features, &best, 1) ? best : NULL;
 }

@@ -169,7 +169,7 @@ qn_status qn_llm_eval(struct qn_llm *llm, const int32_t *tokens, size_t count, f
         status = forward(llm, tokens + done, part, rows);
     }
     if (qn_status_code(status) == QN_CANCELLED)
-        llm->cancelled = 0;
+        __atomic_store_n(&llm->cancelled, 0, __ATOMIC_RELAXED);
     return status;
 }
 
@@ -212,5 +212,5 @@ qn_status qn_llm_shift(struct qn_llm *llm, uint32_t keep, uint32_t drop)
 
 void qn_llm_cancel(struct qn_llm *llm)
 {
-    llm->cancelled = 1;
+    __atomic_store_n(&llm->cancelled, 1, __ATOMIC_RELAXED);
 }

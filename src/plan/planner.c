@@ -1,35 +1,13 @@
 /* From graph to plan: one pass over the nodes chooses kernels and emits steps, a second lays out the workspace. */
+#include "plan/planner.h"
+
 #include <assert.h>
 
 #include "base/checked.h"
 #include "kernels/matmul/matmul.h"
-#include "plan/plan.h"
-#include "plan/workspace.h"
+#include "plan/layout.h"
 
-/* An x that a matmul kernel has asked for in a form: later matmuls of the same x share it. */
-struct form {
-    qn_value x;
-    enum qn_act act;
-    uint32_t tensor;
-};
-
-struct planner {
-    struct qn_graph *graph;
-    const struct qn_backend *backend;
-    const struct qn_plan_options *options;
-    struct qn_plan *plan;
-    uint8_t *live;    /* by node */
-    qn_value *root;   /* by value: whose storage it has */
-    uint32_t *tensor; /* by value: its plan tensor, 0 before it has one */
-    uint32_t *buffer; /* by plan tensor: its buffer + 1, 0: none in the workspace */
-    uint32_t buffer_capacity;
-    QN_ARRAY(struct form) forms;
-    QN_ARRAY(struct qn_buffer) buffers;
-    int64_t *max_values; /* expressions at the symbols' upper bounds */
-    uint32_t max_count;
-};
-
-static uint32_t add_text(struct planner *p, struct qn_str text)
+uint32_t qn_planner_text(struct qn_planner *p, struct qn_str text)
 {
     struct qn_plan *plan = p->plan;
     if (!qn_array_reserve(&plan->text, plan->allocator, (uint64_t)plan->text.count + text.size + 1))
@@ -42,168 +20,56 @@ static uint32_t add_text(struct planner *p, struct qn_str text)
     return at;
 }
 
-static struct qn_str node_name(const struct qn_graph *g, qn_node n)
+struct qn_str qn_planner_name(const struct qn_planner *p, qn_node n)
 {
-    const struct qn_node_info *node = qn_graph_node(g, n);
+    const struct qn_node_info *node = qn_graph_node(p->graph, n);
     return node->name.size ? node->name : qn_str_from(qn_op_info(node->op)->name);
-}
-
-/* ---- expressions at their upper bounds ------------------------------------------------------------------------ */
-
-/* Upper bounds of all expressions the graph has by now. A difference takes its first operand's bound. */
-static qn_status bound_exprs(struct planner *p)
-{
-    const struct qn_graph *g = p->graph;
-    uint32_t count = g->exprs.count;
-    if (count <= p->max_count && p->max_values)
-        return NULL;
-    const struct qn_allocator *a = p->plan->allocator;
-    int64_t *values = qn_resize(a, p->max_values, p->max_count * sizeof *values, (count + 1) * sizeof *values);
-    if (!values)
-        return QN_OOM();
-    p->max_values = values;
-    for (uint32_t i = p->max_count ? p->max_count - 1 : 0; i < count; i++) {
-        const struct qn_expr *e = &g->exprs.items[i];
-        if (e->op == QN_EXPR_SYMBOL) {
-            values[i] = g->symbols.items[e->a].max;
-            continue;
-        }
-        int64_t x = qn_plan_dim(e->a, values), y = qn_plan_dim(e->b, values);
-        bool ok = true;
-        switch (e->op) {
-        case QN_EXPR_ADD:
-            ok = !__builtin_add_overflow(x, y, &values[i]);
-            break;
-        case QN_EXPR_MUL:
-            ok = !__builtin_mul_overflow(x, y, &values[i]);
-            break;
-        case QN_EXPR_DIV: /* a symbolic divisor may be as small as 1 */
-            values[i] = e->b >= 0 && y > 0 ? x / y : x;
-            break;
-        case QN_EXPR_MOD:
-            values[i] = y > 0 && y - 1 < x ? y - 1 : x;
-            break;
-        case QN_EXPR_MIN:
-            values[i] = x < y ? x : y;
-            break;
-        case QN_EXPR_MAX:
-            values[i] = x > y ? x : y;
-            break;
-        default:
-            values[i] = x;
-        }
-        if (!ok || values[i] < 0)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "a dimension overflows at the largest sizes of its symbols");
-    }
-    p->max_count = count + 1;
-    return NULL;
-}
-
-/* ---- tensors -------------------------------------------------------------------------------------------------- */
-
-static qn_status add_tensor(struct planner *p, enum qn_place place, uint32_t index, const struct qn_type *type,
-                            uint32_t *out)
-{
-    struct qn_plan *plan = p->plan;
-    struct qn_plan_tensor tensor = {
-        .place = place, .rank = (uint8_t)type->rank, .dtype = (uint16_t)type->dtype, .index = index};
-    for (uint32_t i = 0; i < type->rank; i++)
-        tensor.dims[i] = type->dims[i];
-    *out = plan->tensors.count;
-    if (!qn_array_push(&plan->tensors, plan->allocator, tensor))
-        return QN_OOM();
-    if (plan->tensors.count > p->buffer_capacity) {
-        uint32_t want = p->buffer_capacity ? p->buffer_capacity * 2 : 64;
-        uint32_t *grown =
-            qn_resize(plan->allocator, p->buffer, p->buffer_capacity * sizeof *grown, want * sizeof *grown);
-        if (!grown)
-            return QN_OOM();
-        memset(grown + p->buffer_capacity, 0, (want - p->buffer_capacity) * sizeof *grown);
-        p->buffer = grown;
-        p->buffer_capacity = want;
-    }
-    return NULL;
-}
-
-/* A tensor of its own in the workspace, alive from the next step on. */
-static qn_status add_workspace_tensor(struct planner *p, const struct qn_type *type, uint32_t *out)
-{
-    QN_TRY(bound_exprs(p));
-    QN_TRY(add_tensor(p, QN_PLACE_WORKSPACE, 0, type, out));
-    struct qn_view view;
-    uint64_t bytes;
-    if (!qn_plan_view(&p->plan->tensors.items[*out], p->max_values, &view, &bytes))
-        return QN_ERROR(QN_OUT_OF_MEMORY, "a tensor's size overflows");
-    uint32_t step = p->plan->steps.count;
-    if (!qn_array_push(&p->buffers, p->plan->allocator, (struct qn_buffer){bytes, step, step, 0}))
-        return QN_OOM();
-    p->buffer[*out] = p->buffers.count;
-    return NULL;
-}
-
-/* The plan tensor of a value: its own shape over the storage of its root. */
-static qn_status value_tensor(struct planner *p, qn_value v, uint32_t *out)
-{
-    *out = 0;
-    if (v == 0)
-        return NULL;
-    if (p->tensor[v]) {
-        *out = p->tensor[v];
-        return NULL;
-    }
-    const struct qn_value_info *info = qn_graph_value(p->graph, v);
-    if (p->root[v] != v) { /* the same bytes under another shape */
-        uint32_t base;
-        QN_TRY(value_tensor(p, p->root[v], &base));
-        struct qn_plan_tensor from = p->plan->tensors.items[base];
-        QN_TRY(add_tensor(p, from.place, from.index, &info->type, out));
-        p->buffer[*out] = p->buffer[base];
-    } else if (info->kind == QN_VALUE_NODE) {
-        QN_TRY(add_workspace_tensor(p, &info->type, out));
-    } else {
-        enum qn_place place = info->kind == QN_VALUE_INPUT      ? QN_PLACE_INPUT
-                              : info->kind == QN_VALUE_CONSTANT ? QN_PLACE_CONSTANT
-                                                                : QN_PLACE_STATE;
-        QN_TRY(add_tensor(p, place, info->index, &info->type, out));
-    }
-    p->tensor[v] = *out;
-    return NULL;
-}
-
-/* The step about to be added reads or writes this tensor. */
-static void touch(struct planner *p, uint32_t tensor)
-{
-    if (p->buffer[tensor])
-        p->buffers.items[p->buffer[tensor] - 1].last = p->plan->steps.count;
 }
 
 /* ---- steps ---------------------------------------------------------------------------------------------------- */
 
-static uint32_t kernel_index(const struct qn_kernel *kernel)
+/* The step about to be added reads or writes this tensor. */
+static void touch(struct qn_planner *p, uint32_t tensor)
 {
-    for (uint32_t i = 0; i < qn_kernel_count; i++)
-        if (qn_kernels[i] == kernel)
-            return i;
-    assert(false);
-    return 0;
+    const struct qn_plan_tensor *t = &p->plan->tensors.items[tensor];
+    if (t->place == QN_PLACE_WORKSPACE)
+        p->plan->buffers.items[t->index].last = p->plan->steps.count;
+    else if (t->place == QN_PLACE_SLOT)
+        p->slot_last.items[t->index] = p->plan->steps.count;
 }
 
-static qn_status add_step(struct planner *p, struct qn_plan_step step, const uint32_t *operands)
+static bool is_late(const struct qn_planner *p, const struct qn_plan_tensor *tensor)
+{
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        if (tensor->dims[i] < 0 && p->late.items[~tensor->dims[i]])
+            return true;
+    return false;
+}
+
+static qn_status add_step(struct qn_planner *p, struct qn_plan_step step, const uint32_t *operands)
 {
     struct qn_plan *plan = p->plan;
     uint32_t count = step.in_count + step.out_count;
     step.first_operand = plan->operands.count;
     if (!qn_array_reserve(&plan->operands, plan->allocator, (uint64_t)plan->operands.count + count))
         return QN_OOM();
+    QN_TRY(qn_planner_sizes(p));
     for (uint32_t i = 0; i < count; i++) {
+        const struct qn_plan_tensor *tensor = &plan->tensors.items[operands[i]];
         touch(p, operands[i]);
         plan->operands.items[plan->operands.count++] = operands[i];
+        step.late |= is_late(p, tensor);
+        step.keep |= i >= step.in_count && tensor->place == QN_PLACE_STATE;
     }
+    if (step.in_count > plan->max_in)
+        plan->max_in = step.in_count;
+    if (step.out_count > plan->max_out)
+        plan->max_out = step.out_count;
     return qn_array_push(&plan->steps, plan->allocator, step) ? NULL : QN_OOM();
 }
 
 /* The rows of x in the form that a kernel reads, converted by a step of their own unless one has done so already. */
-static qn_status activation(struct planner *p, qn_value x, enum qn_act act, uint32_t name, uint32_t *out)
+static qn_status activation(struct qn_planner *p, qn_value x, enum qn_act act, uint32_t name, uint32_t *out)
 {
     for (uint32_t i = 0; i < p->forms.count; i++)
         if (p->forms.items[i].x == x && p->forms.items[i].act == act) {
@@ -213,241 +79,510 @@ static qn_status activation(struct planner *p, qn_value x, enum qn_act act, uint
     const struct qn_kernel *kernel = qn_kernel_select(QN_FAMILY_ACTIVATION, QN_DTYPE_NONE, act, p->options->features);
     if (!kernel)
         return QN_ERROR(QN_INTERNAL, "no kernel makes activation form %d", act);
-    const struct qn_type *type = &qn_graph_value(p->graph, x)->type;
+    const struct qn_type *type = qn_graph_type(p->graph, x);
     qn_dim rows = 1;
     for (uint32_t i = 0; i + 1 < type->rank; i++)
         QN_TRY(qn_graph_expr(p->graph, QN_EXPR_MUL, rows, type->dims[i], &rows));
     struct qn_type bytes = {
         .dtype = QN_DTYPE_U8, .rank = 2, .dims = {rows, qn_act_row_bytes(act, type->dims[type->rank - 1])}};
     uint32_t operands[2];
-    QN_TRY(value_tensor(p, x, &operands[0]));
-    QN_TRY(add_workspace_tensor(p, &bytes, &operands[1]));
-    QN_TRY(add_step(
-        p,
-        (struct qn_plan_step){
-            .row = QN_PLAN_ROW_ACTIVATION, .kernel = kernel_index(kernel), .in_count = 1, .out_count = 1, .name = name},
-        operands));
+    QN_TRY(qn_planner_value(p, x, false, &operands[0]));
+    QN_TRY(qn_planner_room(p, &bytes, false, &operands[1]));
+    p->plan->tensors.items[operands[1]].producer = p->plan->steps.count + 1;
+    struct qn_plan_step step = {.kind = QN_STEP_ACTIVATION,
+                                .kernel = qn_planner_kernel_index(kernel),
+                                .in_count = 1,
+                                .out_count = 1,
+                                .name = name};
+    QN_TRY(add_step(p, step, operands));
     *out = operands[1];
-    return qn_array_push(&p->forms, p->plan->allocator, (struct form){x, act, operands[1]}) ? NULL : QN_OOM();
+    return qn_array_push(&p->forms, p->allocator, (struct qn_form){x, act, operands[1]}) ? NULL : QN_OOM();
 }
 
-static qn_status no_kernel(const struct planner *p, qn_node n, qn_dtype dtype)
+/* The node's attributes in the plan, at a multiple of 16. */
+static qn_status add_attr(struct qn_planner *p, qn_node n, struct qn_plan_step *step)
 {
-    return QN_ERROR(QN_UNSUPPORTED, "node '%.*s': backend %s has no kernel for op %s on %s",
-                    QN_STR_ARG(node_name(p->graph, n)), p->backend->name,
-                    qn_op_info(qn_graph_node(p->graph, n)->op)->name, dtype ? qn_dtype_name(dtype) : "these operands");
+    struct qn_plan *plan = p->plan;
+    const struct qn_op_info *info = qn_op_info(qn_graph_node(p->graph, n)->op);
+    uint32_t at = (plan->attrs.count + 15) & ~15u;
+    if (!qn_array_reserve(&plan->attrs, plan->allocator, (uint64_t)at + info->attr_size))
+        return QN_OOM();
+    if (at + info->attr_size > plan->attrs.count) { /* else there may be no memory to point into */
+        memset(plan->attrs.items + plan->attrs.count, 0, at - plan->attrs.count);
+        memcpy(plan->attrs.items + at, qn_graph_attr(p->graph, n), info->attr_size);
+    }
+    plan->attrs.count = at + info->attr_size;
+    step->attr = at;
+    if (info->attr_size > plan->max_attr)
+        plan->max_attr = info->attr_size;
+    for (uint32_t i = 0; i < info->field_count; i++) {
+        const void *field = (const uint8_t *)qn_graph_attr(p->graph, n) + info->fields[i].offset;
+        bool one = info->fields[i].kind == QN_ATTR_dim;
+        if (!one && info->fields[i].kind != QN_ATTR_dims)
+            continue;
+        const qn_dim *dims = one ? field : ((const struct qn_ints *)field)->items;
+        uint32_t count = one ? 1 : ((const struct qn_ints *)field)->count;
+        for (uint32_t k = 0; k < count; k++)
+            step->late |= dims[k] < 0 && p->late.items[~dims[k]];
+    }
+    return NULL;
 }
 
-static qn_status plan_node(struct planner *p, qn_node n)
+/* ---- packed weights ------------------------------------------------------------------------------------------- */
+
+static bool is_constant(const struct qn_planner *p, qn_value v)
 {
-    const struct qn_backend_row *row = qn_backend_row(p->backend, p->graph, n);
-    if (!row)
-        return no_kernel(p, n, QN_DTYPE_NONE);
+    return v && qn_graph_value(p->graph, p->root[v])->kind == QN_VALUE_CONSTANT;
+}
+
+/* Weights that are packed once: the tensor under which the step finds them. */
+static qn_status packed_constant(struct qn_planner *p, qn_node n, const struct qn_choice *choice, uint32_t *out)
+{
+    struct qn_plan *plan = p->plan;
+    qn_value v = qn_graph_input_of(p->graph, n, choice->row->pack_operand);
+    struct qn_packed_key key = {.weights = p->root[v], .kernel = qn_planner_kernel_index(choice->pack)};
+    struct qn_bind bind;
+    int32_t fault = 0;
+    _Alignas(16) uint8_t attr[1024];
+    qn_planner_bind(p, n, choice->kernel, &bind, attr);
+    bind.fault = &fault;
+    int64_t bytes = choice->row->packed_bytes(&bind);
+    if (bytes < 0)
+        return QN_ERROR(QN_OUT_OF_MEMORY, "packed weights do not fit in memory");
+    choice->row->bind_pack(&bind, &key.params);
+    for (uint32_t i = 0; i < p->packed.count; i++) {
+        const struct qn_packed_key *have = &p->packed.items[i];
+        if (have->weights == key.weights && have->kernel == key.kernel &&
+            plan->packed.items[have->packed].bytes == (uint64_t)bytes &&
+            memcmp(&have->params, &key.params, sizeof key.params) == 0)
+            return qn_planner_tensor(p, QN_PLACE_PACKED, have->packed, qn_graph_type(p->graph, v), out);
+    }
+    key.packed = plan->packed.count;
+    struct qn_plan_packed packed = {.step = plan->steps.count, .kernel = key.kernel, .bytes = (uint64_t)bytes};
+    QN_TRY(qn_planner_value(p, v, false, &packed.source));
+    if (!qn_array_push(&plan->packed, plan->allocator, packed) || !qn_array_push(&p->packed, p->allocator, key))
+        return QN_OOM();
+    return qn_planner_tensor(p, QN_PLACE_PACKED, key.packed, qn_graph_type(p->graph, v), out);
+}
+
+/* Weights that are packed in each run, by a step of their own in front of `step`, whose operands (inputs) are given. */
+static qn_status packed_in_run(struct qn_planner *p, qn_node n, const struct qn_choice *choice,
+                               struct qn_plan_step step, uint32_t *operands)
+{
+    struct qn_plan *plan = p->plan;
+    const struct qn_node_info *node = qn_graph_node(p->graph, n);
+    uint32_t operand = choice->row->pack_operand, room;
+    const struct qn_type *weights = qn_graph_type(p->graph, qn_graph_input_of(p->graph, n, operand));
+    const struct qn_type *result = qn_graph_type(p->graph, node->first_output);
+    bool late = qn_planner_dims_late(p, result);
+    for (uint32_t i = 0; i < node->input_count && !late; i++)
+        late = qn_planner_dims_late(p, qn_graph_type(p->graph, qn_graph_input_of(p->graph, n, i)));
+    QN_TRY(qn_planner_room(p, result, late, &room)); /* the output's sizes, the packed weights' storage */
+    struct qn_plan_tensor *tensor = &plan->tensors.items[room];
+    tensor->producer = plan->steps.count + 1;
+    if (tensor->place == QN_PLACE_WORKSPACE)
+        plan->buffers.items[tensor->index].pack_step = plan->steps.count + 1;
+    uint8_t place = tensor->place;
+    uint32_t index = tensor->index, producer = tensor->producer;
+    uint32_t out = operands[node->input_count];
+    operands[node->input_count] = room;
+    step.kind = QN_STEP_PACK;
+    step.pack = qn_planner_kernel_index(choice->pack);
+    step.out_count = 1;
+    QN_TRY(add_step(p, step, operands));
+    operands[node->input_count] = out;
+    QN_TRY(qn_planner_tensor(p, place, index, weights, &operands[operand]));
+    plan->tensors.items[operands[operand]].producer = producer;
+    return NULL;
+}
+
+/* ---- nodes ---------------------------------------------------------------------------------------------------- */
+
+static qn_status plan_inputs(struct qn_planner *p, qn_node n, const struct qn_choice *choice, uint32_t name)
+{
+    const struct qn_node_info *node = qn_graph_node(p->graph, n);
+    uint32_t count = node->input_count;
+    const struct qn_kernel *kernel = choice->kernel;
+    bool converts = kernel && kernel->family == QN_FAMILY_MATMUL && kernel->act != QN_ACT_F32;
+    for (uint32_t i = 0; i < count; i++) {
+        qn_value v = qn_graph_input_of(p->graph, n, i);
+        if (i == 0 && converts)
+            QN_TRY(activation(p, v, kernel->act, name, &p->operands[0]));
+        else if (choice->pack && i == choice->row->pack_operand && is_constant(p, v))
+            continue; /* the packed form takes its place */
+        else
+            QN_TRY(qn_planner_value(p, v, false, &p->operands[i]));
+    }
+    return NULL;
+}
+
+static qn_status plan_outputs(struct qn_planner *p, qn_node n, bool slot)
+{
     struct qn_node_info node = *qn_graph_node(p->graph, n);
-    qn_dtype dtype = QN_DTYPE_NONE;
-    if (row->dtype_operand < node.input_count)
-        dtype = qn_graph_value(p->graph, qn_graph_input_of(p->graph, n, row->dtype_operand))->type.dtype;
-    bool is_matmul = row->family == QN_FAMILY_MATMUL;
-    int act = is_matmul && p->options->f32_activations ? QN_ACT_F32 : -1;
-    const struct qn_kernel *kernel = qn_kernel_select(row->family, dtype, act, p->options->features);
-    if (!kernel)
-        return no_kernel(p, n, dtype);
+    if (!slot)
+        QN_TRY(qn_planner_in_place(p, n));
+    for (uint32_t i = 0; i < node.output_count; i++)
+        QN_TRY(qn_planner_value(p, node.first_output + i, slot, &p->operands[node.input_count + i]));
+    return NULL;
+}
+
+/* Late symbols that a step binds when it fills its outputs. */
+static bool binds_symbols(const struct qn_planner *p, qn_node n)
+{
+    const struct qn_node_info *node = qn_graph_node(p->graph, n);
+    for (uint32_t i = 0; i < node->output_count; i++)
+        if (qn_planner_dims_late(p, qn_graph_type(p->graph, node->first_output + i)))
+            return true;
+    return false;
+}
+
+static qn_status plan_kernel(struct qn_planner *p, qn_node n, struct qn_plan_step step)
+{
+    struct qn_choice choice = {0};
+    QN_TRY(qn_planner_choose(p, n, &choice));
+    step.backend = choice.backend;
+    step.row = (uint16_t)(choice.row - p->plan->backends[choice.backend]->rows);
+    step.kind = choice.kernel ? QN_STEP_KERNEL : QN_STEP_HOST;
+    step.kernel = choice.kernel ? qn_planner_kernel_index(choice.kernel) : 0;
+    step.keep = !choice.kernel && binds_symbols(p, n);
+    QN_TRY(plan_inputs(p, n, &choice, step.name));
+    if (choice.pack) {
+        uint32_t operand = choice.row->pack_operand;
+        if (is_constant(p, qn_graph_input_of(p->graph, n, operand)))
+            QN_TRY(packed_constant(p, n, &choice, &p->operands[operand]));
+        else
+            QN_TRY(packed_in_run(p, n, &choice, step, p->operands));
+    }
+    QN_TRY(plan_outputs(p, n, !choice.kernel));
+    return add_step(p, step, p->operands);
+}
+
+static qn_status plan_node(struct qn_planner *p, qn_node n)
+{
+    const struct qn_node_info node = *qn_graph_node(p->graph, n);
     struct qn_plan_step step = {.op = node.op,
-                                .row = (uint16_t)(row - p->backend->rows),
-                                .kernel = kernel_index(kernel),
                                 .in_count = node.input_count,
                                 .out_count = node.output_count,
-                                .name = add_text(p, node_name(p->graph, n))};
+                                .name = qn_planner_text(p, qn_planner_name(p, n))};
     if (step.name == UINT32_MAX)
         return QN_OOM();
-    uint32_t operands[20] = {0};
-    for (uint32_t i = 0; i < node.input_count; i++) {
-        qn_value v = qn_graph_input_of(p->graph, n, i);
-        if (i == 0 && is_matmul && kernel->act != QN_ACT_F32)
-            QN_TRY(activation(p, v, kernel->act, step.name, &operands[0]));
-        else
-            QN_TRY(value_tensor(p, v, &operands[i]));
+    QN_TRY(add_attr(p, n, &step));
+    if (node.op == QN_OP_bind_dims) {
+        step.kind = QN_STEP_BIND;
+        step.keep = true;
+        step.late = false;
+        step.out_count = 0;
+        QN_TRY(qn_planner_value(p, qn_graph_input_of(p->graph, n, 0), false, &p->operands[0]));
+        return add_step(p, step, p->operands);
     }
-    for (uint32_t i = 0; i < node.output_count; i++)
-        QN_TRY(value_tensor(p, node.first_output + i, &operands[node.input_count + i]));
-    uint32_t attr_size = qn_op_info(node.op)->attr_size;
-    uint32_t at = (p->plan->attrs.count + 15) & ~15u;
-    if (!qn_array_reserve(&p->plan->attrs, p->plan->allocator, (uint64_t)at + attr_size))
-        return QN_OOM();
-    if (at + attr_size > p->plan->attrs.count) { /* else there may be no memory to point into */
-        memset(p->plan->attrs.items + p->plan->attrs.count, 0, at - p->plan->attrs.count);
-        memcpy(p->plan->attrs.items + at, qn_graph_attr(p->graph, n), attr_size);
-    }
-    p->plan->attrs.count = at + attr_size;
-    step.attr = at;
-    return add_step(p, step, operands);
+    if (node.op != QN_OP_call)
+        return plan_kernel(p, n, step);
+    step.kind = QN_STEP_CALL;
+    step.keep = binds_symbols(p, n);
+    QN_TRY(plan_inputs(p, n, &(struct qn_choice){0}, step.name));
+    QN_TRY(plan_outputs(p, n, true));
+    return add_step(p, step, p->operands);
 }
 
-/* ---- liveness and storage ------------------------------------------------------------------------------------- */
+/* ---- groups --------------------------------------------------------------------------------------------------- */
 
-static void mark_live(struct planner *p)
+struct group {
+    QN_ARRAY(qn_node) nodes;
+    QN_ARRAY(qn_value) inputs, outputs;
+    uint8_t *seen; /* by value */
+};
+
+/* A value that the group makes is its output when the graph, a state or a node outside reads it. */
+static bool read_outside(const struct qn_planner *p, uint32_t group, qn_value v)
 {
     const struct qn_graph *g = p->graph;
-    uint8_t *live = p->live;
     for (uint32_t i = 0; i < g->outputs.count; i++)
-        live[qn_graph_value(g, g->outputs.items[i].value)->producer] = 1;
-    for (uint32_t i = 0; i < g->states.count; i++)
-        live[qn_graph_value(g, g->states.items[i].out)->producer] = 1;
-    for (qn_node n = g->nodes.count - 1; n > 0; n--) {
-        if (!live[n])
+        if (g->outputs.items[i].value == v)
+            return true;
+    for (qn_node n = qn_graph_value(g, v)->producer + 1; n < g->nodes.count; n++) {
+        if (!p->live[n] || p->group[n] == group)
             continue;
-        for (uint32_t i = 0; i < g->nodes.items[n].input_count; i++) {
-            qn_value v = qn_graph_input_of(g, n, i);
-            if (v && qn_graph_value(g, v)->kind == QN_VALUE_NODE)
-                live[qn_graph_value(g, v)->producer] = 1;
-        }
+        for (uint32_t i = 0; i < g->nodes.items[n].input_count; i++)
+            if (qn_graph_input_of(g, n, i) == v)
+                return true;
     }
-    live[0] = 0;
+    return false;
 }
 
-static void find_roots(struct planner *p)
+static qn_status collect(struct qn_planner *p, qn_node first, struct group *group)
 {
     const struct qn_graph *g = p->graph;
-    for (qn_value v = 0; v < g->values.count; v++)
-        p->root[v] = v;
-    for (qn_node n = 1; n < g->nodes.count; n++) {
+    uint32_t number = p->group[first];
+    for (qn_node n = first; n < g->nodes.count; n++) {
+        if (!p->live[n] || p->group[n] != number)
+            continue;
         const struct qn_node_info *node = qn_graph_node(g, n);
-        if (qn_op_info(node->op)->traits & (QN_OP_VIEW | QN_OP_INPLACE))
-            p->root[node->first_output] = p->root[qn_graph_input_of(g, n, 0)];
-    }
-}
-
-/* An output that owns its storage is written straight into the caller's buffer; one that shares it is copied there. */
-static qn_status plan_outputs_before(struct planner *p)
-{
-    const struct qn_graph *g = p->graph;
-    for (uint32_t i = 0; i < g->outputs.count; i++) {
-        qn_value v = g->outputs.items[i].value;
-        if (p->root[v] == v && qn_graph_value(g, v)->kind == QN_VALUE_NODE && !p->tensor[v])
-            QN_TRY(add_tensor(p, QN_PLACE_OUTPUT, i, &qn_graph_value(g, v)->type, &p->tensor[v]));
-    }
-    return NULL;
-}
-
-static qn_status plan_outputs_after(struct planner *p)
-{
-    const struct qn_graph *g = p->graph;
-    struct qn_plan *plan = p->plan;
-    for (uint32_t i = 0; i < g->outputs.count; i++) {
-        qn_value v = g->outputs.items[i].value;
-        const struct qn_type *type = &qn_graph_value(g, v)->type;
-        uint32_t operands[2];
-        QN_TRY(value_tensor(p, v, &operands[0]));
-        const struct qn_plan_tensor *own = &plan->tensors.items[operands[0]];
-        uint32_t tensor = operands[0];
-        if (own->place != QN_PLACE_OUTPUT || own->index != i) {
-            const struct qn_backend_row *row = p->backend->rows;
-            while (row->op != QN_OP_expand)
-                row++;
-            const struct qn_kernel *kernel = qn_kernel_select(row->family, type->dtype, -1, p->options->features);
-            if (!kernel)
-                return QN_ERROR(QN_UNSUPPORTED, "output %u: no kernel copies %s", i, qn_dtype_name(type->dtype));
-            QN_TRY(add_tensor(p, QN_PLACE_OUTPUT, i, type, &tensor));
-            operands[1] = tensor;
-            QN_TRY(add_step(p,
-                            (struct qn_plan_step){.op = QN_OP_expand,
-                                                  .row = (uint16_t)(row - p->backend->rows),
-                                                  .kernel = kernel_index(kernel),
-                                                  .in_count = 1,
-                                                  .out_count = 1},
-                            operands));
-        }
-        struct qn_plan_slot slot = {add_text(p, g->outputs.items[i].name), tensor};
-        if (slot.name == UINT32_MAX || !qn_array_push(&plan->outputs, plan->allocator, slot))
+        if (!qn_array_push(&group->nodes, p->allocator, n))
             return QN_OOM();
+        for (uint32_t i = 0; i < node->input_count; i++) {
+            qn_value v = qn_graph_input_of(g, n, i);
+            bool inside =
+                qn_graph_value(g, v)->kind == QN_VALUE_NODE && p->group[qn_graph_value(g, v)->producer] == number;
+            if (!v || inside || group->seen[v])
+                continue;
+            group->seen[v] = 1;
+            if (!qn_array_push(&group->inputs, p->allocator, v))
+                return QN_OOM();
+        }
+        for (uint32_t i = 0; i < node->output_count; i++)
+            if (read_outside(p, number, node->first_output + i) &&
+                !qn_array_push(&group->outputs, p->allocator, node->first_output + i))
+                return QN_OOM();
     }
     return NULL;
+}
+
+static qn_status compile_group(struct qn_planner *p, qn_node first, const struct group *group)
+{
+    struct qn_plan *plan = p->plan;
+    const struct qn_backend *backend = plan->backends[p->choice[first] - 1];
+    struct qn_plan_step step = {.kind = QN_STEP_GROUP,
+                                .op = qn_graph_node(p->graph, first)->op,
+                                .backend = (uint8_t)(p->choice[first] - 1),
+                                .attr = plan->groups.count,
+                                .name = qn_planner_text(p, qn_planner_name(p, first))};
+    uint32_t count = group->inputs.count + group->outputs.count;
+    if (group->inputs.count > UINT16_MAX || group->outputs.count > UINT16_MAX)
+        return QN_ERROR(QN_UNSUPPORTED, "a group of backend %s has %u inputs and %u outputs", backend->name,
+                        group->inputs.count, group->outputs.count);
+    step.in_count = (uint16_t)group->inputs.count;
+    step.out_count = (uint16_t)group->outputs.count;
+    uint32_t *operands = qn_calloc(p->allocator, count + 1, sizeof *operands);
+    if (step.name == UINT32_MAX || !operands ||
+        !qn_array_reserve(&plan->groups, plan->allocator, (uint64_t)plan->groups.count + 1)) {
+        qn_free(p->allocator, operands, (count + 1) * sizeof *operands);
+        return QN_OOM();
+    }
+    qn_status status = NULL;
+    for (uint32_t i = 0; i < count && !status; i++)
+        status = qn_planner_value(
+            p, i < group->inputs.count ? group->inputs.items[i] : group->outputs.items[i - group->inputs.count], false,
+            &operands[i]);
+    struct qn_group view = {p->graph,           group->nodes.items,  group->inputs.items, group->outputs.items,
+                            group->nodes.count, group->inputs.count, group->outputs.count};
+    void *program = NULL;
+    if (!status)
+        status = backend->compile(backend, &view, &program);
+    if (!status) {
+        plan->groups.items[plan->groups.count++] = (struct qn_plan_group){backend, program};
+        status = add_step(p, step, operands);
+    }
+    qn_free(p->allocator, operands, (count + 1) * sizeof *operands);
+    return status;
+}
+
+static qn_status plan_group(struct qn_planner *p, qn_node first)
+{
+    struct group group = {.seen = qn_calloc(p->allocator, p->graph->values.count, 1)};
+    qn_status status = group.seen ? collect(p, first, &group) : QN_OOM();
+    if (!status)
+        status = compile_group(p, first, &group);
+    qn_free(p->allocator, group.seen, p->graph->values.count);
+    qn_array_free(&group.nodes, p->allocator);
+    qn_array_free(&group.inputs, p->allocator);
+    qn_array_free(&group.outputs, p->allocator);
+    return status;
 }
 
 /* ---- tables that the plan takes over from the graph ----------------------------------------------------------- */
 
-static qn_status copy_blobs(struct planner *p)
+static qn_status add_slot(struct qn_planner *p, struct qn_str name, uint32_t tensor,
+                          __typeof__(((struct qn_plan *)NULL)->inputs) *list)
 {
-    struct qn_plan *plan = p->plan;
-    for (uint32_t i = 0; i < p->graph->blobs.count; i++) {
-        struct qn_blob blob = p->graph->blobs.items[i];
-        if (blob.place == QN_BLOB_MEMORY && blob.data) {
-            uint64_t at = ((uint64_t)plan->data.count + 63) & ~63ull;
-            if (!qn_array_reserve(&plan->data, plan->allocator, at + blob.bytes))
-                return QN_OOM();
-            memset(plan->data.items + plan->data.count, 0, (size_t)(at - plan->data.count));
-            memcpy(plan->data.items + at, blob.data, (size_t)blob.bytes);
-            plan->data.count = (uint32_t)(at + blob.bytes);
-            blob.offset = at;
-            blob.data = NULL;
-        }
-        if (!qn_array_push(&plan->blobs, plan->allocator, blob))
-            return QN_OOM();
-    }
-    return NULL;
+    struct qn_plan_slot slot = {qn_planner_text(p, name), tensor};
+    return slot.name != UINT32_MAX && qn_array_push(list, p->plan->allocator, slot) ? NULL : QN_OOM();
 }
 
-static qn_status copy_slots(struct planner *p)
+static qn_status copy_slots(struct qn_planner *p)
 {
     const struct qn_graph *g = p->graph;
     struct qn_plan *plan = p->plan;
+    uint32_t tensor;
     for (uint32_t i = 0; i < g->inputs.count; i++) {
-        struct qn_plan_slot slot = {add_text(p, g->inputs.items[i].name), 0};
-        QN_TRY(value_tensor(p, g->inputs.items[i].value, &slot.tensor));
-        if (slot.name == UINT32_MAX || !qn_array_push(&plan->inputs, plan->allocator, slot))
-            return QN_OOM();
+        QN_TRY(qn_planner_value(p, g->inputs.items[i].value, false, &tensor));
+        QN_TRY(add_slot(p, g->inputs.items[i].name, tensor, &plan->inputs));
     }
     for (uint32_t i = 0; i < g->states.count; i++) {
-        struct qn_plan_slot slot = {add_text(p, g->states.items[i].name), 0};
-        QN_TRY(value_tensor(p, g->states.items[i].in, &slot.tensor));
-        if (slot.name == UINT32_MAX || !qn_array_push(&plan->states, plan->allocator, slot))
-            return QN_OOM();
-        qn_value out = g->states.items[i].out;
-        if (p->root[out] != g->states.items[i].in)
+        QN_TRY(qn_planner_value(p, g->states.items[i].in, false, &tensor));
+        QN_TRY(add_slot(p, g->states.items[i].name, tensor, &plan->states));
+        if (p->root[g->states.items[i].out] != g->states.items[i].in)
             return QN_ERROR(QN_UNSUPPORTED, "state '%.*s': its new content is not written in place",
                             QN_STR_ARG(g->states.items[i].name));
     }
     return NULL;
 }
 
-static qn_status copy_exprs(struct planner *p)
+/* Where the executor finds the outputs when all steps are done; what lies elsewhere than in the caller's buffer lives to
+ * the end. */
+static qn_status list_outputs(struct qn_planner *p)
+{
+    const struct qn_graph *g = p->graph;
+    struct qn_plan *plan = p->plan;
+    for (uint32_t i = 0; i < g->outputs.count; i++) {
+        uint32_t tensor;
+        QN_TRY(qn_planner_value(p, g->outputs.items[i].value, false, &tensor));
+        const struct qn_plan_tensor *t = &plan->tensors.items[tensor];
+        if (t->place == QN_PLACE_WORKSPACE)
+            plan->buffers.items[t->index].last = UINT32_MAX;
+        else if (t->place == QN_PLACE_SLOT)
+            p->slot_last.items[t->index] = UINT32_MAX;
+        QN_TRY(add_slot(p, g->outputs.items[i].name, tensor, &plan->outputs));
+    }
+    return NULL;
+}
+
+/* Slots by the step after which nobody reads them. */
+static qn_status list_releases(struct qn_planner *p)
+{
+    struct qn_plan *plan = p->plan;
+    for (uint32_t i = 0; i < plan->slot_count; i++)
+        if (p->slot_last.items[i] < plan->steps.count)
+            plan->steps.items[p->slot_last.items[i]].release_count++;
+    if (!qn_array_reserve(&plan->releases, plan->allocator, plan->slot_count))
+        return QN_OOM();
+    for (uint32_t i = 0, at = 0; i < plan->steps.count; i++) {
+        plan->steps.items[i].first_release = at;
+        at += plan->steps.items[i].release_count;
+        plan->steps.items[i].release_count = 0;
+    }
+    for (uint32_t i = 0; i < plan->slot_count; i++) {
+        if (p->slot_last.items[i] >= plan->steps.count)
+            continue;
+        struct qn_plan_step *step = &plan->steps.items[p->slot_last.items[i]];
+        plan->releases.items[step->first_release + step->release_count++] = i;
+        plan->releases.count++;
+    }
+    return NULL;
+}
+
+static qn_status copy_bytes(struct qn_plan *plan, const void *data, uint64_t bytes, uint32_t align, uint64_t *at)
+{
+    *at = ((uint64_t)plan->data.count + align - 1) & ~(uint64_t)(align - 1);
+    if (bytes > UINT32_MAX || *at + bytes > UINT32_MAX)
+        return QN_ERROR(QN_UNSUPPORTED, "constants that lie in no file take more than 4 GiB");
+    if (!qn_array_reserve(&plan->data, plan->allocator, *at + bytes))
+        return QN_OOM();
+    if (*at > plan->data.count)
+        memset(plan->data.items + plan->data.count, 0, (size_t)(*at - plan->data.count));
+    if (bytes)
+        memcpy(plan->data.items + *at, data, (size_t)bytes);
+    plan->data.count = (uint32_t)(*at + bytes);
+    return NULL;
+}
+
+/* Strings are copied behind their elements, which point there once the data has found its place. */
+static qn_status copy_strings(struct qn_plan *plan, const struct qn_blob *blob)
+{
+    uint64_t count = blob->bytes / sizeof(struct qn_string), text;
+    const struct qn_string *from = blob->data;
+    for (uint64_t i = 0; i < count; i++) {
+        QN_TRY(copy_bytes(plan, from[i].data, from[i].size, 1, &text));
+        ((struct qn_string *)(void *)(plan->data.items + plan->blobs.items[plan->blobs.count - 1].offset))[i].data =
+            (const char *)(uintptr_t)text;
+    }
+    plan->holds_strings = true;
+    return NULL;
+}
+
+static void place_strings(struct qn_plan *plan, const uint8_t *kinds)
+{
+    for (uint32_t i = 0; i < plan->blobs.count; i++) {
+        const struct qn_blob *blob = &plan->blobs.items[i];
+        if (kinds[i] != 2 || blob->place != QN_BLOB_MEMORY)
+            continue;
+        struct qn_string *strings = (void *)(plan->data.items + blob->offset);
+        for (uint64_t k = 0; k < blob->bytes / sizeof *strings; k++)
+            strings[k].data = (const char *)plan->data.items + (uintptr_t)strings[k].data;
+    }
+}
+
+/* kinds: by blob, 0 where no step reads it, 2 for strings. */
+static qn_status copy_used_blobs(struct qn_planner *p, const uint8_t *kinds)
+{
+    struct qn_plan *plan = p->plan;
+    for (uint32_t i = 0; i < p->graph->blobs.count; i++) {
+        const struct qn_blob *from = &p->graph->blobs.items[i];
+        struct qn_blob blob = *from;
+        blob.data = NULL;
+        if (!kinds[i])
+            blob = (struct qn_blob){.place = QN_BLOB_MEMORY};
+        else if (from->place == QN_BLOB_MEMORY)
+            QN_TRY(copy_bytes(plan, from->data, from->data ? from->bytes : 0, 64, &blob.offset));
+        if (!qn_array_push(&plan->blobs, plan->allocator, blob))
+            return QN_OOM();
+        if (kinds[i] == 2 && from->place == QN_BLOB_MEMORY && from->data)
+            QN_TRY(copy_strings(plan, from));
+    }
+    place_strings(plan, kinds);
+    return NULL;
+}
+
+static qn_status copy_blobs(struct qn_planner *p)
+{
+    uint32_t count = p->graph->blobs.count + 1;
+    uint8_t *kinds = qn_calloc(p->allocator, count, 1);
+    if (!kinds)
+        return QN_OOM();
+    for (uint32_t i = 0; i < p->plan->tensors.count; i++) {
+        const struct qn_plan_tensor *tensor = &p->plan->tensors.items[i];
+        if (tensor->place == QN_PLACE_CONSTANT)
+            kinds[tensor->index] = tensor->dtype == QN_DTYPE_STRING ? 2 : 1;
+    }
+    qn_status status = copy_used_blobs(p, kinds);
+    qn_free(p->allocator, kinds, count);
+    return status;
+}
+
+static qn_status copy_exprs(struct qn_planner *p)
 {
     const struct qn_graph *g = p->graph;
     struct qn_plan *plan = p->plan;
     for (uint32_t i = 0; i < g->exprs.count; i++)
         if (!qn_array_push(&plan->exprs, plan->allocator, g->exprs.items[i]))
             return QN_OOM();
+    plan->bounded = true;
     for (uint32_t i = 0; i < g->symbols.count; i++) {
         struct qn_symbol symbol = g->symbols.items[i];
-        uint32_t name = add_text(p, symbol.name);
+        uint32_t name = qn_planner_text(p, symbol.name);
         symbol.name = (struct qn_str){0};
+        plan->late |= symbol.late;
+        plan->bounded &= symbol.late || symbol.max < QN_UNBOUNDED;
         if (name == UINT32_MAX || !qn_array_push(&plan->symbols, plan->allocator, symbol) ||
             !qn_array_push(&plan->symbol_names, plan->allocator, name))
+            return QN_OOM();
+    }
+    for (uint32_t i = 0; i < g->checks.count; i++) {
+        const struct qn_check *check = &g->checks.items[i];
+        struct qn_plan_check copy = {check->kind, check->a, check->b, qn_planner_text(p, check->node)};
+        if (copy.name == UINT32_MAX || !qn_array_push(&plan->checks, plan->allocator, copy))
             return QN_OOM();
     }
     return NULL;
 }
 
-/* Offsets for all workspace tensors, and the largest scratch and shared memory that any step asks for. */
-static qn_status lay_out(struct planner *p)
+/* ---- memory --------------------------------------------------------------------------------------------------- */
+
+/* The largest scratch and shared memory that any step asks for. Late steps are looked at when they run. */
+static qn_status measure_scratch(struct qn_plan *plan, const int64_t *values, const struct qn_step_views *views)
 {
-    struct qn_plan *plan = p->plan;
-    QN_TRY(bound_exprs(p));
-    QN_TRY(qn_workspace_layout(p->buffers.items, p->buffers.count, plan->allocator, &plan->workspace_bytes));
-    for (uint32_t i = 1; i < plan->tensors.count; i++)
-        if (p->buffer[i])
-            plan->tensors.items[i].offset = p->buffers.items[p->buffer[i] - 1].offset;
     int32_t fault = 0;
     for (uint32_t i = 0; i < plan->steps.count; i++) {
         const struct qn_plan_step *step = &plan->steps.items[i];
-        struct qn_step_views views;
         struct qn_bind bind;
         struct qn_params params;
-        if (step->row == QN_PLAN_ROW_ACTIVATION)
+        if (step->kind != QN_STEP_KERNEL || step->late)
             continue;
-        const struct qn_backend_row *row = &plan->backend->rows[step->row];
-        if (!qn_plan_bind(plan, step, p->max_values, &views, &bind))
+        const struct qn_backend_row *row = qn_plan_row(plan, step);
+        if (!qn_plan_bind(plan, step, values, views, &bind)) {
+            if (!plan->bounded)
+                continue; /* usual sizes that cannot be: the run knows better */
             return QN_ERROR(QN_OUT_OF_MEMORY, "step '%s': a size overflows", plan->text.items + step->name);
+        }
         bind.fault = &fault;
         row->bind(&bind, 0, &params);
         int64_t scratch = bind.kernel->scratch ? bind.kernel->scratch(params.bytes) : 0;
@@ -460,20 +595,123 @@ static qn_status lay_out(struct planner *p)
     return NULL;
 }
 
-static qn_status make(struct planner *p)
+/* Offsets for the symbols' upper bounds. A workspace too large for memory is left to the sizes of each run. */
+static qn_status lay_out(struct qn_planner *p, int64_t *memory)
 {
-    QN_TRY(add_tensor(p, QN_PLACE_NONE, 0, &(struct qn_type){0}, &(uint32_t){0}));
-    mark_live(p);
-    find_roots(p);
+    struct qn_plan *plan = p->plan;
+    uint32_t symbols = plan->symbols.count, exprs = plan->exprs.count;
+    int64_t *low = memory, *high = low + symbols, *least = high + symbols, *largest = least + exprs;
+    struct qn_layout_memory layout = {0};
+    for (uint32_t i = 0; i < symbols; i++) {
+        low[i] = plan->symbols.items[i].min;
+        high[i] = plan->symbols.items[i].max;
+    }
+    qn_plan_bounds(plan, low, high, least, largest);
+    plan->offsets = qn_calloc(plan->allocator, plan->buffers.count + 1, sizeof *plan->offsets);
+    qn_status status = plan->offsets ? qn_layout_memory_init(&layout, plan, plan->allocator) : QN_OOM();
+    if (!status && plan->bounded) {
+        status = qn_plan_layout(plan, largest, &layout, plan->offsets, &plan->workspace_bytes);
+        if (!status && plan->workspace_bytes > (uint64_t)1 << 46)
+            plan->bounded = false;
+        if (status) { /* it takes no memory: sizes are too large */
+            qn_status_ignore(status);
+            status = NULL;
+            plan->bounded = false;
+        }
+    }
+    if (!status)
+        status = measure_scratch(plan, plan->bounded ? largest : p->sizes.items, &layout.views);
+    qn_layout_memory_deinit(&layout, plan, plan->allocator);
+    return status;
+}
+
+static qn_status make(struct qn_planner *p)
+{
+    struct qn_plan *plan = p->plan;
+    QN_TRY(qn_planner_tensor(p, QN_PLACE_NONE, 0, &(struct qn_type){0}, &(uint32_t){0}));
+    QN_TRY(qn_planner_mark_live(p));
+    QN_TRY(qn_planner_assign(p));
+    qn_planner_find_roots(p);
     QN_TRY(copy_slots(p));
-    QN_TRY(plan_outputs_before(p));
-    for (qn_node n = 1; n < p->graph->nodes.count; n++)
-        if (p->live[n] && !(qn_op_info(p->graph->nodes.items[n].op)->traits & QN_OP_VIEW))
-            QN_TRY(qn_status_note(plan_node(p, n), "planning node '%.*s'", QN_STR_ARG(node_name(p->graph, n))));
-    QN_TRY(plan_outputs_after(p));
+    uint32_t group = 0;
+    for (qn_node n = 1; n < p->graph->nodes.count; n++) {
+        uint16_t op = p->graph->nodes.items[n].op;
+        if (!p->live[n])
+            continue;
+        qn_status status = NULL;
+        if (p->group[n]) {
+            if (p->group[n] != group)
+                status = plan_group(p, n);
+            group = p->group[n];
+        } else if (!(qn_op_info(op)->traits & QN_OP_VIEW) || op == QN_OP_bind_dims) {
+            status = plan_node(p, n);
+        }
+        QN_TRY(qn_status_note(status, "planning node '%.*s'", QN_STR_ARG(qn_planner_name(p, n))));
+    }
+    QN_TRY(list_outputs(p));
+    QN_TRY(list_releases(p));
     QN_TRY(copy_blobs(p));
     QN_TRY(copy_exprs(p));
-    return lay_out(p);
+    uint64_t count = 2 * (uint64_t)plan->symbols.count + 2 * (uint64_t)plan->exprs.count + 1;
+    int64_t *memory = qn_calloc(p->allocator, count, sizeof *memory);
+    qn_status status = memory ? lay_out(p, memory) : QN_OOM();
+    qn_free(p->allocator, memory, count * sizeof *memory);
+    return status;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------- */
+
+static qn_status take_memory(struct qn_planner *p, const struct qn_backend *backend)
+{
+    const struct qn_allocator *a = p->allocator;
+    struct qn_plan *plan = p->plan;
+    size_t values = p->graph->values.count, nodes = p->graph->nodes.count;
+    for (qn_node n = 1; n < nodes; n++) {
+        uint32_t count = p->graph->nodes.items[n].input_count + p->graph->nodes.items[n].output_count;
+        if (count > p->operand_room)
+            p->operand_room = count;
+    }
+    p->operand_room += 2; /* packing adds one to the inputs */
+    p->live = qn_calloc(a, nodes, 1);
+    p->choice = qn_calloc(a, nodes, 1);
+    p->group = qn_calloc(a, nodes, sizeof *p->group);
+    p->root = qn_calloc(a, values, sizeof *p->root);
+    p->tensor = qn_calloc(a, values, sizeof *p->tensor);
+    p->output = qn_calloc(a, values, sizeof *p->output);
+    p->last_use = qn_calloc(a, values, sizeof *p->last_use);
+    p->operands = qn_calloc(a, p->operand_room, sizeof *p->operands);
+    p->views = qn_calloc(a, p->operand_room, sizeof *p->views);
+    plan->backend_count = p->options->preferred_count + 1;
+    plan->backends = qn_calloc(a, plan->backend_count + 1, sizeof(struct qn_backend *));
+    if (!p->live || !p->choice || !p->group || !p->root || !p->tensor || !p->output || !p->last_use || !p->operands ||
+        !p->views || !plan->backends)
+        return QN_OOM();
+    if (plan->backend_count > UINT8_MAX)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%u backends", plan->backend_count);
+    for (uint32_t i = 0; i < p->options->preferred_count; i++)
+        plan->backends[i] = p->options->preferred[i];
+    plan->backends[plan->backend_count - 1] = backend;
+    return NULL;
+}
+
+static void give_memory(struct qn_planner *p)
+{
+    const struct qn_allocator *a = p->allocator;
+    size_t values = p->graph->values.count, nodes = p->graph->nodes.count;
+    qn_free(a, p->live, nodes);
+    qn_free(a, p->choice, nodes);
+    qn_free(a, p->group, nodes * sizeof *p->group);
+    qn_free(a, p->root, values * sizeof *p->root);
+    qn_free(a, p->tensor, values * sizeof *p->tensor);
+    qn_free(a, p->output, values * sizeof *p->output);
+    qn_free(a, p->last_use, values * sizeof *p->last_use);
+    qn_free(a, p->operands, p->operand_room * sizeof *p->operands);
+    qn_free(a, p->views, p->operand_room * sizeof *p->views);
+    qn_array_free(&p->forms, a);
+    qn_array_free(&p->packed, a);
+    qn_array_free(&p->slot_last, a);
+    qn_array_free(&p->sizes, a);
+    qn_array_free(&p->late, a);
 }
 
 qn_status qn_plan_create(struct qn_graph *graph, const struct qn_backend *backend,
@@ -481,24 +719,15 @@ qn_status qn_plan_create(struct qn_graph *graph, const struct qn_backend *backen
                          struct qn_plan **out)
 {
     const struct qn_allocator *a = allocator ? allocator : qn_allocator_default();
-    struct planner p = {.graph = graph, .backend = backend, .options = options};
+    struct qn_planner p = {.graph = graph, .allocator = a, .options = options};
     p.plan = qn_calloc(a, 1, sizeof *p.plan);
     if (!p.plan)
         return QN_OOM();
     p.plan->allocator = a;
-    p.plan->backend = backend;
-    size_t values = graph->values.count, nodes = graph->nodes.count;
-    p.live = qn_calloc(a, nodes, 1);
-    p.root = qn_calloc(a, values, sizeof *p.root);
-    p.tensor = qn_calloc(a, values, sizeof *p.tensor);
-    qn_status status = p.live && p.root && p.tensor ? make(&p) : QN_OOM();
-    qn_free(a, p.live, nodes);
-    qn_free(a, p.root, values * sizeof *p.root);
-    qn_free(a, p.tensor, values * sizeof *p.tensor);
-    qn_free(a, p.buffer, p.buffer_capacity * sizeof *p.buffer);
-    qn_free(a, p.max_values, p.max_count * sizeof *p.max_values);
-    qn_array_free(&p.forms, a);
-    qn_array_free(&p.buffers, a);
+    qn_status status = take_memory(&p, backend);
+    if (!status)
+        status = make(&p);
+    give_memory(&p);
     if (status)
         qn_plan_destroy(p.plan);
     else

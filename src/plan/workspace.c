@@ -1,17 +1,41 @@
 #include "plan/workspace.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 
 #include "base/checked.h"
 
 enum { ALIGN = 64 };
 
-static int by_size(const void *a, const void *b)
+/* Largest first; the same layout on every machine. */
+static bool before(const struct qn_buffer *x, const struct qn_buffer *y)
 {
-    const struct qn_buffer *x = *(struct qn_buffer *const *)a, *y = *(struct qn_buffer *const *)b;
-    if (x->bytes != y->bytes)
-        return x->bytes > y->bytes ? -1 : 1;
-    return x < y ? -1 : 1; /* the same layout on every machine */
+    return x->bytes != y->bytes ? x->bytes > y->bytes : x < y;
+}
+
+static void sift(struct qn_buffer **heap, uint32_t at, uint32_t count)
+{
+    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && before(heap[child], heap[child + 1]))
+            child++;
+        if (!before(heap[at], heap[child]))
+            return;
+        struct qn_buffer *swap = heap[at];
+        heap[at] = heap[child];
+        heap[child] = swap;
+    }
+}
+
+/* In place: the library's qsort may allocate, and a run lays out again. */
+static void sort(struct qn_buffer **items, uint32_t count)
+{
+    for (uint32_t i = count / 2; i-- > 0;)
+        sift(items, i, count);
+    for (uint32_t left = count; left-- > 1;) {
+        struct qn_buffer *swap = items[0];
+        items[0] = items[left];
+        items[left] = swap;
+        sift(items, 0, left);
+    }
 }
 
 static bool overlap_in_time(const struct qn_buffer *a, const struct qn_buffer *b)
@@ -35,26 +59,19 @@ static uint64_t lowest_gap(const struct qn_buffer *buffer, struct qn_buffer *con
     return at;
 }
 
-qn_status qn_workspace_layout(struct qn_buffer *buffers, uint32_t count, const struct qn_allocator *allocator,
-                              uint64_t *total)
+qn_status qn_workspace_layout(struct qn_buffer *buffers, uint32_t count, struct qn_buffer **order, uint64_t *total)
 {
-    *total = 0;
-    if (count == 0)
-        return NULL;
-    struct qn_buffer **order = qn_calloc(allocator, count, 2 * sizeof *order);
-    if (!order)
-        return QN_OOM();
     struct qn_buffer **placed = order + count;
     uint32_t placed_count = 0;
-    qn_status status = NULL;
+    *total = 0;
     for (uint32_t i = 0; i < count; i++) {
         order[i] = &buffers[i];
+        buffers[i].offset = 0;
         if (!qn_align_u64(buffers[i].bytes, ALIGN, &buffers[i].bytes) || buffers[i].bytes > INT64_MAX / 4)
-            QN_TRY_GOTO(QN_ERROR(QN_OUT_OF_MEMORY, "a tensor of %llu bytes does not fit in memory",
-                                 (unsigned long long)buffers[i].bytes),
-                        done);
+            return QN_ERROR(QN_OUT_OF_MEMORY, "a tensor of %llu bytes does not fit in memory",
+                            (unsigned long long)buffers[i].bytes);
     }
-    qsort(order, count, sizeof *order, by_size);
+    sort(order, count);
     for (uint32_t i = 0; i < count; i++) {
         struct qn_buffer *buffer = order[i];
         if (buffer->bytes == 0)
@@ -66,11 +83,9 @@ qn_status qn_workspace_layout(struct qn_buffer *buffers, uint32_t count, const s
         placed[at] = buffer;
         uint64_t end;
         if (!qn_add_u64(buffer->offset, buffer->bytes, &end) || end > INT64_MAX)
-            QN_TRY_GOTO(QN_ERROR(QN_OUT_OF_MEMORY, "the workspace does not fit in memory"), done);
+            return QN_ERROR(QN_OUT_OF_MEMORY, "the workspace does not fit in memory");
         if (end > *total)
             *total = end;
     }
-done:
-    qn_free(allocator, order, 2 * sizeof *order * count);
-    return status;
+    return NULL;
 }

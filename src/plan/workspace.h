@@ -11,8 +11,8 @@ struct qn_buffer {
     uint64_t offset;      /* result, a multiple of 64 */
 };
 
-/* Places all buffers (largest first, lowest gap that fits) and gives the total size. */
-qn_status qn_workspace_layout(struct qn_buffer *buffers, uint32_t count, const struct qn_allocator *allocator,
+/* Places all buffers (largest first, lowest gap that fits) and gives the total size. `order` has room for 2 * count. */
+qn_status qn_workspace_layout(struct qn_buffer *buffers, uint32_t count, struct qn_buffer **order,
                               uint64_t *total) QN_MUST_USE;
 
 #endif

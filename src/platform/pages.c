@@ -15,3 +15,14 @@ void qn_pages_free(void *pages, size_t size)
     if (pages)
         munmap(pages, size);
 }
+
+void qn_pages_want_large(void *pages, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    if (pages && size >= (size_t)4 << 20)
+        (void)madvise(pages, size, MADV_HUGEPAGE);
+#else
+    (void)pages;
+    (void)size;
+#endif
+}

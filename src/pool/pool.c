@@ -31,6 +31,7 @@ struct qn_pool {
     uint32_t started; /* workers that exist */
     struct worker *workers;
     uint32_t generation; /* of the caller alone */
+    bool busy;           /* a caller is inside; whoever comes meanwhile does its tiles alone */
 
     char pad0[CACHE_LINE];
     uint64_t claim; /* generation << 32 | next chunk */
@@ -181,7 +182,7 @@ void qn_pool_for(struct qn_pool *pool, int64_t tiles, int64_t grain, qn_pool_fn 
         return;
     if (grain < 1)
         grain = 1;
-    if (pool->started == 0 || tiles <= grain) {
+    if (pool->started == 0 || tiles <= grain || __atomic_exchange_n(&pool->busy, true, __ATOMIC_ACQUIRE)) {
         fn(context, 0, tiles, 0);
         return;
     }
@@ -193,6 +194,7 @@ void qn_pool_for(struct qn_pool *pool, int64_t tiles, int64_t grain, qn_pool_fn 
     uint32_t chunks = job.chunks, ran = work(pool, pool->generation, 0, &chunks);
     if (!finish(pool, ran, chunks))
         join(pool, chunks);
+    __atomic_store_n(&pool->busy, false, __ATOMIC_RELEASE);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,35 @@
+/* Compiled bodies of calls, kept by what they were called with: dtypes, ranks, dims and pinned bytes. All executors of a
+ * model share one collection; it may be asked from several threads. Private to src/exec. */
+#ifndef QN_EXEC_BODIES_H
+#define QN_EXEC_BODIES_H
+
+#include "exec/exec.h"
+
+struct qn_bodies;
+
+struct qn_body {
+    uint32_t number;
+    uint32_t users; /* calls under way; with `used`, under the collection's lock */
+    uint64_t used;
+    struct qn_body_input *inputs; /* pinned ones with bytes of their own */
+    uint32_t input_count;
+    uint32_t *map; /* by input of the plan: which of the call's */
+    struct qn_plan *plan;
+    struct qn_exec *exec;
+};
+
+qn_status qn_bodies_create(const struct qn_exec_bodies *options, struct qn_pool *pool, const struct qn_exec_file *files,
+                           uint32_t file_count, const struct qn_allocator *allocator,
+                           struct qn_bodies **out) QN_MUST_USE;
+void qn_bodies_destroy(struct qn_bodies *bodies); /* NULL is allowed */
+
+/* The compiled body for these inputs. Give it back with qn_bodies_put. */
+qn_status qn_bodies_get(struct qn_bodies *bodies, uint32_t number, const struct qn_body_input *inputs, uint32_t count,
+                        struct qn_body **out) QN_MUST_USE;
+void qn_bodies_put(struct qn_bodies *bodies, struct qn_body *body);
+const struct qn_scan *qn_bodies_scan(const struct qn_bodies *bodies, uint32_t number);
+/* No body goes any more: texts of events point into their plans. */
+void qn_bodies_keep(struct qn_bodies *bodies);
+uint64_t qn_bodies_packed_bytes(const struct qn_bodies *bodies);
+
+#endif

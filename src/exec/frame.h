@@ -1,0 +1,117 @@
+/* What the executor's files share. Private to src/exec. */
+#ifndef QN_EXEC_FRAME_H
+#define QN_EXEC_FRAME_H
+
+#include "exec/bodies.h"
+#include "exec/exec.h"
+#include "plan/layout.h"
+#include "platform/mutex.h"
+
+struct qn_region {
+    void *data;
+    uint64_t bytes;
+};
+
+struct qn_exec {
+    const struct qn_allocator *allocator;
+    const struct qn_plan *plan;
+    struct qn_pool *pool;
+    const struct qn_exec_file *files;
+    uint32_t file_count;
+    const void **blobs;       /* address of each constant */
+    const void **packed;      /* address of each packed weight */
+    struct qn_region weights; /* all packed weights */
+    struct qn_bodies *bodies; /* shared by all executors of one model; NULL: none */
+    bool owns_bodies;
+    struct qn_exec_time *times;
+    uint64_t layouts;
+    struct qn_mutex lock; /* of the two lists */
+    uint32_t waiting;     /* a count that goes up when a frame comes back: what waits for one sleeps on it */
+    struct qn_frame *idle, *frames;
+};
+
+/* Offsets of the workspace's buffers for a range of sizes. */
+struct qn_frame_layout {
+    int64_t *key; /* by symbol: the upper end of its bucket */
+    uint64_t *offsets;
+    uint64_t bytes;
+};
+
+enum { QN_FRAME_LAYOUTS = 32, QN_MAX_DEPTH = 64 };
+
+struct qn_frame {
+    struct qn_exec *exec;
+    struct qn_frame *next_idle, *next;
+    struct qn_region workspace, scratch, shared;
+    uint64_t scratch_bytes; /* of one thread */
+    struct qn_region *states, *outputs;
+    struct qn_object **slots;
+    struct qn_object **kept; /* by output: given to the caller until the next run */
+    int64_t *symbols, *values, *bounds;
+    struct qn_step_views views;
+    struct qn_object **in_objects, **out_objects; /* of the step under way */
+    const uint64_t *offsets;                      /* the layout in force */
+    struct qn_frame_layout layouts[QN_FRAME_LAYOUTS];
+    uint32_t layout_count, layout_next;
+    struct qn_layout_memory layout_memory;
+    bool *wanted;    /* by output */
+    bool *active;    /* by step; NULL: all */
+    bool all_wanted; /* nothing is left out */
+    struct qn_store *own_store;
+    bool profiling;
+    QN_ARRAY(struct qn_frame_event) events;
+    /* The run under way */
+    const struct qn_exec_tensor *in;
+    struct qn_exec_tensor *out;
+    struct qn_store *store;
+    struct qn_frame *top; /* keeps the events */
+    const volatile int *cancel;
+    uint32_t depth;
+    int32_t fault;
+    uint32_t skipped; /* tiles were left out because the run is cancelled */
+};
+
+/* exec.c: memory. */
+qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *what) QN_MUST_USE;
+qn_status qn_exec_acquire(struct qn_exec *exec, struct qn_frame **out) QN_MUST_USE;
+void qn_exec_release(struct qn_exec *exec, struct qn_frame *frame);
+qn_status qn_frame_scratch(struct qn_frame *frame, uint64_t bytes) QN_MUST_USE;
+
+/* setup.c */
+qn_status qn_exec_pack(struct qn_exec *exec) QN_MUST_USE;
+
+/* frame.c: sizes, inputs and outputs. */
+qn_status qn_frame_start(struct qn_frame *frame) QN_MUST_USE;
+qn_status qn_frame_finish(struct qn_frame *frame) QN_MUST_USE;
+void qn_frame_drop(struct qn_frame *frame); /* what a run that failed has left in slots */
+void *qn_frame_address(const struct qn_frame *frame, const struct qn_plan_tensor *tensor);
+/* Late symbols from what a step has made: object against the tensor's type. */
+qn_status qn_frame_accept(struct qn_frame *frame, const struct qn_plan_step *step, uint32_t output, uint32_t tensor,
+                          const struct qn_object *object) QN_MUST_USE;
+qn_status qn_frame_bind(struct qn_frame *frame, qn_dim dim, int64_t size, bool *matches) QN_MUST_USE;
+/* After binding: all that follows from it. */
+qn_status qn_frame_settle(struct qn_frame *frame) QN_MUST_USE;
+/* An operand as a value: a tensor with its dtype and dims (and its object where it has one), an object, or absent (dtype
+ * NONE). */
+qn_status qn_frame_value(struct qn_frame *frame, uint32_t tensor, struct qn_exec_tensor *out) QN_MUST_USE;
+
+/* step.c */
+qn_status qn_frame_step(struct qn_frame *frame, uint32_t index) QN_MUST_USE;
+
+/* call.c: fills frame->out_objects with a reference each. */
+qn_status qn_frame_call(struct qn_frame *frame, uint32_t step) QN_MUST_USE;
+/* Runs on behalf of another frame's step. */
+qn_status qn_frame_run_inside(struct qn_frame *frame, struct qn_frame *caller, const struct qn_exec_tensor *inputs,
+                              struct qn_exec_tensor *outputs) QN_MUST_USE;
+
+static inline const char *qn_step_name(const struct qn_plan *plan, const struct qn_plan_step *step)
+{
+    return plan->text.items + step->name;
+}
+
+static inline bool qn_frame_cancelled(const struct qn_frame *frame)
+{
+    return frame->cancel && __atomic_load_n(frame->cancel, __ATOMIC_RELAXED);
+}
+
+#endif

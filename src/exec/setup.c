@@ -1,0 +1,156 @@
+/* Weights in the form that kernels read: made once, when an executor is created. */
+#include "base/checked.h"
+#include "exec/frame.h"
+#include "platform/file.h"
+#include "platform/pages.h"
+
+struct pack_call {
+    const struct qn_kernel *kernel;
+    const void *params;
+    uint8_t *scratch;
+    uint64_t scratch_bytes; /* of a thread */
+};
+
+static void pack_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
+{
+    const struct pack_call *call = context;
+    call->kernel->run(call->params, begin, end, call->scratch ? call->scratch + thread * call->scratch_bytes : NULL);
+}
+
+/* Addresses of the step's operands that are constants; the others stay NULL. */
+static const void *constant_address(const struct qn_exec *e, uint32_t tensor)
+{
+    const struct qn_plan_tensor *t = &e->plan->tensors.items[tensor];
+    return t->place == QN_PLACE_CONSTANT ? e->blobs[t->index] : NULL;
+}
+
+static qn_status pack(struct qn_exec *e, const struct qn_plan_packed *packed, void *to, const int64_t *values,
+                      const struct qn_step_views *views)
+{
+    const struct qn_plan *plan = e->plan;
+    const struct qn_plan_step *step = &plan->steps.items[packed->step];
+    const struct qn_backend_row *row = qn_plan_row(plan, step);
+    const uint32_t *operands = plan->operands.items + step->first_operand;
+    struct qn_bind bind;
+    struct qn_params params;
+    int32_t fault = 0;
+    memset(&params, 0, sizeof params);
+    /* Sizes of the run are not known; the weights' own are constant, and no others matter here. */
+    uint64_t bytes;
+    bind = (struct qn_bind){.op = step->op,
+                            .kernel = qn_kernels[step->kernel],
+                            .in = views->in,
+                            .out = views->out,
+                            .in_count = step->in_count,
+                            .out_count = step->out_count,
+                            .fault = &fault};
+    bool ok = qn_plan_attr(plan, step, values, views->attr, &bind.attr);
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        ok &= qn_plan_view(&plan->tensors.items[operands[i]], values, &views->in[i], &bytes);
+        views->in[i].data = (void *)(uintptr_t)constant_address(e, operands[i]);
+    }
+    for (uint32_t i = 0; i < step->out_count; i++)
+        ok &= qn_plan_view(&plan->tensors.items[operands[step->in_count + i]], values, &views->out[i], &bytes);
+    if (!ok)
+        return QN_ERROR(QN_INTERNAL, "step '%s': a size of its weights is not known", qn_step_name(plan, step));
+    views->in[row->pack_operand].data = (void *)(uintptr_t)constant_address(e, packed->source);
+    views->out[0].data = to;
+    row->bind_pack(&bind, &params);
+    struct pack_call call = {.kernel = qn_kernels[packed->kernel], .params = params.bytes};
+    struct qn_region scratch = {0};
+    if (call.kernel->scratch) {
+        call.scratch_bytes = ((uint64_t)call.kernel->scratch(params.bytes) + 63) & ~63ull;
+        QN_TRY(qn_region_grow(&scratch, call.scratch_bytes * qn_pool_threads(e->pool), "scratch"));
+        call.scratch = scratch.data;
+    }
+    qn_pool_for(e->pool, call.kernel->tiles(params.bytes), 1, pack_tiles, &call);
+    qn_pages_free(scratch.data, scratch.bytes);
+    return NULL;
+}
+
+/* By blob: whether a step of a run reads it as it lies in the file. */
+static void find_readers(const struct qn_plan *plan, bool *read)
+{
+    for (uint32_t i = 0; i < plan->operands.count; i++) {
+        const struct qn_plan_tensor *tensor = &plan->tensors.items[plan->operands.items[i]];
+        if (tensor->place == QN_PLACE_CONSTANT)
+            read[tensor->index] = true;
+    }
+    for (uint32_t i = 0; i < plan->outputs.count; i++) {
+        const struct qn_plan_tensor *tensor = &plan->tensors.items[plan->outputs.items[i].tensor];
+        if (tensor->place == QN_PLACE_CONSTANT)
+            read[tensor->index] = true;
+    }
+}
+
+/* The pages may go: they come back from the file should another executor of the model ask for them. */
+static void drop(const struct qn_exec *e, uint32_t blob)
+{
+    const struct qn_blob *b = &e->plan->blobs.items[blob];
+    if (b->place != QN_BLOB_FILE)
+        return;
+    struct qn_file_map map = {.data = e->files[b->file].data, .size = e->files[b->file].size};
+    qn_file_map_drop(&map, b->offset, b->bytes);
+}
+
+/* Sizes to bind with: symbols at a usual value, and what follows from them held at 1 and above. */
+static void usual_sizes(const struct qn_plan *plan, int64_t *symbols, int64_t *values)
+{
+    enum { USUAL = 64 };
+    for (uint32_t i = 0; i < plan->symbols.count; i++) {
+        const struct qn_symbol *symbol = &plan->symbols.items[i];
+        symbols[i] = symbol->max < QN_UNBOUNDED ? symbol->max : symbol->min > USUAL ? symbol->min : USUAL;
+    }
+    qn_plan_eval(plan, symbols, values);
+    for (uint32_t i = 0; i < plan->exprs.count; i++)
+        if (values[i] < 1 || values[i] > QN_UNBOUNDED)
+            values[i] = 1;
+}
+
+static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const struct qn_step_views *views)
+{
+    const struct qn_plan *plan = e->plan;
+    int64_t *values = sizes + plan->symbols.count;
+    uint64_t total = 0, at = 0;
+    usual_sizes(plan, sizes, values);
+    find_readers(plan, read);
+    for (uint32_t i = 0; i < plan->packed.count; i++) {
+        uint64_t bytes;
+        if (!qn_align_u64(plan->packed.items[i].bytes, 64, &bytes) || !qn_add_u64(total, bytes, &total))
+            return QN_OOM();
+    }
+    QN_TRY(qn_region_grow(&e->weights, total, "packed weights"));
+    qn_pages_want_large(e->weights.data, e->weights.bytes);
+    for (uint32_t i = 0; i < plan->packed.count; i++) {
+        const struct qn_plan_packed *packed = &plan->packed.items[i];
+        void *to = packed->bytes ? (uint8_t *)e->weights.data + at : NULL;
+        QN_TRY(pack(e, packed, to, values, views));
+        e->packed[i] = to;
+        at += (packed->bytes + 63) & ~63ull;
+        uint32_t blob = plan->tensors.items[packed->source].index;
+        bool again = read[blob];
+        for (uint32_t k = i + 1; k < plan->packed.count && !again; k++)
+            again = plan->tensors.items[plan->packed.items[k].source].index == blob;
+        if (!again)
+            drop(e, blob);
+    }
+    return NULL;
+}
+
+qn_status qn_exec_pack(struct qn_exec *e)
+{
+    const struct qn_plan *plan = e->plan;
+    const struct qn_allocator *a = e->allocator;
+    if (plan->packed.count == 0)
+        return NULL;
+    size_t sizes_count = (size_t)plan->symbols.count + plan->exprs.count + 1;
+    struct qn_step_views views = {0};
+    bool *read = qn_calloc(a, plan->blobs.count + 1, sizeof *read);
+    int64_t *sizes = qn_calloc(a, sizes_count, sizeof *sizes);
+    bool ready = qn_step_views_init(&views, plan, a) && read && sizes;
+    qn_status status = ready ? pack_all(e, read, sizes, &views) : QN_OOM();
+    qn_step_views_deinit(&views, plan, a);
+    qn_free(a, sizes, sizes_count * sizeof *sizes);
+    qn_free(a, read, (plan->blobs.count + 1) * sizeof *read);
+    return status;
+}
