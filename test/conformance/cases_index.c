@@ -63,7 +63,7 @@ static void gather_case(struct cf *cf, const struct gather_case *c, qn_dtype fro
         want[i] = valid ? in[(outer * dims[c->axis] + k) * inner + i % inner] : 0;
     }
     int32_t fault = 0;
-    struct qn_gather_params p = {data.view, index.view, y.view, c->axis, qn_quant(from)->dequantise, &fault};
+    struct qn_gather_params p = {data.view, index.view, y.view, c->axis, qn_quant(from)->dequantise, &fault, false};
     cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
     cf_check(cf, &y, want, cf_rounding(to), to == QN_DTYPE_F16 ? 0x1p-25 : 0);
     if (fault != (spoil ? QN_FAULT_INDEX : QN_FAULT_NONE))
@@ -165,6 +165,7 @@ void cf_scatter_rows(struct cf *cf)
 
 static void topk_case(struct cf *cf, qn_dtype dtype, int64_t n, int64_t k, int number)
 {
+    bool smallest = number % 3 == 2;
     int64_t dims[] = {3, n}, out_dims[] = {3, k};
     cf_case(cf, "%s %lld of %lld number %d", qn_dtype_name(dtype), (long long)k, (long long)n, number);
     struct cf_tensor x = cf_tensor(dtype, number % CF_LAYOUTS, 2, dims);
@@ -178,14 +179,14 @@ static void topk_case(struct cf *cf, qn_dtype dtype, int64_t n, int64_t k, int n
         for (int64_t i = 0; i < k; i++) {
             int64_t best = -1;
             for (int64_t j = 0; j < n; j++)
-                if (!isnan(v[j]) && (best < 0 || v[j] > v[best]))
+                if (!isnan(v[j]) && (best < 0 || (smallest ? v[j] < v[best] : v[j] > v[best])))
                     best = j;
             want[row * k + i] = v[best];
             want_index[row * k + i] = (double)best;
             v[best] = NAN; /* taken */
         }
     }
-    struct qn_topk_params p = {x.view, values.view, indices.view, k};
+    struct qn_topk_params p = {x.view, values.view, indices.view, k, smallest};
     cf_run(cf, &p, (const struct qn_view *[]){&values.view, &indices.view}, 2);
     cf_check(cf, &values, want, 0, 0);
     cf_check(cf, &indices, want_index, 0, 0);

@@ -102,6 +102,11 @@ void cf_attention(struct cf *cf);
 void cf_batch_matmul(struct cf *cf);
 void cf_matmul(struct cf *cf);
 void cf_activation(struct cf *cf);
+void cf_move(struct cf *cf);
+void cf_cumulate(struct cf *cf);
+void cf_arg(struct cf *cf);
+void cf_chain(struct cf *cf);
+void cf_random_numbers(struct cf *cf);
 void cf_conv(struct cf *cf);
 void cf_pack_conv(struct cf *cf); /* PACK, forms of conv/conv.h */
 void cf_pool(struct cf *cf);
