@@ -8,6 +8,8 @@
 #include "cli/json_out.c"
 #include "cli/terminal.c"
 
+#include "cli/inspect_ports.c"
+
 #include "cli/inspect_file.c"
 
 #include "base/json.h"

@@ -16,6 +16,8 @@ int qn_cmd_inspect(int argc, char **argv)
     const struct qn_arg table[] = {
         QN_ARG_POSITION("FILE", &path, "model file; the first file of a split model"),
         QN_ARG_FLAG('m', "metadata", &options.sections[QN_INSPECT_METADATA], "show the metadata alone"),
+        QN_ARG_FLAG('i', "interface", &options.sections[QN_INSPECT_PORTS],
+                    "show the graph's inputs, outputs and operators alone"),
         QN_ARG_FLAG('t', "tensors", &options.sections[QN_INSPECT_TENSORS], "show the tensors alone"),
         QN_ARG_FLAG('g', "graph", &graph, "print the model's graph as the importer builds it, in core ops"),
         QN_ARG_FLAG('o', "optimised", &optimised, "with --graph: after the passes"),
@@ -29,6 +31,7 @@ int qn_cmd_inspect(int argc, char **argv)
                                  "  quern inspect model.gguf\n"
                                  "  quern inspect model.gguf --tensors\n"
                                  "  quern inspect model.gguf --json\n"
+                                 "  quern inspect model.onnx --interface\n"
                                  "  quern inspect model.gguf --graph --optimised\n"
                                  "  quern inspect model.gguf --passes\n"};
     int code = QN_EXIT_OK;

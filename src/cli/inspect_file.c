@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/inspect_ports.h"
 #include "cli/json_out.h"
 #include "cli/terminal.h"
 
@@ -319,9 +320,11 @@ static qn_status print_tensor(const struct inspection *in, uint32_t index, size_
     QN_COMMAND_TRY(qn_model_tensor(in->model, index, &tensor));
     fprintf(in->out, "  ");
     pad(in, qn_terminal_text(in->out, tensor.name, strlen(tensor.name), 0), name_columns);
-    fprintf(in->out, "%-8s%-22s%12s  at %12" PRIu64, qn_dtype_name(tensor.dtype), format_shape(&tensor, shape),
-            qn_terminal_bytes(tensor.bytes, bytes), tensor.offset);
-    if (in->info.file_count > 1)
+    fprintf(in->out, "%-8s%-22s%12s", qn_dtype_name(tensor.dtype), format_shape(&tensor, shape),
+            qn_terminal_bytes(tensor.bytes, bytes));
+    if (tensor.offset != UINT64_MAX)
+        fprintf(in->out, "  at %12" PRIu64, tensor.offset);
+    if (in->info.file_count > 1 && tensor.offset != UINT64_MAX)
         fprintf(in->out, " of file %" PRIu32, tensor.file + 1);
     fputc('\n', in->out);
     return NULL;
@@ -359,11 +362,31 @@ static qn_status json_tensors(const struct inspection *in, struct qn_json_out *j
         qn_json_out_end(json);
         qn_json_out_u64(json, "bytes", tensor.bytes);
         qn_json_out_u64(json, "file", tensor.file);
-        qn_json_out_u64(json, "offset", tensor.offset);
+        if (tensor.offset != UINT64_MAX)
+            qn_json_out_u64(json, "offset", tensor.offset);
+        else
+            qn_json_out_null(json, "offset"); /* the file has it in another form */
         qn_json_out_end(json);
     }
     qn_json_out_end(json);
     return NULL;
+}
+
+/* ---- graphs --------------------------------------------------------------------------------------------------- */
+
+static bool has_ports(const struct inspection *in)
+{
+    return in->info.input_count || in->info.output_count || in->info.op_count;
+}
+
+static qn_status print_ports_section(const struct inspection *in)
+{
+    return qn_inspect_ports_text(in->model, in->out);
+}
+
+static qn_status json_ports_section(const struct inspection *in, struct qn_json_out *json)
+{
+    return has_ports(in) ? qn_inspect_ports_json(in->model, json) : NULL;
 }
 
 /* ---- sections ------------------------------------------------------------------------------------------------- */
@@ -373,6 +396,7 @@ static const struct {
     qn_status (*json)(const struct inspection *in, struct qn_json_out *json);
 } sections[QN_INSPECT_SECTIONS] = {
     [QN_INSPECT_OVERVIEW] = {print_overview, json_overview},
+    [QN_INSPECT_PORTS] = {print_ports_section, json_ports_section},
     [QN_INSPECT_METADATA] = {print_metadata, json_metadata},
     [QN_INSPECT_TENSORS] = {print_tensors, json_tensors},
 };
@@ -381,7 +405,7 @@ static qn_status write_text(const struct inspection *in, const bool chosen[QN_IN
 {
     bool first = true;
     for (int i = 0; i < QN_INSPECT_SECTIONS; i++) {
-        if (!chosen[i])
+        if (!chosen[i] || (i == QN_INSPECT_PORTS && !has_ports(in)))
             continue;
         if (!first)
             fputc('\n', in->out);
@@ -406,7 +430,7 @@ static qn_status write_json(const struct inspection *in, const bool chosen[QN_IN
 
 qn_status qn_inspect_file(const struct qn_model *model, const struct qn_inspect_options *options, FILE *out)
 {
-    static const bool all[QN_INSPECT_SECTIONS] = {true, true, true};
+    static const bool all[QN_INSPECT_SECTIONS] = {true, true, true, true};
     struct inspection in = {.model = model, .out = out, .info.struct_size = sizeof in.info, .full = options->full};
     const bool *chosen = all;
     for (int i = 0; i < QN_INSPECT_SECTIONS; i++)
