@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-enum { MOST = 4096 };
+enum { MOST = 4096, INPUTS = 16 };
 
 /* ---- tensors -------------------------------------------------------------------------------------------------- */
 
@@ -92,6 +92,12 @@ static bool get(qn_dtype dtype, const uint8_t *data, uint64_t index, struct numb
     case QN_DTYPE_BOOL:
         out->i = data[index] != 0;
         return true;
+    case QN_DTYPE_U8:
+        out->i = data[index];
+        return true;
+    case QN_DTYPE_I8:
+        out->i = (int8_t)data[index];
+        return true;
     default:
         return false;
     }
@@ -103,7 +109,9 @@ static bool put(qn_dtype dtype, uint8_t *data, uint64_t index, struct number num
     float single;
     int32_t narrow;
     if (number.real && dtype != QN_DTYPE_F32 && dtype != QN_DTYPE_F64 && dtype != QN_DTYPE_BOOL) {
-        double most = dtype == QN_DTYPE_I32 ? 2147483647.0 : 9007199254740992.0;
+        double most = dtype == QN_DTYPE_I32 ? 2147483647.0 : dtype == QN_DTYPE_I64 ? 9007199254740992.0 : 127.0;
+        if (dtype == QN_DTYPE_U8 && number.f < 0)
+            return false;
         if (!(fabs(number.f) <= most))
             return false;
         number.i = (int64_t)number.f;
@@ -128,6 +136,10 @@ static bool put(qn_dtype dtype, uint8_t *data, uint64_t index, struct number num
     case QN_DTYPE_BOOL:
         data[index] = number.real ? number.f != 0 : number.i != 0;
         return true;
+    case QN_DTYPE_U8:
+    case QN_DTYPE_I8:
+        data[index] = (uint8_t)(uint64_t)number.i;
+        return true;
     default:
         return false;
     }
@@ -148,6 +160,21 @@ static bool compute_real(uint16_t op, double a, double b, struct number *out)
     case QN_OP_sqrt:
         out->f = sqrt(a);
         return true;
+    case QN_OP_reciprocal:
+        out->f = 1 / a;
+        return true;
+    case QN_OP_floor:
+        out->f = floor(a);
+        return true;
+    case QN_OP_ceil:
+        out->f = ceil(a);
+        return true;
+    case QN_OP_round:
+        out->f = rint(a);
+        return true;
+    case QN_OP_relu:
+        out->f = a > 0 ? a : 0;
+        return !isnan(a) && a != 0;
     case QN_OP_add:
         out->f = a + b;
         return true;
@@ -217,6 +244,28 @@ static bool compute_integer(uint16_t op, int64_t a, int64_t b, struct number *ou
     case QN_OP_and:
         out->i = a && b;
         return true;
+    case QN_OP_or:
+        out->i = a || b;
+        return true;
+    case QN_OP_xor:
+        out->i = !a != !b;
+        return true;
+    case QN_OP_relu:
+        out->i = a > 0 ? a : 0;
+        return true;
+    case QN_OP_sign:
+        out->i = (a > 0) - (a < 0);
+        return true;
+    case QN_OP_mod:
+        if (b == 0 || b == -1)
+            return false;
+        out->i = a % b + (a % b != 0 && (a < 0) != (b < 0) ? b : 0);
+        return true;
+    case QN_OP_rem:
+        if (b == 0 || b == -1)
+            return false;
+        out->i = a % b;
+        return true;
     case QN_OP_not:
         out->i = !a;
         return true;
@@ -231,7 +280,7 @@ struct job {
     uint16_t op;
     const void *attr;
     uint32_t count;
-    struct tensor inputs[3];
+    struct tensor inputs[INPUTS];
     const struct qn_type *type;
     uint64_t elements;
     uint8_t *out;
@@ -239,6 +288,8 @@ struct job {
 
 static bool elementwise(struct job *job)
 {
+    if (job->count > 3)
+        return false;
     for (uint64_t i = 0; i < job->elements; i++) {
         int64_t at[QN_MAX_RANK];
         struct number x[3] = {{0}}, y;
@@ -291,6 +342,8 @@ static bool source_of(const struct job *job, const int64_t *at, uint32_t *input,
         uint32_t axis = (uint32_t)((const struct qn_attr_gather *)job->attr)->axis;
         struct number id;
         get(ids->dtype, job->inputs[1].data, index_of(ids, at + axis), &id);
+        if (id.i < 0 && ((const struct qn_attr_gather *)job->attr)->from_end)
+            id.i += x->dims[axis];
         if (id.i < 0 || id.i >= x->dims[axis])
             return false;
         for (uint32_t i = 0; i < x->rank; i++)
@@ -350,7 +403,7 @@ qn_status qn_constant_compute(struct qn_graph *g, uint16_t op, const qn_value *i
     struct job job = {.op = op, .attr = attr, .count = count, .type = type};
     uint64_t bytes;
     *out = 0;
-    if (count > 3 || qn_op_info(op)->outputs != 1 || type->encoding || !count_of(type, &job.elements) ||
+    if (count > INPUTS || qn_op_info(op)->outputs != 1 || type->encoding || !count_of(type, &job.elements) ||
         !qn_type_bytes(type, &bytes) || qn_dtype_is_block(type->dtype))
         return NULL;
     for (uint32_t i = 0; i < count; i++)

@@ -68,6 +68,14 @@ static bool is_all(const struct qn_graph *g, qn_value v, double number)
     return blob->bytes > 0;
 }
 
+static bool all_zero(const struct qn_ints *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->items[i] != 0)
+            return false;
+    return true;
+}
+
 /* The input that the node passes on as it is, 0 when there is none. Only where not a bit changes: x + 0.0 would turn
  * -0.0 into 0.0. */
 static qn_value passed_on(const struct folding *f)
@@ -85,6 +93,11 @@ static qn_value passed_on(const struct folding *f)
     case QN_OP_concat:
         kept = f->count == 1 ? x : 0;
         break;
+    case QN_OP_pad: {
+        const struct qn_attr_pad *pad = f->attr;
+        kept = all_zero(&pad->begin) && all_zero(&pad->end) ? x : 0;
+        break;
+    }
     case QN_OP_slice:
         kept = slice->start == 0 && slice->step == 1 ? x : 0;
         break;
@@ -149,6 +162,84 @@ static qn_status fold_slice(const struct folding *f, qn_value *out)
     return qn_graph_add_node(f->g, f->op, &x, 1, &attr, f->name, out);
 }
 
+/* b as a transpose of its last two axes is b with the other trans_b. */
+static qn_status fold_matmul(const struct folding *f, qn_value *out)
+{
+    struct qn_attr_matmul attr = *(const struct qn_attr_matmul *)f->attr;
+    qn_node before = made_by(f->g, f->inputs[1], QN_OP_transpose);
+    if (!before)
+        return NULL;
+    const struct qn_ints *perm = &((const struct qn_attr_transpose *)qn_graph_attr(f->g, before))->perm;
+    qn_value inputs[2] = {f->inputs[0], qn_graph_input_of(f->g, before, 0)};
+    for (uint32_t i = 0; i + 2 < perm->count; i++)
+        if (perm->items[i] != i)
+            return NULL;
+    if (perm->count < 2 || perm->items[perm->count - 1] + 2 != perm->count || may_change(f->g, inputs[1]))
+        return NULL;
+    attr.trans_b = !attr.trans_b;
+    attr.packs = attr.trans_b && qn_graph_value(f->g, inputs[1])->kind == QN_VALUE_CONSTANT;
+    return qn_graph_add_node(f->g, f->op, inputs, 2, &attr, f->name, out);
+}
+
+/* x w with x a reshape that keeps the last axis, w a matrix: the reshape comes after the product, where it often meets
+ * another and goes. The same for a sum with a vector. */
+static qn_status sink_reshape(const struct folding *f, qn_value *out)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        qn_node before = made_by(f->g, f->inputs[i], QN_OP_reshape);
+        qn_value other = f->inputs[1 - i], inputs[2], y;
+        if (!before || (f->op == QN_OP_matmul && i == 1))
+            continue;
+        qn_value x = qn_graph_input_of(f->g, before, 0);
+        const struct qn_type *whole = qn_graph_type(f->g, x), *flat = qn_graph_type(f->g, f->inputs[i]);
+        if (whole->rank < 2 || flat->rank < 2 || whole->dims[whole->rank - 1] != flat->dims[flat->rank - 1] ||
+            qn_graph_value(f->g, other)->kind != QN_VALUE_CONSTANT || may_change(f->g, x) ||
+            qn_graph_type(f->g, other)->rank != (f->op == QN_OP_matmul ? 2 : 1) ||
+            (f->op == QN_OP_add && qn_graph_type(f->g, other)->dims[0] != flat->dims[flat->rank - 1]))
+            continue;
+        inputs[i] = x;
+        inputs[1 - i] = other;
+        QN_TRY(qn_graph_add_node(f->g, f->op, inputs, 2, f->attr, f->name, &y));
+        struct qn_attr_reshape attr = {.dims = {.count = f->type->rank}};
+        for (uint32_t k = 0; k < f->type->rank; k++)
+            attr.dims.items[k] = f->type->dims[k];
+        return qn_graph_add_node(f->g, QN_OP_reshape, &y, 1, &attr, (struct qn_str){0}, out);
+    }
+    return NULL;
+}
+
+/* Operands of elementwise ops broadcast: an expand before them is needed only where nobody else has those dims. */
+static qn_status drop_expands(const struct folding *f, qn_value *out)
+{
+    qn_value inputs[3];
+    bool changed = false;
+    if (f->count < 2 || f->count > 3)
+        return NULL;
+    for (uint32_t i = 0; i < f->count; i++) {
+        inputs[i] = f->inputs[i];
+        qn_node before = made_by(f->g, inputs[i], QN_OP_expand);
+        qn_value x = before ? qn_graph_input_of(f->g, before, 0) : 0;
+        if (!x || may_change(f->g, x))
+            continue;
+        const struct qn_type *wide = qn_graph_type(f->g, inputs[i]), *type = qn_graph_type(f->g, x);
+        bool fits = true;
+        for (uint32_t k = 0; fits && k < wide->rank; k++) {
+            bool same = k + type->rank >= wide->rank && type->dims[k + type->rank - wide->rank] == wide->dims[k];
+            for (uint32_t j = 0; !same && wide->dims[k] != 1 && j < f->count; j++) {
+                const struct qn_type *other = qn_graph_type(f->g, j < i ? inputs[j] : f->inputs[j]);
+                same = j != i && k + other->rank >= wide->rank &&
+                       other->dims[k + other->rank - wide->rank] == wide->dims[k];
+            }
+            fits = same || (wide->dims[k] == 1 && f->type->rank > wide->rank);
+        }
+        if (fits) {
+            inputs[i] = x;
+            changed = true;
+        }
+    }
+    return changed ? qn_graph_add_node(f->g, f->op, inputs, f->count, f->attr, f->name, out) : NULL;
+}
+
 /* Looks for something simpler than the node; *out stays 0 when there is nothing. */
 static qn_status simplify(const struct folding *f, qn_value *out)
 {
@@ -163,6 +254,14 @@ static qn_status simplify(const struct folding *f, qn_value *out)
         return fold_transpose(f, out);
     if (f->op == QN_OP_slice)
         return fold_slice(f, out);
+    if (f->op == QN_OP_matmul)
+        QN_TRY(fold_matmul(f, out));
+    if (!*out && (f->op == QN_OP_matmul || f->op == QN_OP_add))
+        QN_TRY(sink_reshape(f, out));
+    if (!*out && (qn_op_info(f->op)->traits & QN_OP_ELEMENTWISE))
+        QN_TRY(drop_expands(f, out));
+    if (*out)
+        return NULL;
     qn_node before = f->op == QN_OP_reshape ? made_by(f->g, x, QN_OP_reshape) : 0;
     if (!before)
         return NULL;
@@ -192,7 +291,7 @@ static bool match_fold(const struct qn_rewrite *r, qn_node root, struct qn_match
 {
     const struct qn_node_info *node = qn_graph_node(r->from, root);
     if (!(qn_op_info(node->op)->traits & QN_OP_PURE) || node->output_count != 1 ||
-        qn_match_type(r, node->first_output)->encoding)
+        node->input_count > QN_MATCH_INPUTS || qn_match_type(r, node->first_output)->encoding)
         return false;
     for (uint32_t i = 0; i < node->input_count; i++)
         match->inputs[i] = qn_match_input(r, root, i);
