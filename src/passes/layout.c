@@ -75,7 +75,7 @@ static bool is_half(qn_dtype dtype)
 static qn_value emit_image(struct qn_build *b, uint16_t op, const qn_value *inputs, uint32_t count, void *attr,
                            struct qn_str name)
 {
-    qn_value operands[8] = {0}, y;
+    qn_value operands[QN_MATCH_INPUTS] = {0}, y;
     qn_dtype dtype = qn_graph_type(b->graph, inputs[0])->dtype;
     bool widen = (op == QN_OP_conv || op == QN_OP_conv_transpose) && is_half(dtype);
     for (uint32_t i = 0; i < count; i++) {
@@ -86,6 +86,8 @@ static qn_value emit_image(struct qn_build *b, uint16_t op, const qn_value *inpu
     }
     switch (op) {
     case QN_OP_conv:
+    case QN_OP_q_conv:
+    case QN_OP_conv_integer:
         ((struct qn_attr_conv *)attr)->channels_last = true;
         break;
     case QN_OP_conv_transpose:
@@ -107,7 +109,8 @@ static qn_value emit_image(struct qn_build *b, uint16_t op, const qn_value *inpu
 
 static bool is_channels_last(uint16_t op, const void *attr)
 {
-    return op == QN_OP_conv             ? ((const struct qn_attr_conv *)attr)->channels_last
+    return op == QN_OP_conv || op == QN_OP_q_conv || op == QN_OP_conv_integer
+               ? ((const struct qn_attr_conv *)attr)->channels_last
            : op == QN_OP_conv_transpose ? ((const struct qn_attr_conv_transpose *)attr)->channels_last
            : op == QN_OP_group_norm     ? ((const struct qn_attr_group_norm *)attr)->channels_last
                                         : ((const struct qn_attr_pool *)attr)->channels_last;
@@ -116,7 +119,7 @@ static bool is_channels_last(uint16_t op, const void *attr)
 static bool is_image_op(uint16_t op)
 {
     return op == QN_OP_conv || op == QN_OP_conv_transpose || op == QN_OP_group_norm || op == QN_OP_max_pool ||
-           op == QN_OP_avg_pool || op == QN_OP_lp_pool;
+           op == QN_OP_avg_pool || op == QN_OP_lp_pool || op == QN_OP_q_conv || op == QN_OP_conv_integer;
 }
 
 /* ---- ops that follow ------------------------------------------------------------------------------------------------ */
@@ -161,6 +164,14 @@ static bool move_attr(uint16_t op, void *attr, uint32_t rank)
         a->axis = moved_axis(a->axis, rank);
         return true;
     }
+    case QN_OP_quantize:
+    case QN_OP_dequantize: {
+        struct qn_attr_quantize *a = attr;
+        a->axis = moved_axis(a->axis, rank);
+        return true;
+    }
+    case QN_OP_q_add:
+        return true;
     case QN_OP_slice: {
         struct qn_attr_slice *a = attr;
         a->axis = moved_axis(a->axis, rank);
@@ -270,6 +281,13 @@ static qn_value emit_reshape(struct qn_build *b, qn_value x, const struct qn_att
 
 /* ---- the pass --------------------------------------------------------------------------------------------------------- */
 
+/* Operands that do not have the shape of the others. */
+static bool is_parameter(uint16_t op, uint32_t i)
+{
+    return ((op == QN_OP_pad || op == QN_OP_quantize || op == QN_OP_dequantize) && i > 0) ||
+           (op == QN_OP_q_add && i != 0 && i != 3);
+}
+
 /* 0 when the node stays as it is. */
 static qn_value emit_following(struct qn_build *b, uint16_t op, const qn_value *inputs, uint32_t count, void *attr,
                                uint32_t rank, struct qn_str name)
@@ -277,15 +295,15 @@ static qn_value emit_following(struct qn_build *b, uint16_t op, const qn_value *
     qn_value operands[QN_MATCH_INPUTS], y;
     bool any = false, reduction = is_reduction(op);
     for (uint32_t i = 0; i < count; i++)
-        any |= inputs[i] && qn_graph_type(b->graph, inputs[i])->rank == rank && known_last(b->graph, inputs[i]);
+        any |= inputs[i] && !is_parameter(op, i) && qn_graph_type(b->graph, inputs[i])->rank == rank &&
+               known_last(b->graph, inputs[i]);
     if (!any || rank < 3)
         return 0;
     bool keepdims = !reduction || ((const struct qn_attr_reduce *)attr)->keepdims;
     if ((!keepdims && !keeps_order(attr, rank)) || !move_attr(op, attr, rank))
         return 0;
     for (uint32_t i = 0; i < count; i++) {
-        bool scalar = op == QN_OP_pad && i == 1;
-        operands[i] = inputs[i] && !scalar ? operand_last(b, inputs[i], rank) : inputs[i];
+        operands[i] = inputs[i] && !is_parameter(op, i) ? operand_last(b, inputs[i], rank) : inputs[i];
     }
     if (b->status)
         return 0;
@@ -326,9 +344,11 @@ static bool match_layout(const struct qn_rewrite *r, qn_node root, struct qn_mat
     const struct qn_type *x = qn_match_type(r, qn_match_input(r, root, 0));
     bool follows = (qn_op_info(node->op)->traits & QN_OP_ELEMENTWISE) || is_reduction(node->op) ||
                    node->op == QN_OP_concat || node->op == QN_OP_softmax || node->op == QN_OP_slice ||
-                   node->op == QN_OP_pad || node->op == QN_OP_resize || node->op == QN_OP_reshape;
+                   node->op == QN_OP_pad || node->op == QN_OP_resize || node->op == QN_OP_reshape ||
+                   node->op == QN_OP_quantize || node->op == QN_OP_dequantize || node->op == QN_OP_q_add;
     if (is_image_op(node->op)) {
-        bool fast = x->dtype == QN_DTYPE_F32 || is_half(x->dtype);
+        bool bytes = x->dtype == QN_DTYPE_U8 || x->dtype == QN_DTYPE_I8;
+        bool fast = x->dtype == QN_DTYPE_F32 || is_half(x->dtype) || bytes;
         if (!fast || is_channels_last(node->op, qn_graph_attr(r->from, root)))
             return false;
     } else if (!follows) {
