@@ -158,13 +158,14 @@ QN_ONNX_LOWER(range)
     if (l->b->status)
         return;
     qn_dtype dtype = qn_onnx_type_of(l, from)->dtype;
-    if (real_number(l, 0, &start) && real_number(l, 1, &limit) && real_number(l, 2, &delta))
-        count = delta == 0 ? -1 : steps_of(start, limit, delta);
-    else if (!symbolic_steps(l, &count))
+    if (real_number(l, 0, &start) && real_number(l, 1, &limit) && real_number(l, 2, &delta)) {
+        count = steps_of(start, limit, delta);
+        if (delta == 0 || count < 0) {
+            qn_onnx_fail(l, "a range without end");
+            return;
+        }
+    } else if (!symbolic_steps(l, &count)) {
         count = late_steps(l, from, qn_build_reshape(l->b, qn_onnx_in(l, 1), 0, NULL), by);
-    if (count == -1 && delta == 0) {
-        qn_onnx_fail(l, "a range without end");
-        return;
     }
     qn_value out = qn_build_cast(l->b, count_along(l, count, 0, 1), dtype);
     out = qn_build_binary(l->b, QN_OP_mul, out, by);
