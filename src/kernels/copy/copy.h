@@ -8,7 +8,7 @@
  * needed unless y has the same dtype. To a block type from another: `quantise`.
  *
  * A tile is QN_ELEMENT_TILE elements of y in row-major order; where a block type takes part, one row along the
- * innermost axis.
+ * innermost axis; where x and y have different innermost axes (a transposition), a square of 64 by 64 along those two.
  */
 #ifndef QN_KERNELS_COPY_H
 #define QN_KERNELS_COPY_H

@@ -1,5 +1,5 @@
-/* COPY. A file for an instruction set defines CONVERT (as qn_convert_elements), KERNEL, SERIAL, NAME, NEEDS and RANK
- * and includes this. */
+/* COPY. A file for an instruction set defines CONVERT (as qn_convert_elements), SQUARE_4 (see square), KERNEL, SERIAL, NAME,
+ * NEEDS and RANK and includes this. */
 #include "kernels/copy/copy.h"
 #include "kernels/walk.h"
 
@@ -16,9 +16,87 @@ static int64_t rows_of(const struct qn_view *view)
     return rows;
 }
 
+/* ---- transpositions ------------------------------------------------------------------------------------------- */
+
+enum { SIDE = 64 };
+
+/* y is contiguous along the last axis of the walk, x along axis `k`. */
+struct turn {
+    bool on;
+    uint32_t k;
+    int64_t bytes, across, along; /* squares along the last axis and along k */
+    struct qn_walk walk;
+};
+
+static struct turn turn_of(const struct qn_copy_params *p)
+{
+    struct turn t = {.bytes = qn_element_bytes(p->y.dtype)};
+    if (p->x.dtype != p->y.dtype)
+        return t;
+    qn_walk_start(&t.walk, (const struct qn_view *[]){&p->y, &p->x}, 2, 0);
+    uint32_t last = t.walk.rank - 1;
+    int64_t x_step = t.walk.steps[1][last];
+    if (t.walk.steps[0][last] != t.bytes || x_step == t.bytes || x_step == 0)
+        return t;
+    while (t.k < last && t.walk.steps[1][t.k] != t.bytes)
+        t.k++;
+    t.on = t.k < last;
+    t.across = (t.walk.dims[last] + SIDE - 1) / SIDE;
+    t.along = (t.walk.dims[t.k] + SIDE - 1) / SIDE;
+    return t;
+}
+
+static int64_t turn_tiles(const struct turn *t)
+{
+    int64_t n = t->across * t->along;
+    for (uint32_t i = 0; i + 1 < t->walk.rank; i++)
+        n *= i == t->k ? 1 : t->walk.dims[i];
+    return n;
+}
+
+/* y[j][i] = x[i][j] for i < rows, j < columns; x's rows lie x_row bytes apart, y's y_row. */
+static void square(char *y, int64_t y_row, const char *x, int64_t x_row, int64_t rows, int64_t columns, int64_t bytes)
+{
+    if (bytes == 4) {
+        SQUARE_4(y, y_row, x, x_row, rows, columns);
+        return;
+    }
+    for (int64_t j = 0; j < columns; j++)
+        qn_move_elements(y + j * y_row, bytes, x + j * bytes, x_row, bytes, rows);
+}
+
+static void run_turn(const struct turn *t, int64_t begin, int64_t end)
+{
+    const struct qn_walk *w = &t->walk;
+    uint32_t last = w->rank - 1;
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t i = tile % t->across * SIDE, j = tile / t->across % t->along * SIDE;
+        int64_t rest = tile / t->across / t->along;
+        char *y = w->at[0] + i * w->steps[0][last] + j * w->steps[0][t->k];
+        const char *x = w->at[1] + i * w->steps[1][last] + j * w->steps[1][t->k];
+        for (uint32_t axis = last; axis-- > 0;) {
+            if (axis == t->k)
+                continue;
+            y += rest % w->dims[axis] * w->steps[0][axis];
+            x += rest % w->dims[axis] * w->steps[1][axis];
+            rest /= w->dims[axis];
+        }
+        int64_t rows = w->dims[last] - i, columns = w->dims[t->k] - j;
+        square(y, w->steps[0][t->k], x, w->steps[1][last], rows < SIDE ? rows : SIDE, columns < SIDE ? columns : SIDE,
+               t->bytes);
+    }
+}
+
+/* ---- the kernel ----------------------------------------------------------------------------------------------- */
+
 static int64_t tiles(const void *params)
 {
     const struct qn_copy_params *p = params;
+    if (!is_block(p->x.dtype) && !is_block(p->y.dtype)) {
+        struct turn t = turn_of(p);
+        if (t.on)
+            return turn_tiles(&t);
+    }
     return is_block(p->x.dtype) || is_block(p->y.dtype) ? rows_of(&p->y) : qn_view_tiles(&p->y);
 }
 
@@ -64,6 +142,11 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     const struct qn_copy_params *p = params;
     if (is_block(p->x.dtype) || is_block(p->y.dtype)) {
         run_blocks(p, begin, end);
+        return;
+    }
+    struct turn t = turn_of(p);
+    if (t.on) {
+        run_turn(&t, begin, end);
         return;
     }
     int64_t first = begin * QN_ELEMENT_TILE, all = qn_view_elems(&p->y), left = end * QN_ELEMENT_TILE;

@@ -53,6 +53,25 @@ QN_INLINE vf vf_log1p(vf x)
     return vf_select(vf_less(u, vf_set(__builtin_inff())), y, vf_select(vf_nan(x), x, u));
 }
 
+/* 2^n (e^r - 1) + (2^n - 1), so that small x keep their digits; beyond 80 the 1 is lost anyway. */
+QN_INLINE vf vf_expm1(vf x)
+{
+    vf c = vf_min(vf_set(81.0f), vf_max(vf_set(-104.0f), x));
+    vf n = vf_nearest(vf_mul(c, vf_set(1.44269504f)));
+    vf r = vf_fnma(n, vf_set(0x1.62e400p-1f), c);
+    r = vf_fnma(n, vf_set(0x1.7f7d1cp-20f), r);
+    vf p = vf_fma(vf_set(0x1.6a5500p-10f), r, vf_set(0x1.120944p-7f));
+    p = vf_fma(p, r, vf_set(0x1.5557b8p-5f));
+    p = vf_fma(p, r, vf_set(0x1.5554e0p-3f));
+    p = vf_fma(p, r, vf_set(0x1.fffffep-2f));
+    p = vf_fma(vf_mul(r, r), p, r);
+    vf one = vf_set(1.0f), base = vf_scale(one, n);
+    vf y = vf_fma(base, p, vf_sub(base, one));
+    y = vf_select(vf_equal(x, vf_zero()), x, y);
+    y = vf_select(vf_less(vf_set(80.0f), x), vf_exp(x), y);
+    return vf_select(vf_nan(x), x, y);
+}
+
 QN_INLINE vf vf_copysign(vf size, vf sign)
 {
     return vf_xor(size, vf_sign(sign)); /* size >= 0 */

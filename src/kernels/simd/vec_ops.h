@@ -44,26 +44,15 @@ QN_INLINE void vf_each(vf (*f)(vf), const float *x, float *y, int64_t n)
         vf_store_part(y + i, f(vf_load_part(x + i, n - i)), n - i);
 }
 
-#define VF_UNARY_OPS(CASE)          \
-    CASE(neg, vf_negate)            \
-    CASE(abs, vf_abs)               \
-    CASE(exp, vf_exp)               \
-    CASE(log, vf_log)               \
-    CASE(log1p, vf_log1p)           \
-    CASE(sqrt, vf_sqrt)             \
-    CASE(rsqrt, vf_reciprocal_root) \
-    CASE(reciprocal, vf_reciprocal) \
-    CASE(tanh, vf_tanh)             \
-    CASE(sigmoid, vf_sigmoid)       \
-    CASE(erf, vf_erf)               \
-    CASE(relu, vf_relu)             \
-    CASE(floor, vf_floor)           \
-    CASE(ceil, vf_ceiling)          \
-    CASE(round, vf_nearest)         \
-    CASE(sign, vf_signum)           \
-    CASE(silu, vf_silu)             \
-    CASE(gelu_tanh, vf_gelu_tanh)   \
-    CASE(gelu_erf, vf_gelu_erf)
+#define VF_UNARY_OPS(CASE)                                                                              \
+    CASE(neg, vf_negate)                                                                                \
+    CASE(abs, vf_abs)                                                                                   \
+    CASE(exp, vf_exp)                                                                                   \
+    CASE(expm1, vf_expm1)                                                                               \
+    CASE(log, vf_log) CASE(log1p, vf_log1p) CASE(sqrt, vf_sqrt) CASE(rsqrt, vf_reciprocal_root)         \
+        CASE(reciprocal, vf_reciprocal) CASE(tanh, vf_tanh) CASE(sigmoid, vf_sigmoid) CASE(erf, vf_erf) \
+            CASE(relu, vf_relu) CASE(floor, vf_floor) CASE(ceil, vf_ceiling) CASE(round, vf_nearest)    \
+                CASE(sign, vf_signum) CASE(silu, vf_silu) CASE(gelu_tanh, vf_gelu_tanh) CASE(gelu_erf, vf_gelu_erf)
 
 static inline bool vf_has_unary(uint16_t op)
 {

@@ -24,6 +24,17 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     for (; left > 0; left -= n) {
         n = qn_walk_run(&walk, left);
         char *y = walk.at[0], *a = walk.at[1], *b = walk.at[2], *c = walk.at[3];
+#define PLAIN(size, type)                                                                     \
+    if (bytes == size && y_step == size && a_step == size && b_step == size && c_step == 1) { \
+        const type *from_a = (const void *)a, *from_b = (const void *)b;                      \
+        type *to = (void *)y;                                                                 \
+        for (int64_t i = 0; i < n; i++)                                                       \
+            to[i] = c[i] ? from_a[i] : from_b[i];                                             \
+        qn_walk_advance(&walk, n);                                                            \
+        continue;                                                                             \
+    }
+        PLAIN(4, uint32_t)
+        PLAIN(8, uint64_t)
 #define SELECT(size, type)                                                                  \
     case size:                                                                              \
         for (int64_t i = 0; i < n; i++, y += y_step, a += a_step, b += b_step, c += c_step) \
