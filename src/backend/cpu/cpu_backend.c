@@ -404,6 +404,11 @@ enum { ANY = 255 };
         QN_OP_##op, QN_FAMILY_BINARY, 0, NULL, NULL, bind_binary, NULL \
     }
 
+#define HOST(name)                                                       \
+    {                                                                    \
+        .op = QN_OP_##name, .dtype_operand = ANY, .host = qn_host_##name \
+    }
+
 static const struct qn_backend_row rows[] = {
     UNARY(neg),
     UNARY(abs),
@@ -534,6 +539,34 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_fft, QN_FAMILY_SIGNAL, 0, NULL, NULL, qn_bind_fft, NULL},
     {QN_OP_det, QN_FAMILY_SIGNAL, 0, NULL, NULL, qn_bind_det, NULL},
     {QN_OP_tree_ensemble, QN_FAMILY_TREES, 0, NULL, NULL, qn_bind_trees, NULL},
+    HOST(nonzero),
+    HOST(nms),
+    HOST(unique),
+    HOST(compress),
+    HOST(seq_construct),
+    HOST(seq_insert),
+    HOST(seq_erase),
+    HOST(seq_at),
+    HOST(seq_length),
+    HOST(seq_split),
+    HOST(seq_concat),
+    HOST(optional),
+    HOST(optional_has),
+    HOST(optional_get),
+    HOST(object_tensor),
+    HOST(map),
+    HOST(map_sequence),
+    HOST(map_lookup),
+    HOST(map_values),
+    HOST(string_concat),
+    HOST(string_split),
+    HOST(string_normalize),
+    HOST(regex_match),
+    HOST(to_string),
+    HOST(from_string),
+    HOST(label_encode),
+    HOST(tfidf),
+    HOST(image_decode),
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};
