@@ -535,7 +535,8 @@ static qn_status import_body(struct qn_onnx_import *im, const struct qn_onnx_bod
 
 static qn_status try_body(struct qn_onnx_program *program, const struct qn_onnx_body *body,
                           struct qn_body_input *inputs, uint32_t count, uint32_t depth,
-                          const struct qn_allocator *allocator, struct qn_graph **out, bool *cut)
+                          const struct qn_allocator *allocator, struct qn_graph **out, struct qn_onnx_type *kinds,
+                          bool *cut)
 {
     struct qn_onnx_import im;
     qn_status status = begin(&im, program, QN_STR("body"), allocator);
@@ -547,6 +548,8 @@ static qn_status try_body(struct qn_onnx_program *program, const struct qn_onnx_
     if (status && status == im.b.status)
         im.b.status = NULL;
     *cut = im.rest.count > 0;
+    for (uint32_t i = 0; i < body->output_count && kinds && !status; i++)
+        kinds[i] = qn_onnx_entry_of(&im, body->outputs[i])->type;
     if (!status && im.rest.count == body->step_count && im.concrete && depth == 0 && body->step_count)
         status = QN_ERROR(QN_UNSUPPORTED, "%s: not known even when it is run", im.why.data ? im.why.data : "");
     end(&im, status != NULL);
@@ -556,7 +559,7 @@ static qn_status try_body(struct qn_onnx_program *program, const struct qn_onnx_
 
 qn_status qn_onnx_import_body(struct qn_onnx_program *program, uint32_t number, struct qn_body_input *inputs,
                               uint32_t count, uint32_t depth, const struct qn_allocator *allocator,
-                              struct qn_graph **out)
+                              struct qn_graph **out, struct qn_onnx_type *kinds)
 {
     const struct qn_onnx_body *body = NULL;
     qn_onnx_lock(program);
@@ -570,7 +573,7 @@ qn_status qn_onnx_import_body(struct qn_onnx_program *program, uint32_t number, 
         inputs[i].pinned = false;
         symbolic |= inputs[i].symbolic != 0;
     }
-    qn_status status = try_body(program, body, inputs, count, depth, allocator, out, &cut);
+    qn_status status = try_body(program, body, inputs, count, depth, allocator, out, kinds, &cut);
     if (!symbolic || depth || (!status && !cut))
         return status;
     /* With symbols some sizes cannot be told: numbers do. */
@@ -581,7 +584,7 @@ qn_status qn_onnx_import_body(struct qn_onnx_program *program, uint32_t number, 
         inputs[i].symbolic = 0;
         inputs[i].pinned = false;
     }
-    return try_body(program, body, inputs, count, depth, allocator, out, &cut);
+    return try_body(program, body, inputs, count, depth, allocator, out, kinds, &cut);
 }
 
 /* ---- programs ------------------------------------------------------------------------------------------------- */
@@ -589,7 +592,7 @@ qn_status qn_onnx_import_body(struct qn_onnx_program *program, uint32_t number, 
 static qn_status source_graph(void *context, uint32_t body, struct qn_body_input *inputs, uint32_t count,
                               const struct qn_allocator *allocator, struct qn_graph **out)
 {
-    return qn_onnx_import_body(context, body, inputs, count, 0, allocator, out);
+    return qn_onnx_import_body(context, body, inputs, count, 0, allocator, out, NULL);
 }
 
 static const struct qn_scan *source_scan(void *context, uint32_t scan)

@@ -134,10 +134,11 @@ void qn_onnx_pin(struct qn_onnx_import *im, const struct qn_contents *contents);
  * is not declared. */
 bool qn_onnx_declared_type(struct qn_onnx_import *im, const struct qn_onnx_type_proto *proto, struct qn_type *type);
 struct qn_onnx_type qn_onnx_proto_type(const struct qn_onnx_type_proto *proto);
-/* A graph under way made from typed inputs: bodies, and types of what control flow gives. */
+/* The graph of a body for typed inputs. depth 0: for a run; deeper: to find out the types of what control flow gives,
+ * dims that are symbolic having no number. kinds: what each output is, or NULL. */
 qn_status qn_onnx_import_body(struct qn_onnx_program *program, uint32_t body, struct qn_body_input *inputs,
                               uint32_t count, uint32_t depth, const struct qn_allocator *allocator,
-                              struct qn_graph **out) QN_MUST_USE;
+                              struct qn_graph **out, struct qn_onnx_type *kinds) QN_MUST_USE;
 
 /* body.c. What a body reads of the values around it becomes inputs (appended to *captured, an array in the import's
  * arena), names and fixed contents. `first` are values it is given beside those. */

@@ -1,0 +1,39 @@
+/* Control flow: regions of a node as bodies, and the types of what they give. */
+#ifndef QN_FORMAT_ONNX_OPS_CONTROL_H
+#define QN_FORMAT_ONNX_OPS_CONTROL_H
+
+#include "format/onnx/import_state.h"
+
+/* What bodies read of the values around the node: the call's last inputs, and what is fixed. */
+struct qn_control_captured {
+    uint32_t *slots;
+    uint32_t count;
+    struct qn_onnx_fixed *fixed;
+    uint32_t fixed_count;
+};
+
+/* Types going round: inputs and outputs of a body of which `carried` come back as inputs. */
+struct qn_control_frame {
+    struct qn_type *in, *out;
+    struct qn_onnx_type *in_kinds, *out_kinds;
+    uint32_t in_count, out_count, carried;
+    uint32_t first_in, first_out; /* of the carried ones */
+    qn_dim changing;              /* the size of a dim that is not the same in each round */
+};
+
+const struct qn_onnx_region *qn_control_region(struct qn_lower *l, const char *name);
+bool qn_control_captured(struct qn_lower *l, const struct qn_onnx_region *const *regions, uint32_t count,
+                         struct qn_control_captured *out);
+/* The number of a region's body; `types` are those of the region's own inputs. */
+uint32_t qn_control_body(struct qn_lower *l, const struct qn_onnx_region *region, const struct qn_onnx_type *types,
+                         const struct qn_control_captured *captured);
+/* Imports a body for these types; false when that does not go (yet). Destroy *out. */
+bool qn_control_trial(struct qn_lower *l, uint32_t body, const struct qn_type *first, uint32_t first_count,
+                      const struct qn_control_captured *captured, struct qn_graph **out, struct qn_onnx_type *kinds);
+/* Finds types of carried values that a round does not change (f->in), and of the outputs (f->out). False: not found. */
+bool qn_control_carry(struct qn_lower *l, uint32_t body, const struct qn_control_captured *captured,
+                      struct qn_control_frame *f);
+void qn_control_call(struct qn_lower *l, const qn_value *inputs, uint32_t count, const struct qn_attr_call *attr,
+                     const struct qn_type *types, const struct qn_onnx_type *kinds, uint32_t outputs);
+
+#endif
