@@ -176,6 +176,20 @@ static void bind_iota(const struct qn_bind *b, int64_t call, struct qn_params *p
     PARAMS(qn_iota_params, params)->y = b->out[0];
 }
 
+static void bind_dims(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_dims *attr = b->attr;
+    struct qn_iota_params *p = PARAMS(qn_iota_params, params);
+    p->y = b->out[0];
+    p->y.rank = 1; /* a single number may have rank 0 */
+    p->y.dims[0] = attr->dims.count;
+    p->y.strides[0] = 1;
+    p->listed = true;
+    for (uint32_t i = 0; i < attr->dims.count && i < 8; i++)
+        p->numbers[i] = attr->dims.items[i];
+}
+
 static void bind_reduce(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
@@ -475,6 +489,7 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_gather, QN_FAMILY_GATHER, 0, NULL, NULL, bind_gather, NULL},
     {QN_OP_scatter_rows, QN_FAMILY_SCATTER_ROWS, 0, NULL, NULL, bind_scatter_rows, NULL},
     {QN_OP_iota, QN_FAMILY_IOTA, ANY, NULL, NULL, bind_iota, NULL},
+    {QN_OP_dims, QN_FAMILY_IOTA, ANY, NULL, NULL, bind_dims, NULL},
     {QN_OP_pad, QN_FAMILY_MOVE, 0, NULL, NULL, qn_bind_pad, NULL},
     {QN_OP_reverse, QN_FAMILY_COPY, 0, NULL, NULL, qn_bind_reverse, NULL},
     {QN_OP_gather_elements, QN_FAMILY_MOVE, 0, NULL, NULL, qn_bind_gather_elements, NULL},
