@@ -6,7 +6,6 @@
  * channels of all taps at a time, so that the piece of the panel stays in the first cache level while many pixels pass
  * over it. An output's sum runs along chunks, taps, channels, whatever tile it lies in.
  *
- * A tile of the index space is GROUP pixels of one panel; neighbours share panels.
  */
 #include "kernels/conv/conv.h"
 #include "kernels/simd/vec_activation.h"
@@ -14,6 +13,7 @@
 enum {
     GROUP = 12, /* pixels: a whole number of register tiles of either height */
     BLOCK = 96, /* pixels that are done together at most */
+    FEW_BYTES = 1 << 19,
 #if defined(__AVX512F__)
     MOST_ROWS = 8,
 #else
@@ -50,9 +50,44 @@ struct conv_tile {
     const float *const *rows; /* [tap][BLOCK]: where each pixel's run lies */
     const float *w;           /* the panel's piece: [tap][run][width] */
     int64_t taps, first, run; /* floats of a run: from `first` on */
-    float *sums;              /* [pixel][width]: sums so far, if not `fresh`; and where they go */
+    float *sums;              /* [pixel][width]: sums so far, if not `fresh`; and where they go, if `y` is NULL */
     bool fresh;
+    float *y;                             /* of the first pixel and column, when these are the last pieces */
+    int64_t y_step, residual_step;        /* floats between pixels */
+    const float *scale, *bias, *residual; /* of the first column, or NULL */
+    float low, high;                      /* y is clipped to them */
+    int64_t columns;                      /* of y */
 };
+
+QN_INLINE vf load_columns(const float *p, int64_t left)
+{
+    return left >= VF_LANES ? vf_load(p) : left > 0 ? vf_load_part(p, left) : vf_zero();
+}
+
+QN_INLINE void tile_finish(const int rows, const int vectors, const struct conv_tile *t, const vf *acc)
+{
+    vf low = vf_set(t->low), high = vf_set(t->high);
+    QN_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        int64_t at = (int64_t)v * VF_LANES, left = t->columns - at;
+        vf scale = t->scale ? load_columns(t->scale + at, left) : vf_set(1.0f);
+        vf bias = t->bias ? load_columns(t->bias + at, left) : vf_zero();
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            vf x = acc[r * vectors + v];
+            if (t->scale)
+                x = vf_mul(x, scale);
+            x = vf_add(x, bias);
+            if (t->residual)
+                x = vf_add(x, load_columns(t->residual + r * t->residual_step + at, left));
+            x = vf_min(high, vf_max(low, x)); /* NaN stays */
+            if (left >= VF_LANES)
+                vf_store(t->y + r * t->y_step + at, x);
+            else if (left > 0)
+                vf_store_part(t->y + r * t->y_step + at, x, left);
+        }
+    }
+}
 
 QN_INLINE void tile_run(const int rows, const int vectors, const struct conv_tile *t)
 {
@@ -80,6 +115,10 @@ QN_INLINE void tile_run(const int rows, const int vectors, const struct conv_til
                     acc[r * vectors + v] = vf_fma(a, b[v], acc[r * vectors + v]);
             }
         }
+    }
+    if (t->y) {
+        tile_finish(rows, vectors, t, acc);
+        return;
     }
     QN_UNROLL
     for (int i = 0; i < rows * vectors; i++)
@@ -126,10 +165,11 @@ static const tile_fn tile_fns[4][8] = {
 struct block {
     const struct qn_conv_params *p;
     const struct qn_conv_plan *plan;
-    const float **table; /* [tap][BLOCK] */
-    float *zeros;        /* a run's length */
-    float *edges;        /* ROWS: runs that reach over the left or right edge, put together here */
-    float *sums;         /* [pixel][width] */
+    const float **table;            /* [tap][BLOCK] */
+    float *zeros;                   /* a run's length */
+    float *edges;                   /* ROWS: runs that reach over the left or right edge, put together here */
+    float *sums;                    /* [pixel][width] */
+    int64_t image, group, first, n; /* what the table holds */
 };
 
 static int64_t edge_floats(const struct qn_conv_plan *plan)
@@ -157,8 +197,14 @@ static const float *edge_run(const struct block *b, const float *row, int64_t le
 }
 
 /* The pointers of pixels first .. first + n of image and group. */
-static void fill_table(const struct block *b, int64_t image, int64_t group, int64_t first, int64_t n)
+static void fill_table(struct block *b, int64_t image, int64_t group, int64_t first, int64_t n)
 {
+    if (b->image == image && b->group == group && b->first == first && b->n == n)
+        return;
+    b->image = image;
+    b->group = group;
+    b->first = first;
+    b->n = n;
     const struct qn_conv_params *p = b->p;
     const struct qn_window *w = &p->window;
     bool by_rows = b->plan->way == QN_CONV_WAY_ROWS;
@@ -195,76 +241,77 @@ static void fill_table(const struct block *b, int64_t image, int64_t group, int6
     }
 }
 
-/* Vector k of a pixel: sums times scale, bias, residual, the cheap activations. `left`: channels there are from it on. */
-QN_INLINE vf finished(const struct qn_conv_params *p, vf v, int64_t o, const float *residual, int64_t left)
-{
-    bool full = left >= VF_LANES;
-    const float *scale = p->scale, *bias = p->bias;
-    if (scale)
-        v = vf_mul(v, full ? vf_load(scale + o) : vf_load_part(scale + o, left));
-    if (bias)
-        v = vf_add(v, full ? vf_load(bias + o) : vf_load_part(bias + o, left));
-    if (residual)
-        v = vf_add(v, full ? vf_load(residual) : vf_load_part(residual, left));
-    if (p->activation == QN_ACT_RELU)
-        return vf_relu(v);
-    return p->activation == QN_ACT_CLIP ? vf_clip(v, p->alpha, p->beta) : v;
-}
-
-/* The sums of pixels to y: channels o .. o + columns. */
-static void finish(const struct block *b, int64_t image, int64_t o, int64_t columns, int64_t width, int64_t first,
-                   int64_t n)
+/* What becomes of the sums of pixels first on: where they go, and what is added. */
+static void set_finish(const struct block *b, struct conv_tile *t, int64_t image, int64_t o)
 {
     const struct qn_conv_params *p = b->p;
-    int64_t at[QN_WINDOW_AXES];
-    qn_window_position(p->window.out, first, at);
-    for (int64_t i = 0; i < n; i++) {
-        float *y = (float *)p->y.data + qn_pixels_offset(&p->y, image, at) + o;
-        const float *residual = NULL, *sums = b->sums + i * width;
-        int64_t k = 0;
-        if (p->residual.data)
-            residual = (const float *)p->residual.data + qn_pixels_offset(&p->residual, image, at) + o;
-        for (; k + VF_LANES <= columns; k += VF_LANES)
-            vf_store(y + k, finished(p, vf_load(sums + k), o + k, residual ? residual + k : NULL, VF_LANES));
-        if (k < columns)
-            vf_store_part(y + k, finished(p, vf_load(sums + k), o + k, residual ? residual + k : NULL, columns - k),
-                          columns - k);
-        if (p->activation > QN_ACT_CLIP)
-            vf_activate_block(p->activation, p->alpha, p->beta, y, columns, 1, columns);
-        for (int j = QN_WINDOW_AXES - 1; j >= 0 && ++at[j] == p->window.out[j] && j > 0; j--)
-            at[j] = 0;
-    }
+    bool relu = p->activation == QN_ACT_RELU, clip = p->activation == QN_ACT_CLIP;
+    t->scale = p->scale ? (const float *)p->scale + o : NULL;
+    t->bias = p->bias ? (const float *)p->bias + o : NULL;
+    t->low = relu ? 0 : clip ? p->alpha : -__builtin_inff();
+    t->high = clip ? p->beta : __builtin_inff();
+    t->y_step = p->y.axis[2];
+    t->residual_step = p->residual.axis[2];
+    t->y = (float *)p->y.data + image * p->y.batch + o;
+    t->residual = p->residual.data ? (const float *)p->residual.data + image * p->residual.batch + o : NULL;
 }
 
 /* Pixels first .. first + n, at most BLOCK, of one image, by one panel. */
-static void run_block(const struct block *b, int64_t image, int64_t group, int64_t panel, int64_t first, int64_t n)
+static void run_block(struct block *b, int64_t image, int64_t group, int64_t panel, int64_t first, int64_t n)
 {
     const struct qn_conv_plan *plan = b->plan;
+    const struct qn_conv_params *p = b->p;
     int64_t width = qn_conv_panel_width(plan, panel), vectors = width / VF_LANES, rows = rows_of(vectors);
-    int64_t tiles = (n + rows - 1) / rows;
-    const float *w = (const float *)b->p->w + qn_conv_panel_at(plan, group, panel);
+    int64_t tiles = (n + rows - 1) / rows, column = panel * plan->panel;
+    const float *w = (const float *)p->w + qn_conv_panel_at(plan, group, panel);
+    struct conv_tile end = {.columns = least(plan->columns - column, plan->panel)};
+    set_finish(b, &end, image, group * plan->columns + column);
     fill_table(b, image, group, first, n);
     for (int64_t chunk = 0; chunk < plan->run; chunk += plan->chunk) {
-        struct conv_tile t = {.w = w, .taps = plan->taps, .first = chunk, .fresh = chunk == 0};
+        struct conv_tile t = end;
+        bool last = chunk + plan->chunk >= plan->run;
+        t.w = w;
+        t.taps = plan->taps;
+        t.first = chunk;
+        t.fresh = chunk == 0;
         t.run = least(plan->run - chunk, plan->chunk);
         for (int64_t i = 0, done = 0; i < tiles; i++) { /* tiles of nearly equal height */
-            int64_t end = (i + 1) * n / tiles;
+            int64_t next = (i + 1) * n / tiles;
             t.rows = (const float *const *)b->table + done;
             t.sums = b->sums + done * width;
-            tile_fns[vectors - 1][end - done - 1](&t);
-            done = end;
+            t.y = last ? end.y + (first + done) * t.y_step : NULL;
+            t.residual = end.residual ? end.residual + (first + done) * t.residual_step : NULL;
+            tile_fns[vectors - 1][next - done - 1](&t);
+            if (last && p->activation > QN_ACT_CLIP)
+                vf_activate_block(p->activation, p->alpha, p->beta, t.y, t.y_step, next - done, t.columns);
+            done = next;
         }
         w += plan->taps * t.run * width;
     }
-    int64_t column = panel * plan->panel;
-    finish(b, image, group * plan->columns + column, least(plan->columns - column, plan->panel), width, first, n);
 }
 
 /* ---- the kernel ----------------------------------------------------------------------------------------------- */
 
-static int64_t pixel_groups(const struct qn_conv_params *p)
+/* Few weights: they stay in the second cache level while the pixels pass, each of them once for all panels. Many: a panel
+ * stays while all pixels pass over it. A tile of the index space is then BLOCK pixels by a panel, or GROUP. */
+static bool by_pixels(const struct qn_conv_plan *plan)
 {
-    return (qn_window_out(&p->window) + GROUP - 1) / GROUP;
+    return plan->group_floats * 4 <= FEW_BYTES;
+}
+
+/* Pixels of a tile. */
+static int64_t tile_pixels(const struct qn_conv_params *p, const struct qn_conv_plan *plan)
+{
+    if (!by_pixels(plan))
+        return GROUP;
+    int64_t pixels = qn_window_out(&p->window), blocks = (pixels + BLOCK - 1) / BLOCK;
+    return ((pixels + blocks - 1) / (blocks ? blocks : 1) + GROUP - 1) / GROUP * GROUP;
+}
+
+static int64_t pixel_tiles(const struct qn_conv_params *p, const struct qn_conv_plan *plan)
+{
+    int64_t size = tile_pixels(p, plan);
+    return size ? (qn_window_out(&p->window) + size - 1) / size : 0;
 }
 
 static int64_t tiles(const void *params)
@@ -273,7 +320,7 @@ static int64_t tiles(const void *params)
     struct qn_conv_plan plan = plan_of(p);
     if (plan.way == QN_CONV_WAY_DEPTHWISE)
         return depthwise_tiles(p);
-    return p->groups * plan.panels * p->batch * pixel_groups(p);
+    return p->groups * plan.panels * p->batch * pixel_tiles(p, &plan);
 }
 
 static int64_t scratch_bytes(const void *params)
@@ -290,7 +337,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
         run_depthwise(p, begin, end, scratch);
         return;
     }
-    struct block b = {.p = p, .plan = &plan, .table = scratch};
+    struct block b = {.p = p, .plan = &plan, .table = scratch, .image = -1};
     char *at = (char *)scratch + align(plan.taps * BLOCK * (int64_t)sizeof(float *));
     b.zeros = (float *)at;
     at += align(plan.run * 4);
@@ -298,13 +345,32 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     b.sums = (float *)(at + align(edge_floats(&plan) * 4));
     for (int64_t i = 0; i < plan.run; i++)
         b.zeros[i] = 0;
-    int64_t groups = pixel_groups(p), pixels = qn_window_out(&p->window), step;
-    for (int64_t i = begin; i < end; i += step) { /* panel by panel, then images, then pixels */
-        int64_t from = i % groups, image = i / groups % p->batch, panel = i / groups / p->batch;
-        step = least(least(end - i, groups - from), BLOCK / GROUP);
-        int64_t first = from * GROUP, last = least((from + step) * GROUP, pixels);
-        run_block(&b, image, panel / plan.panels, panel % plan.panels, first, last - first);
+    int64_t count = pixel_tiles(p, &plan), size = tile_pixels(p, &plan), pixels = qn_window_out(&p->window), step;
+    for (int64_t i = begin; i < end; i += step) {
+        int64_t panels = plan.panels, panel, from, image, group;
+        step = 1;
+        if (by_pixels(&plan)) { /* panels of a block of pixels, then the next block */
+            panel = i % panels;
+            from = i / panels % count;
+            group = i / panels / count % p->groups;
+            image = i / panels / count / p->groups;
+        } else {
+            from = i % count;
+            image = i / count % p->batch;
+            panel = i / count / p->batch % panels;
+            group = i / count / p->batch / panels;
+            step = least(least(end - i, count - from), BLOCK / GROUP);
+        }
+        int64_t first = from * size, last = least((from + step) * size, pixels);
+        run_block(&b, image, group, panel, first, last - first);
     }
+}
+
+/* One step leads from each pixel to the next. */
+static bool is_even(const struct qn_window *w, const struct qn_pixels *y)
+{
+    return (w->out[1] == 1 || y->axis[1] == w->out[2] * y->axis[2]) &&
+           (w->out[0] == 1 || y->axis[0] == w->out[1] * w->out[2] * y->axis[2]);
 }
 
 /* Channels last, and pixels of a row without gaps where a row is one run. */
@@ -314,9 +380,10 @@ static bool fits(const void *params)
     struct qn_conv_plan plan = plan_of(p);
     bool last = (p->c == 1 || p->x.channel == 1) && (p->o == 1 || p->y.channel == 1);
     if (p->has_residual)
-        last = last && (p->o == 1 || p->residual.channel == 1);
+        last = last && (p->o == 1 || p->residual.channel == 1) && is_even(&p->window, &p->residual);
     if (p->bias_stride > 1 || p->scale_stride > 1 || p->x.dtype != QN_DTYPE_F32 || plan.way == QN_CONV_WAY_NONE)
         return false;
+    last = last && (plan.way == QN_CONV_WAY_DEPTHWISE || is_even(&p->window, &p->y));
     return last && (plan.way != QN_CONV_WAY_ROWS || p->x.axis[2] == p->c);
 }
 
