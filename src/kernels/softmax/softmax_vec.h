@@ -1,21 +1,45 @@
-/* SOFTMAX on vectors: f32, f16 and bf16; f64 goes to the generic kernel. A row is staged as floats in scratch. A file
- * for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
+/* SOFTMAX on vectors: f32, f16 and bf16; f64 goes to the generic kernel. A row of 16-bit floats, or one whose elements
+ * lie apart, is staged as floats in scratch; rows of f32 side by side are taken 64 at a time, as they lie. A file for an
+ * instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
  *
- * Lane j sums the elements j, j + VF_LANES, ... of the row; then the lanes fold. */
+ * Lane j sums the elements j, j + VF_LANES, ... of the row; then the lanes fold. Side by side: one after the other. */
+#include "kernels/lines.h"
 #include "kernels/simd/vec_element.h"
 #include "kernels/simd/vec_math.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/walk.h"
 
+/* f32 rows that lie beside one another, along an axis that is not the innermost. */
+static bool beside(const struct qn_softmax_params *p)
+{
+    uint32_t last = p->x.rank - 1;
+    return p->x.dtype == QN_DTYPE_F32 && p->axis != last && p->x.strides[last] == 1 && p->y.strides[last] == 1;
+}
+
 static int64_t tiles(const void *params)
 {
-    return qn_softmax_ref.tiles(params);
+    const struct qn_softmax_params *p = params;
+    int64_t rows = qn_softmax_ref.tiles(params);
+    return beside(p) ? (rows + QN_LINES - 1) / QN_LINES : rows;
 }
 
 static int64_t scratch_bytes(const void *params)
 {
     const struct qn_softmax_params *p = params;
     return p->x.dims[p->axis] * 4;
+}
+
+QN_INLINE vf vf_load_part_or_all(const float *p, int64_t n)
+{
+    return n == VF_LANES ? vf_load(p) : vf_load_part(p, n);
+}
+
+QN_INLINE void vf_store_part_or_all(float *p, vf v, int64_t n)
+{
+    if (n == VF_LANES)
+        vf_store(p, v);
+    else
+        vf_store_part(p, v, n);
 }
 
 static float row_max(const float *v, int64_t n)
@@ -50,12 +74,51 @@ static void softmax_row(float *v, int64_t n)
         vf_store_part(v + i, vf_div(vf_load_part(v + i, n - i), total), n - i);
 }
 
+/* n <= QN_LINES rows side by side, their elements x_along and y_along floats apart. */
+static void softmax_beside(const float *x, int64_t x_along, float *y, int64_t y_along, int64_t length, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        int64_t m = n - i < VF_LANES ? n - i : VF_LANES;
+        vf max = vf_set(-__builtin_inff()), sum = vf_zero();
+        for (int64_t k = 0; k < length; k++)
+            max = vf_max(vf_load_part_or_all(x + k * x_along + i, m), max);
+        for (int64_t k = 0; k < length; k++) {
+            vf e = vf_exp(vf_sub(vf_load_part_or_all(x + k * x_along + i, m), max));
+            sum = vf_add(sum, e);
+            vf_store_part_or_all(y + k * y_along + i, e, m);
+        }
+        for (int64_t k = 0; k < length; k++) {
+            float *at = y + k * y_along + i;
+            vf_store_part_or_all(at, vf_div(vf_load_part_or_all(at, m), sum), m);
+        }
+    }
+}
+
+static void run_beside(const struct qn_softmax_params *p, int64_t begin, int64_t end)
+{
+    struct qn_view x = qn_lines_base(&p->x, p->axis), y = qn_lines_base(&p->y, p->axis);
+    int64_t all = qn_lines(&p->x, p->axis), first = begin * QN_LINES, left = end * QN_LINES, n;
+    left = (left < all ? left : all) - first;
+    struct qn_walk walk;
+    qn_walk_start(&walk, (const struct qn_view *[]){&y, &x}, 2, first);
+    for (; left > 0; left -= n) {
+        n = qn_walk_run(&walk, left < QN_LINES ? left : QN_LINES);
+        softmax_beside((const float *)(const void *)walk.at[1], p->x.strides[p->axis], (float *)(void *)walk.at[0],
+                       p->y.strides[p->axis], p->x.dims[p->axis], n);
+        qn_walk_advance(&walk, n);
+    }
+}
+
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     const struct qn_softmax_params *p = params;
     qn_dtype dtype = p->x.dtype;
     if (!vf_takes(dtype)) {
         qn_softmax_ref.run(params, begin, end, scratch);
+        return;
+    }
+    if (beside(p)) {
+        run_beside(p, begin, end);
         return;
     }
     int64_t bytes = qn_element_bytes(dtype), n = p->x.dims[p->axis];
