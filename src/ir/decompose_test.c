@@ -92,13 +92,14 @@ static void types_agree(void **state)
         char text[2048];
         struct qn_graph *g;
         qn_value inputs[16], out;
-        union qn_attr_any attr = {0};
+        union qn_attr_any attr;
         snprintf(text, sizeof text, "%s%%99 = %s\n", head, nodes[i]);
         qn_assert_ok(qn_graph_parse(qn_str_from(text), NULL, &g));
         const struct qn_node_info node = *qn_graph_node(g, 1);
         const struct qn_op_info *info = qn_op_info(node.op);
         for (uint32_t k = 0; k < node.input_count; k++)
             inputs[k] = qn_graph_input_of(g, 1, k);
+        memset(&attr, 0, sizeof attr);
         memcpy(&attr, qn_graph_attr(g, 1), info->attr_size);
         qn_assert_ok(info->decompose(g, inputs, node.input_count, &attr, &out));
         if (!qn_type_equal(qn_graph_type(g, node.first_output), qn_graph_type(g, out)))

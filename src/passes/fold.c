@@ -240,6 +240,33 @@ static qn_status drop_expands(const struct folding *f, qn_value *out)
     return changed ? qn_graph_add_node(f->g, f->op, inputs, f->count, f->attr, f->name, out) : NULL;
 }
 
+/* Matrices [b, m, n] transposed and then seen as [..., n, m]: seen as [..., m, n] first, then transposed. */
+static qn_status swap_reshape(const struct folding *f, qn_node transpose, qn_value *out)
+{
+    const struct qn_attr_transpose *attr = qn_graph_attr(f->g, transpose);
+    qn_value x = qn_graph_input_of(f->g, transpose, 0);
+    const struct qn_type *type = qn_graph_type(f->g, x);
+    uint32_t rank = f->type->rank;
+    if (type->rank != 3 || rank < 3 || attr->perm.items[0] != 0 || attr->perm.items[1] != 2 || may_change(f->g, x) ||
+        f->type->dims[rank - 1] != type->dims[1] || f->type->dims[rank - 2] != type->dims[2])
+        return NULL;
+    struct qn_attr_reshape seen = {.dims = {.count = rank}};
+    struct qn_attr_transpose swap = {.perm = {.count = rank}};
+    for (uint32_t i = 0; i < rank; i++) {
+        uint32_t from = i + 2 < rank ? i : i + 1 == rank ? rank - 2 : rank - 1;
+        seen.dims.items[i] = f->type->dims[from];
+        swap.perm.items[i] = from;
+    }
+    struct qn_type matrices = {.dtype = type->dtype, .rank = rank};
+    memcpy(matrices.dims, seen.dims.items, sizeof matrices.dims);
+    qn_node before = made_by(f->g, x, QN_OP_reshape);
+    if (before)
+        x = qn_graph_input_of(f->g, before, 0);
+    if (!qn_type_equal(qn_graph_type(f->g, x), &matrices))
+        QN_TRY(qn_graph_add_node(f->g, QN_OP_reshape, &x, 1, &seen, (struct qn_str){0}, &x));
+    return qn_graph_add_node(f->g, QN_OP_transpose, &x, 1, &swap, f->name, out);
+}
+
 /* Looks for something simpler than the node; *out stays 0 when there is nothing. */
 static qn_status simplify(const struct folding *f, qn_value *out)
 {
@@ -262,6 +289,9 @@ static qn_status simplify(const struct folding *f, qn_value *out)
         QN_TRY(drop_expands(f, out));
     if (*out)
         return NULL;
+    qn_node transpose = f->op == QN_OP_reshape ? made_by(f->g, x, QN_OP_transpose) : 0;
+    if (transpose)
+        return swap_reshape(f, transpose, out);
     qn_node before = f->op == QN_OP_reshape ? made_by(f->g, x, QN_OP_reshape) : 0;
     if (!before)
         return NULL;

@@ -2,6 +2,8 @@
  * The scale may lie on the scores, on q, on k, or on several of them, as a product or a quotient. k^T is a matmul with
  * trans_b or a transpose node. The mask is added, or the scores stand in a `where` whose other branch is minus infinity
  * or so far below zero that a sum with it is that number itself. */
+#include <math.h>
+
 #include "ir/build.h"
 #include "passes/match.h"
 #include "passes/pass.h"
@@ -113,18 +115,46 @@ static bool find_scores(const struct qn_rewrite *r, qn_value v, int depth, struc
     return false;
 }
 
+/* where(is_nan(weights), 0, weights): the weights, read twice, otherwise v. */
+static qn_value unguarded(const struct qn_rewrite *r, qn_value v, uint32_t *reads)
+{
+    double zero;
+    qn_node where = qn_match_inner(r, v, QN_OP_where);
+    *reads = 1;
+    if (!where || !qn_match_scalar(r, qn_match_input(r, where, 1), &zero) || zero != 0)
+        return v;
+    qn_node is_nan = qn_match_inner(r, qn_match_input(r, where, 0), QN_OP_is_nan);
+    qn_value weights = qn_match_input(r, where, 2);
+    if (!is_nan || qn_match_input(r, is_nan, 0) != weights)
+        return v;
+    *reads = 2;
+    return weights;
+}
+
+/* The mask is a choice between finite numbers: no row of the softmax is without any weight. */
+static bool is_finite_mask(const struct qn_rewrite *r, const struct parts *p)
+{
+    double a, b;
+    if (p->condition)
+        return p->fill > -INFINITY;
+    qn_node where = p->mask ? qn_match_op(r, p->mask, QN_OP_where) : 0;
+    return !p->mask || (where && qn_match_scalar(r, qn_match_input(r, where, 1), &a) &&
+                        qn_match_scalar(r, qn_match_input(r, where, 2), &b) && isfinite(a) && isfinite(b));
+}
+
 static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p)
 {
     if (qn_graph_node(r->from, root)->op != QN_OP_matmul ||
         ((const struct qn_attr_matmul *)qn_graph_attr(r->from, root))->trans_b)
         return false;
-    qn_value weights = qn_match_input(r, root, 0);
-    qn_node softmax = qn_match_inner(r, weights, QN_OP_softmax);
+    uint32_t reads;
+    qn_value weights = unguarded(r, qn_match_input(r, root, 0), &reads);
+    qn_node softmax = r->uses[weights] == reads ? qn_match_op(r, weights, QN_OP_softmax) : 0;
     *p = (struct parts){.v = qn_match_input(r, root, 1), .scale = 1};
     if (!softmax ||
         ((const struct qn_attr_axis *)qn_graph_attr(r->from, softmax))->axis + 1 != qn_match_type(r, weights)->rank)
         return false;
-    if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p))
+    if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p) || (reads == 2 && !is_finite_mask(r, p)))
         return false;
     const struct qn_type *q = qn_match_type(r, p->q), *k = qn_match_type(r, p->k), *v = qn_match_type(r, p->v);
     if (q->rank != k->rank || q->rank != v->rank || q->dtype != k->dtype || q->dtype != v->dtype ||

@@ -1,8 +1,12 @@
 /* rms_norm: x * w / root(mean(x^2) + epsilon).
  * layer_norm: the same on c = x - mean(x), plus a bias.
- * The product may stand in any order; 1 / root is rsqrt(v), 1 / sqrt(v), pow(v, -0.5), or a division by sqrt(v). */
+ * The product may stand in any order; 1 / root is rsqrt(v), 1 / sqrt(v), reciprocal(sqrt(v)), pow(v, -0.5), or a division
+ * by sqrt(v). A weight or bias that is missing becomes a constant of ones or zeros. */
+#include "ir/build.h"
 #include "passes/match.h"
 #include "passes/pass.h"
+
+enum { MOST = 65536 }; /* elements of a weight or bias that is made up */
 
 /* v is the root of u, or its reciprocal: u, otherwise 0. */
 static qn_value root_of(const struct qn_rewrite *r, qn_value v, bool reciprocal)
@@ -30,7 +34,7 @@ static qn_value mean_square_of(const struct qn_rewrite *r, qn_value u, double *e
 }
 
 struct normalised {
-    qn_value x, w;
+    qn_value x, w; /* w 0: none */
     double epsilon;
     uint32_t reads; /* how often the pattern reads x */
 };
@@ -42,22 +46,67 @@ static bool match_product(const struct qn_rewrite *r, qn_value product_value, st
     qn_value u = 0;
     if (!qn_match_product(r, product_value, &product) || product.scale != 1)
         return false;
-    if (product.factor_count == 3 && product.divisor_count == 0) {
-        for (uint32_t i = 0; i < 3 && !u; i++)
+    if (product.factor_count >= 2 && product.factor_count <= 3 && product.divisor_count == 0) {
+        for (uint32_t i = 0; i < product.factor_count && !u; i++)
             if ((u = root_of(r, product.factors[i], true)))
                 qn_match_take_factor(&product, i);
-    } else if (product.factor_count == 2 && product.divisor_count == 1) {
+    } else if (product.factor_count >= 1 && product.factor_count <= 2 && product.divisor_count == 1) {
         u = root_of(r, product.divisors[0], false);
     }
     qn_value x = u ? mean_square_of(r, u, &out->epsilon, &out->reads) : 0;
-    if (!x || (product.factors[0] != x && product.factors[1] != x))
+    bool second = product.factor_count == 2 && product.factors[1] == x;
+    if (!x || (product.factors[0] != x && !second))
         return false;
     out->x = x;
-    out->w = product.factors[product.factors[0] == x ? 1 : 0];
+    out->w = product.factor_count == 2 ? product.factors[second ? 0 : 1] : 0;
     out->reads++;
     const struct qn_type *type = qn_match_type(r, x), *weight = qn_match_type(r, out->w);
-    return qn_type_equal(type, qn_match_type(r, product_value)) && weight->rank == 1 &&
-           weight->dims[0] == type->dims[type->rank - 1] && weight->dtype == type->dtype;
+    if (!qn_type_equal(type, qn_match_type(r, product_value)))
+        return false;
+    if (!out->w)
+        return type->dtype == QN_DTYPE_F32 && type->dims[type->rank - 1] >= 0 && type->dims[type->rank - 1] <= MOST;
+    return weight->rank == 1 && weight->dims[0] == type->dims[type->rank - 1] && weight->dtype == type->dtype;
+}
+
+/* found.x is x - mean(x), read by the pattern alone: x, otherwise 0. */
+static qn_value centred(const struct qn_rewrite *r, const struct normalised *found)
+{
+    qn_node sub = qn_match_op(r, found->x, QN_OP_sub);
+    qn_value x = sub ? qn_match_input(r, sub, 0) : 0;
+    return x && qn_match_mean(r, qn_match_input(r, sub, 1)) == x && r->uses[found->x] == found->reads ? x : 0;
+}
+
+/* n times the same number. */
+static qn_value repeated(struct qn_build *b, float value, int64_t n)
+{
+    struct qn_type type = {.dtype = QN_DTYPE_F32, .rank = 1, .dims = {n}};
+    float *data = qn_calloc(b->graph->allocator, (size_t)n + 1, sizeof *data);
+    qn_value out = 0;
+    if (!data) {
+        b->status = QN_OOM();
+        return 0;
+    }
+    for (int64_t i = 0; i < n; i++)
+        data[i] = value;
+    b->status = qn_graph_add_data(b->graph, (struct qn_str){0}, &type, data, &out);
+    qn_free(b->graph->allocator, data, ((size_t)n + 1) * sizeof *data);
+    return b->status ? 0 : out;
+}
+
+static qn_status emit_norm(struct qn_rewrite *r, qn_node root, const struct qn_match *match, const qn_value *inputs,
+                           qn_value *outs)
+{
+    struct qn_build b = {.graph = r->to};
+    const struct qn_type *type = qn_graph_type(r->to, inputs[0]);
+    int64_t n = type->dims[type->rank - 1];
+    qn_value all[3] = {inputs[0], inputs[1], inputs[2]};
+    for (uint32_t i = 1; i < match->input_count && !b.status; i++)
+        if (!all[i])
+            all[i] = repeated(&b, i == 1 ? 1 : 0, n);
+    if (b.status)
+        return b.status;
+    return qn_graph_add_node(r->to, match->op, all, match->input_count, match->attr, qn_graph_node(r->from, root)->name,
+                             outs);
 }
 
 static bool match_layer_norm(const struct qn_rewrite *r, qn_node root, struct qn_match *match)
@@ -68,14 +117,14 @@ static bool match_layer_norm(const struct qn_rewrite *r, qn_node root, struct qn
         qn_value product = qn_match_input(r, root, i), bias = qn_match_input(r, root, 1 - i);
         if (r->uses[product] != 1 || !match_product(r, product, &found))
             continue;
-        qn_node sub = qn_match_op(r, found.x, QN_OP_sub);
-        qn_value x = sub ? qn_match_input(r, sub, 0) : 0;
-        if (!x || qn_match_mean(r, qn_match_input(r, sub, 1)) != x)
-            continue;
-        if (r->uses[found.x] != found.reads || !qn_type_equal(qn_match_type(r, bias), qn_match_type(r, found.w)))
+        qn_value x = centred(r, &found);
+        const struct qn_type *type = qn_match_type(r, bias);
+        if (!x || type->rank != 1 || type->dtype != qn_match_type(r, x)->dtype ||
+            type->dims[0] != qn_match_type(r, x)->dims[qn_match_type(r, x)->rank - 1])
             continue;
         attr->epsilon = (float)found.epsilon;
         qn_match_set(match, QN_OP_layer_norm, (qn_value[]){x, found.w, bias}, 3);
+        match->emit = emit_norm;
         return true;
     }
     return false;
@@ -91,7 +140,13 @@ static bool match_norm(const struct qn_rewrite *r, qn_node root, struct qn_match
     if ((op != QN_OP_mul && op != QN_OP_div) || !match_product(r, qn_match_result(r, root), &found))
         return false;
     attr->epsilon = (float)found.epsilon;
-    qn_match_set(match, QN_OP_rms_norm, (qn_value[]){found.x, found.w}, 2);
+    qn_value x = centred(r, &found);
+    const struct qn_type *type = qn_match_type(r, found.x);
+    if (x && type->dtype == QN_DTYPE_F32 && type->dims[type->rank - 1] >= 0 && type->dims[type->rank - 1] <= MOST)
+        qn_match_set(match, QN_OP_layer_norm, (qn_value[]){x, found.w, 0}, 3);
+    else
+        qn_match_set(match, QN_OP_rms_norm, (qn_value[]){found.x, found.w}, 2);
+    match->emit = emit_norm;
     return true;
 }
 

@@ -93,6 +93,8 @@ static bool take_apart(const struct qn_rewrite *r, qn_value v, bool below, bool 
         if ((n = qn_match_op(r, v, QN_OP_div)))
             return take_apart(r, qn_match_input(r, n, 0), below, false, depth - 1, p) &&
                    take_apart(r, qn_match_input(r, n, 1), !below, false, depth - 1, p);
+        if ((n = qn_match_op(r, v, QN_OP_reciprocal)))
+            return take_apart(r, qn_match_input(r, n, 0), !below, false, depth - 1, p);
         if ((n = qn_match_op(r, v, QN_OP_neg))) {
             p->scale = -p->scale;
             return take_apart(r, qn_match_input(r, n, 0), below, false, depth - 1, p);
