@@ -66,6 +66,7 @@ struct qn_backend {
     /* A backend that takes groups of nodes and runs them by itself instead of by rows; all NULL for one with rows. Several
      * threads may run a program at once. */
     void *context;
+    bool single; /* a group is one node */
     /* Whether it takes this node; otherwise it may say why not. */
     bool (*claim)(const struct qn_backend *backend, const struct qn_graph *graph, qn_node node, char *why,
                   size_t why_size);

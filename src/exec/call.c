@@ -294,10 +294,12 @@ static qn_status rounds_begin(struct qn_frame *f, struct rounds *r)
 {
     uint64_t pointers = (uint64_t)r->carried + r->out_count + 1;
     r->now = qn_store_take(f->store, pointers * sizeof(struct qn_object *));
-    r->in = qn_store_take(f->store, ((uint64_t)r->in_count + 1) * sizeof *r->in);
-    if (!r->now || !r->in)
+    if (!r->now)
         return QN_OOM();
     memset(r->now, 0, pointers * sizeof(struct qn_object *));
+    r->in = qn_store_take(f->store, ((uint64_t)r->in_count + 1) * sizeof *r->in);
+    if (!r->in)
+        return QN_OOM();
     memset(r->in, 0, r->in_count * sizeof *r->in);
     r->outs = r->now + r->carried;
     return NULL;

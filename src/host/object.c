@@ -9,7 +9,6 @@ enum {
     ALIGN = 64,
     SMALLEST = 64,         /* bytes of the smallest block */
     CLASSES = 4 * 58,      /* four sizes an octave */
-    NEARBY = 4,            /* a free block of up to twice the size serves, too */
     TEXT_CHUNK = 64 << 10, /* bytes */
 };
 
@@ -83,12 +82,10 @@ void *qn_store_take(struct qn_store *store, uint64_t bytes)
     if (bytes > INT64_MAX / 2)
         return NULL;
     uint32_t class = class_of(bytes, &room);
-    for (uint32_t i = class; i <= class + NEARBY && i < CLASSES; i++) {
-        struct header *block = store->free[i];
-        if (!block)
-            continue;
-        store->free[i] = block->next;
-        return (char *)block + ALIGN;
+    struct header *found = store->free[class];
+    if (found) { /* of this class alone: else equal runs would not find equal blocks */
+        store->free[class] = found->next;
+        return (char *)found + ALIGN;
     }
     size_t size = (size_t)room + 2 * ALIGN; /* the allocator aligns to 16 bytes only */
     char *memory = qn_alloc(store->allocator, size);

@@ -209,7 +209,7 @@ qn_status qn_planner_assign(struct qn_planner *p)
                 chosen = b;
         }
         bool claimed = chosen != UINT32_MAX && plan->backends[chosen]->claim;
-        groups += claimed && chosen != open;
+        groups += claimed && (chosen != open || p->plan->backends[chosen]->single);
         open = claimed ? chosen : UINT32_MAX;
         p->choice[n] = chosen == UINT32_MAX ? 0 : (uint8_t)(chosen + 1);
         p->group[n] = claimed ? groups : 0;
