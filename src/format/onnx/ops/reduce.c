@@ -115,7 +115,7 @@ QN_ONNX_LOWER(softmax)
         qn_lower_out_like(l, log ? y : qn_lower_unary(l, QN_OP_exp, y), in);
         return;
     }
-    axis = qn_onnx_axis(l, axis, type.rank, flat ? 1 : 0);
+    axis = qn_onnx_axis(l, axis, type.rank, flat && axis >= 0 ? 1 : 0);
     flat &= axis + 1 != type.rank;
     if (flat) {
         qn_dim dims[2] = {1, 1};
