@@ -54,7 +54,7 @@ static double *as_doubles(const struct qn_tensor *tensor, uint64_t *count)
     uint32_t item = qn_dtype_info(dtype)->block_bytes;
     for (uint64_t i = 0; out && i < *count; i += QN_ELEMENT_RUN) {
         uint64_t n = *count - i < QN_ELEMENT_RUN ? *count - i : QN_ELEMENT_RUN;
-        qn_load_f64(out + i, (const char *)tensor->data + i * item, 1, dtype, (int64_t)n);
+        qn_load_f64(out + i, (const char *)tensor->data + i * item, item, dtype, (int64_t)n);
     }
     return out;
 }
