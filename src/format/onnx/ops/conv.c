@@ -90,6 +90,37 @@ QN_ONNX_LOWER(conv_transpose)
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_conv_transpose, inputs, inputs[2] ? 3 : 2, &attr, NULL));
 }
 
+/* A depthwise convolution along the last axis over what has been kept of the past (or zeros) and the input; the last
+ * elements are kept for the next step. */
+QN_ONNX_LOWER(causal_conv)
+{
+    static const char *const activations[] = {"none", "silu", "swish", NULL};
+    qn_value x = qn_onnx_in(l, 0), weights = qn_onnx_in(l, 1), bias = qn_onnx_in(l, 2), past = qn_onnx_in(l, 3);
+    bool silu = qn_onnx_attr_choice(l, "activation", 0, activations) != 0;
+    if (l->b->status || !x || !weights || !qn_onnx_static(l, weights))
+        return;
+    if (qn_onnx_rank(l, x) != 3 || qn_onnx_rank(l, weights) != 3) {
+        qn_onnx_fail(l, "input of rank %u and weights of rank %u: expected 3", qn_onnx_rank(l, x),
+                     qn_onnx_rank(l, weights));
+        return;
+    }
+    int64_t channels = qn_onnx_type_of(l, weights)->dims[0], kept = qn_onnx_type_of(l, weights)->dims[2] - 1;
+    if (qn_onnx_type_of(l, x)->dims[1] != channels) {
+        qn_onnx_defer(l, "the number of channels is not known, or not that of the weights");
+        return;
+    }
+    qn_dim length = qn_build_dim(l->b, x, 2);
+    struct qn_attr_pad pad = {.begin = {3, {0, 0, kept}}, .end = {3, {0, 0, 0}}};
+    if (kept > 0)
+        x = past ? qn_build_concat(l->b, past, x, 2) : qn_build_node(l->b, QN_OP_pad, &x, 1, &pad, NULL);
+    qn_value inputs[3] = {x, weights, bias};
+    struct qn_attr_conv attr = {.groups = channels};
+    qn_value y = qn_build_node(l->b, QN_OP_conv, inputs, bias ? 3 : 2, &attr, NULL);
+    qn_onnx_out(l, 0, silu ? qn_build_unary(l->b, QN_OP_silu, y) : y);
+    if (qn_onnx_wants(l, 1))
+        qn_onnx_out(l, 1, qn_build_slice(l->b, x, 2, length, qn_build_dim(l->b, x, 2)));
+}
+
 QN_ONNX_LOWER(deform_conv)
 {
     struct qn_onnx_window w;
@@ -113,8 +144,16 @@ QN_ONNX_LOWER(col2im)
     qn_value x = qn_onnx_in(l, 0);
     struct qn_sizes image;
     struct qn_ints block;
-    if (!qn_onnx_sizes(l, 1, &image) || !qn_onnx_known(l, 2, &block))
+    if (!qn_onnx_known(l, 2, &block))
         return;
+    if (!qn_onnx_try_sizes(l, 1, &image)) { /* the input's length has to be that of the image's windows */
+        struct qn_ints known;
+        if (!qn_onnx_known(l, 1, &known))
+            return;
+        image.count = known.count;
+        for (uint32_t i = 0; i < known.count; i++)
+            image.items[i] = (struct qn_size){.number = known.items[i]};
+    }
     if (image.count != block.count || image.count < 1 || image.count > 3) {
         qn_onnx_fail(l, "an image of %u axes from blocks of %u: expected 1 to 3", image.count, block.count);
         return;

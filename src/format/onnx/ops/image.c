@@ -88,19 +88,20 @@ static bool resize_by_scales(struct qn_lower *l, const struct qn_type *x, const 
 }
 
 /* One scale for all axes, the least or the greatest that the sizes ask for. */
-static bool resize_keeping_aspect(struct qn_lower *l, qn_value x, uint32_t count, const uint32_t *axes, bool larger,
-                                  struct qn_attr_resize *attr)
+static bool resize_keeping_aspect(struct qn_lower *l, qn_value x, uint32_t input, uint32_t count, const uint32_t *axes,
+                                  bool larger, struct qn_attr_resize *attr)
 {
-    if (!qn_onnx_static(l, x))
+    struct qn_ints sizes;
+    if (!qn_onnx_static(l, x) || !qn_onnx_known(l, input, &sizes))
         return false;
+    if (sizes.count != count) {
+        qn_onnx_fail(l, "%u sizes for %u axes", sizes.count, count);
+        return false;
+    }
     const struct qn_type *type = qn_onnx_type_of(l, x);
     double scale = 0;
     for (uint32_t i = 0; i < count; i++) {
-        double in = (double)type->dims[axes[i]], wanted = (double)attr->dims.items[axes[i]] / (in > 0 ? in : 1);
-        if (attr->dims.items[axes[i]] < 0) {
-            qn_onnx_defer(l, "the sizes are not known");
-            return false;
-        }
+        double in = (double)type->dims[axes[i]], wanted = (double)sizes.items[i] / (in > 0 ? in : 1);
         if (i == 0 || (larger ? wanted > scale : wanted < scale))
             scale = wanted;
     }
@@ -116,6 +117,9 @@ static bool resize_by_sizes(struct qn_lower *l, qn_value x, uint32_t input, uint
                             struct qn_attr_resize *attr)
 {
     struct qn_sizes sizes;
+    int64_t policy = qn_onnx_attr_choice(l, "keep_aspect_ratio_policy", 0, resize_policies);
+    if (policy && !l->b->status)
+        return resize_keeping_aspect(l, x, input, count, axes, policy == 2, attr);
     if (!qn_onnx_sizes(l, input, &sizes))
         return false;
     if (sizes.count != count) {
@@ -124,9 +128,6 @@ static bool resize_by_sizes(struct qn_lower *l, qn_value x, uint32_t input, uint
     }
     for (uint32_t i = 0; i < count; i++)
         attr->dims.items[axes[i]] = qn_onnx_size_dim(l, &sizes, i);
-    int64_t policy = qn_onnx_attr_choice(l, "keep_aspect_ratio_policy", 0, resize_policies);
-    if (policy && !l->b->status)
-        return resize_keeping_aspect(l, x, count, axes, policy == 2, attr);
     return !l->b->status;
 }
 
