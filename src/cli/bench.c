@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/bench_tensors.h"
 #include "cli/json_out.h"
 #include "cli/terminal.h"
 #include "quern/llm.h"
@@ -236,41 +237,80 @@ static qn_status bench(struct bench *b)
     return NULL;
 }
 
+static int bench_tensors(struct bench *b, struct qn_bench_tensors *tensors, const struct qn_args *args)
+{
+    struct qn_tensor_run *state = calloc(1, sizeof *state);
+    int code = QN_EXIT_OK;
+    if (!state) {
+        qn_terminal_error("out of memory");
+        return QN_EXIT_FAILED;
+    }
+    tensors->json = b->json;
+    tensors->tensors.path = b->path;
+    tensors->tensors.threads = b->threads;
+    tensors->tensors.random = true; /* for whatever is not given */
+    if (qn_tensor_args_finish(args, &tensors->tensors, state, &code))
+        code = qn_bench_tensors(tensors, state);
+    free(state);
+    return code;
+}
+
+static int bench_language(struct bench *b, const struct qn_args *args)
+{
+    if (!b->prompt && !b->generated)
+        return qn_args_fail(args, "nothing to measure: both --prompt and --generate are 0");
+    b->tokens = calloc((size_t)(b->prompt > b->generated ? b->prompt : b->generated), sizeof *b->tokens);
+    if (!b->tokens) {
+        qn_terminal_error("out of memory");
+        return QN_EXIT_FAILED;
+    }
+    qn_status status = bench(b);
+    qn_llm_destroy(b->llm);
+    qn_model_close(b->model);
+    free(b->tokens);
+    return qn_command_status(status);
+}
+
 int qn_cmd_bench(int argc, char **argv)
 {
-    struct bench b = {.prompt = 512, .generated = 128, .repeats = 5};
+    struct bench b = {.prompt = 512, .generated = 128};
+    struct qn_bench_tensors tensors = {.seconds = 10};
     int act = 0;
     const struct qn_arg table[] = {
         QN_ARG_POSITION("MODEL", &b.path, "the model file"),
         QN_ARG_INT('p', "prompt", &b.prompt, 0, 1 << 24, "N", "tokens of the prompt; 0: not measured (default 512)"),
         QN_ARG_INT('n', "generate", &b.generated, 0, 1 << 24, "N", "tokens generated; 0: not measured (default 128)"),
         QN_ARG_INT('t', "threads", &b.threads, 1, 1024, "N", "threads (default: one a physical core)"),
-        QN_ARG_INT('r', "repeat", &b.repeats, 1, MAX_REPEATS, "N", "measured runs of each (default 5)"),
+        QN_ARG_INT('r', "repeat", &b.repeats, 1, 1e6, "N",
+                   "measured runs of each (default 5; for models on tensors 1000)"),
         QN_ARG_INT('b', "batch", &b.chunk, 1, 1 << 20, "N", "most tokens in one step of a prompt (default 512)"),
         QN_ARG_CHOICE(0, "kv", &b.kv, "f16|f32|q8_0", "type of the KV cache (default f16)"),
         QN_ARG_CHOICE(0, "activations", &act, "auto|f32", "f32: never round activations (default auto)"),
-        QN_ARG_FLAG(0, "json", &b.json, "rows as JSON, with the keys of llama-bench"),
+        QN_TENSOR_ARG_ROWS(&tensors.tensors),
+        QN_ARG_REAL(0, "seconds", &tensors.seconds, 0, 1e6, "S", "models on tensors: stop after S (default 10)"),
+        QN_ARG_INT('s', "seed", &tensors.tensors.seed, 0, 9007199254740992.0, "N", "of the random inputs (default 0)"),
+        QN_ARG_TEXT(0, "passes-off", &tensors.tensors.passes_off, "LIST", "graph passes not to run, or all"),
+        QN_ARG_TEXT(0, "profile", &tensors.profile, "OUT.json", "write times by node for a trace viewer"),
+        QN_ARG_FLAG(0, "json", &b.json, "numbers as JSON; of a language model with the keys of llama-bench"),
         QN_ARG_FLAG('q', "quiet", &b.quiet, "no progress on stderr"),
         {0},
     };
-    const struct qn_args args = {"bench", "measure tokens a second of a language model", table,
+    const struct qn_args args = {"bench", "measure the speed of a model", table,
                                  "  quern bench model.gguf\n"
-                                 "  quern bench model.gguf -p 512 -n 64 -t 2 --json\n"};
+                                 "  quern bench model.gguf -p 512 -n 64 -t 2 --json\n"
+                                 "  quern bench model.onnx --dim batch=8 --dim seq=128 --seconds 5\n"};
     int code = QN_EXIT_OK;
     if (!qn_args_parse(&args, argc, argv, &code))
         return code;
-    if (!b.prompt && !b.generated)
-        return qn_args_fail(&args, "nothing to measure: both --prompt and --generate are 0");
     b.exact = act == 1;
     qn_terminal_set_quiet(b.quiet);
-    b.tokens = calloc((size_t)(b.prompt > b.generated ? b.prompt : b.generated), sizeof *b.tokens);
-    if (!b.tokens) {
-        qn_terminal_error("out of memory");
-        return QN_EXIT_FAILED;
-    }
-    qn_status status = bench(&b);
-    qn_llm_destroy(b.llm);
-    qn_model_close(b.model);
-    free(b.tokens);
-    return status ? qn_command_status(status) : QN_EXIT_OK;
+    bool language = true;
+    qn_status status = qn_model_is_language(b.path, &language);
+    if (status)
+        return qn_command_status(status);
+    tensors.repeats = b.repeats ? b.repeats : 1000;
+    b.repeats = b.repeats ? b.repeats : 5;
+    if (language && b.repeats > MAX_REPEATS)
+        return qn_args_fail(&args, "option '--repeat': at most %d for a language model", MAX_REPEATS);
+    return language ? bench_language(&b, &args) : bench_tensors(&b, &tensors, &args);
 }

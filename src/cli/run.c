@@ -1,4 +1,4 @@
-/* quern run: a prompt in, text out; or token ids in, logits out. */
+/* quern run: a prompt in, text out; token ids in, logits out; or, for other models, tensors in, tensors out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +6,12 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/lm.h"
+#include "cli/run_tensors.h"
 #include "cli/terminal.h"
 
 struct run {
     struct qn_lm_args lm;
+    struct qn_run_tensors tensors;
     const char *prompt, *file, *tokens, *logits;
     bool json, special, bare, ignore_end, no_echo;
 };
@@ -256,9 +258,35 @@ static int run_text(const struct run *run)
     return code;
 }
 
+/* ---- tensors -------------------------------------------------------------------------------------------------- */
+
+static int run_tensors(struct run *run, const struct qn_args *args)
+{
+    struct qn_run_tensors *tensors = &run->tensors;
+    struct qn_tensor_run *state = calloc(1, sizeof *state);
+    int code = QN_EXIT_OK;
+    if (!state) {
+        qn_terminal_error("out of memory");
+        return QN_EXIT_FAILED;
+    }
+    tensors->json = run->json;
+    tensors->tensors.path = run->lm.path;
+    tensors->tensors.threads = run->lm.threads;
+    tensors->tensors.passes_off = run->lm.disabled_passes;
+    tensors->tensors.seed = run->lm.seed < 0 ? 0 : run->lm.seed;
+    if (run->prompt || run->file || run->tokens)
+        code = qn_args_fail(args, "%s is no language model: it takes --input, not a prompt", run->lm.path);
+    else if (qn_tensor_args_finish(args, &tensors->tensors, state, &code))
+        code = qn_run_tensors(tensors, state);
+    free(state);
+    return code;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
 int qn_cmd_run(int argc, char **argv)
 {
-    struct run run = {.lm = QN_LM_ARGS_DEFAULT};
+    struct run run = {.lm = QN_LM_ARGS_DEFAULT, .tensors = {.top = 5}};
     const struct qn_arg table[] = {
         QN_ARG_POSITION("MODEL", &run.lm.path, "the model file"),
         QN_ARG_TEXT('p', "prompt", &run.prompt, "TEXT", "the text to go on from; - or none: standard input"),
@@ -271,14 +299,23 @@ int qn_cmd_run(int argc, char **argv)
         QN_ARG_FLAG(0, "no-echo", &run.no_echo, "do not repeat the prompt before the answer"),
         QN_ARG_TEXT(0, "tokens", &run.tokens, "IDS", "token ids separated by commas instead of a text"),
         QN_ARG_TEXT(0, "logits", &run.logits, "OUT.npy", "with --tokens: write float32 [tokens, vocabulary] and end"),
+        QN_TENSOR_ARG_ROWS(&run.tensors.tensors),
+        QN_ARG_TEXT(0, "output-dir", &run.tensors.output_dir, "DIR", "write each output to DIR/NAME.npy"),
+        QN_ARG_LIST('o', "output", &run.tensors.outputs, "NAME", "only this output; may be repeated"),
+        QN_ARG_TEXT(0, "labels", &run.tensors.labels, "FILE", "a classifier's labels, one a line"),
+        QN_ARG_INT(0, "top", &run.tensors.top, 1, 100, "N", "classes to show (default 5)"),
+        QN_ARG_TEXT(0, "profile", &run.tensors.profile, "OUT.json", "write times by node for a trace viewer"),
         QN_ARG_FLAG(0, "json", &run.json, "text and numbers as JSON"),
         {0},
     };
-    const struct qn_args args = {"run", "generate text from a prompt", table,
+    const struct qn_args args = {"run", "generate text from a prompt, or run a model on tensors", table,
                                  "  quern run model.gguf -p \"Once upon a time\"\n"
                                  "  quern run model.gguf -p \"The capital of France is\" -n 8 --temp 0\n"
                                  "  cat question.txt | quern run model.gguf --no-echo --json\n"
-                                 "  quern run model.gguf --tokens 1,2,3 --logits out.npy --kv f32\n"};
+                                 "  quern run model.gguf --tokens 1,2,3 --logits out.npy --kv f32\n"
+                                 "  quern run model.onnx --input x=x.npy --output-dir out\n"
+                                 "  quern run model.onnx --random --dim batch=4 --profile trace.json\n"
+                                 "  quern run classifier.onnx --image cat.jpg --labels labels.txt --top 3\n"};
     int code = QN_EXIT_OK;
     if (!qn_args_parse(&args, argc, argv, &code) || !qn_lm_args_finish(&args, &run.lm, &code))
         return code;
@@ -286,5 +323,11 @@ int qn_cmd_run(int argc, char **argv)
         return qn_args_fail(&args, "options '--prompt' and '--file' exclude each other");
     if (!run.tokens != !run.logits)
         return qn_args_fail(&args, "options '--tokens' and '--logits' belong together");
+    bool language = true;
+    qn_status status = qn_model_is_language(run.lm.path, &language);
+    if (status)
+        return qn_command_status(status);
+    if (!language)
+        return run_tensors(&run, &args);
     return run.tokens ? run_logits(&run, &args) : run_text(&run);
 }

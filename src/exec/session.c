@@ -1,18 +1,8 @@
-#include "quern/session.h"
-
+/* Sessions: a model's graph compiled, its slots, and the simplest way to run it. */
 #include <string.h>
 
-#include "exec/compiled.h"
-#include "format/model_graph.h"
+#include "exec/session_impl.h"
 #include "passes/pass.h"
-
-enum { DEFAULT_CHUNK = 512, MAX_INPUTS = 64 };
-
-struct qn_session {
-    const struct qn_allocator *allocator;
-    struct qn_compiled compiled;
-    volatile int cancelled;
-};
 
 /* Options of any earlier struct_size, brought to the size of today. */
 static qn_status read_options(const struct qn_session_options *given, struct qn_session_options *options)
@@ -22,44 +12,143 @@ static qn_status read_options(const struct qn_session_options *given, struct qn_
         return QN_ERROR(QN_INVALID_ARGUMENT, "qn_session_options: struct_size is not set");
     if (given)
         memcpy(options, given, given->struct_size < sizeof *options ? given->struct_size : sizeof *options);
+    options->struct_size = sizeof *options;
     if (!options->allocator)
         options->allocator = qn_allocator_default();
     return NULL;
 }
 
-static qn_status make_graph(struct qn_model *model, const struct qn_session_options *options, struct qn_graph **out)
+static void destroy_source(struct qn_body_source *source)
 {
-    struct qn_lm_config config;
-    QN_TRY(qn_model_lm_config(model, &config));
-    uint32_t context = options->context ? options->context : config.context;
-    struct qn_lm_options lm = {
-        .chunk = options->chunk ? options->chunk : DEFAULT_CHUNK,
-        .sequences = 1,
-        .positions = context,
-        .cache_rows = context,
-        .kv_dtype = options->kv_dtype ? options->kv_dtype : QN_DTYPE_F16,
-    };
-    return qn_model_lm_graph(model, &config, &lm, options->allocator, out);
+    if (source)
+        source->destroy(source->context);
+}
+
+/* ---- slots ---------------------------------------------------------------------------------------------------- */
+
+static const struct qn_plan_slot *plan_slots(const struct qn_plan *plan, enum qn_slot_kind kind, uint32_t *count)
+{
+    *count = kind == QN_SLOT_INPUT    ? plan->inputs.count
+             : kind == QN_SLOT_OUTPUT ? plan->outputs.count
+                                      : plan->states.count;
+    return kind == QN_SLOT_INPUT    ? plan->inputs.items
+           : kind == QN_SLOT_OUTPUT ? plan->outputs.items
+                                    : plan->states.items;
+}
+
+/* How the file calls a slot that is no plain tensor. */
+static enum qn_data_message message_of(const struct qn_model *model, enum qn_slot_kind kind, const char *name)
+{
+    struct qn_model_info info = {.struct_size = sizeof info};
+    qn_status status = qn_model_info(model, &info);
+    uint32_t count = status ? 0 : kind == QN_SLOT_INPUT ? info.input_count : info.output_count;
+    qn_status_free(status);
+    for (uint32_t i = 0; i < count; i++) {
+        struct qn_model_port port = {.struct_size = sizeof port};
+        status = kind == QN_SLOT_INPUT ? qn_model_input(model, i, &port) : qn_model_output(model, i, &port);
+        bool found = !status && strcmp(port.name, name) == 0;
+        qn_status_free(status);
+        if (found)
+            return strncmp(port.type, "sequence", 8) == 0   ? QN_DATA_MESSAGE_SEQUENCE
+                   : strncmp(port.type, "optional", 8) == 0 ? QN_DATA_MESSAGE_OPTIONAL
+                                                            : QN_DATA_MESSAGE_TENSOR;
+    }
+    return QN_DATA_MESSAGE_TENSOR;
+}
+
+static void describe_slot(const struct qn_session *session, enum qn_slot_kind kind, const struct qn_plan_slot *slot,
+                          struct qn_slot_info *out)
+{
+    const struct qn_plan *plan = session->compiled.plan;
+    const struct qn_plan_tensor *tensor = &plan->tensors.items[slot->tensor];
+    bool object = tensor->dtype == QN_DTYPE_OBJECT;
+    *out = (struct qn_slot_info){.struct_size = sizeof *out,
+                                 .name = plan->text.items + slot->name,
+                                 .dtype = object ? QN_DTYPE_NONE : (qn_dtype)tensor->dtype,
+                                 .rank = object ? 0 : tensor->rank,
+                                 .kind = object ? QN_DATA_NONE : QN_DATA_TENSOR};
+    for (uint32_t i = 0; i < out->rank; i++) {
+        qn_dim dim = tensor->dims[i];
+        out->dims[i] = dim < 0 ? -1 : dim;
+        if (dim < 0 && plan->exprs.items[~dim].op == QN_EXPR_SYMBOL)
+            out->dim_names[i] = plan->text.items + plan->symbol_names.items[plan->exprs.items[~dim].a];
+    }
+    if (object)
+        out->message = message_of(session->model, kind, out->name);
+    out->optional = kind == QN_SLOT_INPUT && out->message == QN_DATA_MESSAGE_OPTIONAL;
+}
+
+static qn_status describe_slots(struct qn_session *session)
+{
+    for (int kind = QN_SLOT_INPUT; kind <= QN_SLOT_STATE; kind++) {
+        uint32_t count;
+        const struct qn_plan_slot *slots = plan_slots(session->compiled.plan, (enum qn_slot_kind)kind, &count);
+        session->slots[kind] = qn_calloc(session->allocator, count + 1, sizeof *session->slots[kind]);
+        if (!session->slots[kind])
+            return QN_OOM();
+        session->slot_counts[kind] = count;
+        for (uint32_t i = 0; i < count; i++)
+            describe_slot(session, (enum qn_slot_kind)kind, &slots[i], &session->slots[kind][i]);
+    }
+    return NULL;
+}
+
+uint32_t qn_session_slot_count(const struct qn_session *session, enum qn_slot_kind kind)
+{
+    return session->slot_counts[kind];
+}
+
+qn_status qn_session_slot(const struct qn_session *session, enum qn_slot_kind kind, uint32_t index,
+                          struct qn_slot_info *out)
+{
+    if (out->struct_size < sizeof out->struct_size)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "qn_slot_info: struct_size is not set");
+    if (index >= session->slot_counts[kind])
+        return QN_ERROR(QN_OUT_OF_RANGE, "slot %u of %u", index, session->slot_counts[kind]);
+    struct qn_slot_info info = session->slots[kind][index];
+    info.struct_size = out->struct_size;
+    memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
+    return NULL;
+}
+
+int32_t qn_session_find(const struct qn_session *session, enum qn_slot_kind kind, const char *name)
+{
+    for (uint32_t i = 0; i < session->slot_counts[kind]; i++)
+        if (strcmp(session->slots[kind][i].name, name) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
+/* ---- creation ------------------------------------------------------------------------------------------------- */
+
+static qn_status create(struct qn_session *session, const struct qn_session_options *options)
+{
+    struct qn_graph *graph;
+    QN_TRY(qn_backends_init(&session->backends, options->backends, options->extensions, options->extension_count,
+                            session->allocator));
+    QN_TRY(qn_model_graph(session->model, options, session->allocator, &graph, &session->source));
+    struct qn_compile_options compile = {.threads = options->threads,
+                                         .f32_activations = options->f32_activations,
+                                         .disabled_passes = options->disabled_passes,
+                                         .backends = session->backends.preferred,
+                                         .backend_count = session->backends.count,
+                                         .bodies = session->source};
+    QN_TRY(qn_compiled_init(&session->compiled, graph, session->model, &compile, session->allocator));
+    return describe_slots(session);
 }
 
 qn_status qn_session_create(struct qn_model *model, const struct qn_session_options *given, struct qn_session **out)
 {
     struct qn_session_options options;
     QN_TRY(read_options(given, &options));
-    struct qn_graph *graph;
-    QN_TRY(make_graph(model, &options, &graph));
     struct qn_session *session = qn_calloc(options.allocator, 1, sizeof *session);
-    if (!session) {
-        qn_graph_destroy(graph);
+    if (!session)
         return QN_OOM();
-    }
     session->allocator = options.allocator;
-    struct qn_compile_options compile = {.threads = options.threads,
-                                         .f32_activations = options.f32_activations,
-                                         .disabled_passes = options.disabled_passes};
-    qn_status status = qn_compiled_init(&session->compiled, graph, model, &compile, options.allocator);
+    session->model = model;
+    qn_status status = create(session, &options);
     if (status)
-        qn_free(options.allocator, session, sizeof *session);
+        qn_session_destroy(session);
     else
         *out = session;
     return status;
@@ -69,84 +158,38 @@ void qn_session_destroy(struct qn_session *session)
 {
     if (!session)
         return;
+    qn_run_destroy(session->run);
     qn_compiled_deinit(&session->compiled);
+    destroy_source(session->source);
+    qn_backends_deinit(&session->backends);
+    for (int kind = QN_SLOT_INPUT; kind <= QN_SLOT_STATE; kind++)
+        qn_free(session->allocator, session->slots[kind],
+                session->slots[kind] ? (session->slot_counts[kind] + 1) * sizeof *session->slots[kind] : 0);
     qn_free(session->allocator, session, sizeof *session);
-}
-
-/* ---- slots ---------------------------------------------------------------------------------------------------- */
-
-static const struct qn_plan_slot *slots(const struct qn_session *session, enum qn_slot_kind kind, uint32_t *count)
-{
-    const struct qn_plan *plan = session->compiled.plan;
-    *count = kind == QN_SLOT_INPUT    ? plan->inputs.count
-             : kind == QN_SLOT_OUTPUT ? plan->outputs.count
-                                      : plan->states.count;
-    return kind == QN_SLOT_INPUT    ? plan->inputs.items
-           : kind == QN_SLOT_OUTPUT ? plan->outputs.items
-                                    : plan->states.items;
-}
-
-uint32_t qn_session_slot_count(const struct qn_session *session, enum qn_slot_kind kind)
-{
-    uint32_t count;
-    slots(session, kind, &count);
-    return count;
-}
-
-qn_status qn_session_slot(const struct qn_session *session, enum qn_slot_kind kind, uint32_t index,
-                          struct qn_slot_info *out)
-{
-    uint32_t count;
-    const struct qn_plan *plan = session->compiled.plan;
-    const struct qn_plan_slot *all = slots(session, kind, &count);
-    if (index >= count)
-        return QN_ERROR(QN_OUT_OF_RANGE, "slot %u of %u", index, count);
-    const struct qn_plan_tensor *tensor = &plan->tensors.items[all[index].tensor];
-    struct qn_slot_info info = {.struct_size = out->struct_size,
-                                .name = plan->text.items + all[index].name,
-                                .dtype = tensor->dtype,
-                                .rank = tensor->rank};
-    for (uint32_t i = 0; i < tensor->rank; i++)
-        info.dims[i] = tensor->dims[i] < 0 ? -1 : tensor->dims[i];
-    memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
-    return NULL;
-}
-
-int32_t qn_session_find(const struct qn_session *session, enum qn_slot_kind kind, const char *name)
-{
-    uint32_t count;
-    const struct qn_plan_slot *all = slots(session, kind, &count);
-    for (uint32_t i = 0; i < count; i++)
-        if (strcmp(session->compiled.plan->text.items + all[i].name, name) == 0)
-            return (int32_t)i;
-    return -1;
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
-static qn_status check_inputs(const struct qn_plan *plan, const struct qn_tensor *inputs, uint32_t input_count,
-                              uint32_t output_count)
+static qn_status run(struct qn_session *session, const struct qn_tensor *inputs, struct qn_data *data,
+                     struct qn_tensor *outputs)
 {
-    if (input_count != plan->inputs.count || output_count != plan->outputs.count)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%u inputs and %u outputs given; the model has %u and %u", input_count,
-                        output_count, plan->inputs.count, plan->outputs.count);
-    if (input_count > MAX_INPUTS || output_count > MAX_INPUTS)
-        return QN_ERROR(QN_UNSUPPORTED, "more than %d inputs or outputs", MAX_INPUTS);
+    uint32_t input_count = session->slot_counts[QN_SLOT_INPUT], output_count = session->slot_counts[QN_SLOT_OUTPUT];
     for (uint32_t i = 0; i < input_count; i++) {
-        const char *name = plan->text.items + plan->inputs.items[i].name;
-        qn_dtype expected = plan->tensors.items[plan->inputs.items[i].tensor].dtype;
-        if (inputs[i].dtype != expected)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': expected %s, given %s", name, qn_dtype_name(expected),
-                            qn_dtype_name(inputs[i].dtype));
-        uint64_t need = qn_dtype_info(expected)->block_bytes;
-        if (inputs[i].rank > QN_MAX_RANK)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': rank %u", name, inputs[i].rank);
-        for (uint32_t k = 0; k < inputs[i].rank; k++)
-            if (inputs[i].dims[k] < 0 || __builtin_mul_overflow(need, (uint64_t)inputs[i].dims[k], &need))
-                return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': its shape overflows or is negative", name);
-        if (!inputs[i].data || inputs[i].bytes < need)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': its shape needs %llu bytes, given %zu", name,
-                            (unsigned long long)need, inputs[i].data ? inputs[i].bytes : 0);
+        data[i] = (struct qn_data){.kind = QN_DATA_TENSOR, .tensor = inputs[i]};
+        QN_TRY(qn_run_bind_input(session->run, i, &data[i]));
+    }
+    for (uint32_t i = 0; i < output_count; i++)
+        QN_TRY(qn_run_bind_output(session->run, i, outputs[i].data ? &outputs[i] : NULL));
+    QN_TRY(qn_run_execute(session->run));
+    for (uint32_t i = 0; i < output_count; i++) {
+        struct qn_data result;
+        QN_TRY(qn_run_output(session->run, i, &result));
+        if (result.kind != QN_DATA_TENSOR)
+            return QN_ERROR(QN_UNSUPPORTED, "output '%s' is no tensor: run the session through a qn_run",
+                            session->slots[QN_SLOT_OUTPUT][i].name);
+        size_t room = outputs[i].data ? outputs[i].bytes : result.tensor.bytes;
+        outputs[i] = result.tensor;
+        outputs[i].bytes = room;
     }
     return NULL;
 }
@@ -154,35 +197,43 @@ static qn_status check_inputs(const struct qn_plan *plan, const struct qn_tensor
 qn_status qn_session_run(struct qn_session *session, const struct qn_tensor *inputs, uint32_t input_count,
                          struct qn_tensor *outputs, uint32_t output_count)
 {
-    const struct qn_plan *plan = session->compiled.plan;
-    QN_TRY(check_inputs(plan, inputs, input_count, output_count));
-    struct qn_exec_tensor in[MAX_INPUTS], out[MAX_INPUTS];
-    for (uint32_t i = 0; i < input_count; i++) {
-        in[i] = (struct qn_exec_tensor){.data = inputs[i].data, .bytes = inputs[i].bytes, .rank = inputs[i].rank};
-        memcpy(in[i].dims, inputs[i].dims, sizeof in[i].dims);
-    }
-    for (uint32_t i = 0; i < output_count; i++)
-        out[i] = (struct qn_exec_tensor){.data = outputs[i].data, .bytes = outputs[i].bytes};
-    qn_status status = qn_exec_run(session->compiled.exec, in, out, &session->cancelled);
-    if (qn_status_code(status) == QN_CANCELLED)
+    if (input_count != session->slot_counts[QN_SLOT_INPUT] || output_count != session->slot_counts[QN_SLOT_OUTPUT])
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%u inputs and %u outputs given; the model has %u and %u", input_count,
+                        output_count, session->slot_counts[QN_SLOT_INPUT], session->slot_counts[QN_SLOT_OUTPUT]);
+    if (__atomic_exchange_n(&session->busy, 1, __ATOMIC_ACQUIRE))
+        return QN_ERROR(QN_INVALID_ARGUMENT,
+                        "qn_session_run is under way in another thread: give each thread a qn_run");
+    const struct qn_allocator *a = session->allocator;
+    struct qn_data few[16] = {0}, *data = few;
+    qn_status status = session->run ? NULL : qn_run_create(session, &session->run);
+    if (!status && input_count > 16 && !(data = qn_calloc(a, input_count, sizeof *data)))
+        status = QN_OOM();
+    if (!status && session->cancelled) {
         session->cancelled = 0;
-    for (uint32_t i = 0; i < output_count && !status; i++) {
-        outputs[i].data = out[i].data;
-        outputs[i].dtype = plan->tensors.items[plan->outputs.items[i].tensor].dtype;
-        outputs[i].rank = out[i].rank;
-        memcpy(outputs[i].dims, out[i].dims, sizeof out[i].dims);
+        qn_run_cancel(session->run);
     }
+    if (!status)
+        status = run(session, inputs, data, outputs);
+    for (uint32_t i = 0; session->run && i < input_count; i++)
+        qn_status_free(qn_run_bind_input(session->run, i, NULL)); /* nothing stays bound to the caller's memory */
+    if (data != few)
+        qn_free(a, data, input_count * sizeof *data);
+    __atomic_store_n(&session->busy, 0, __ATOMIC_RELEASE);
     return status;
 }
 
 void qn_session_reset(struct qn_session *session)
 {
-    qn_exec_clear_states(session->compiled.exec);
+    if (session->run)
+        qn_run_reset(session->run);
 }
 
 void qn_session_cancel(struct qn_session *session)
 {
-    session->cancelled = 1;
+    if (session->run)
+        qn_run_cancel(session->run);
+    else
+        session->cancelled = 1;
 }
 
 /* ---- looking inside ------------------------------------------------------------------------------------------- */
@@ -193,13 +244,15 @@ qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options 
     struct qn_session_options options;
     QN_TRY(read_options(given, &options));
     struct qn_graph *graph;
-    QN_TRY(make_graph(model, &options, &graph));
+    struct qn_body_source *source;
+    QN_TRY(qn_model_graph(model, &options, options.allocator, &graph, &source));
     struct qn_strbuf buffer;
     qn_strbuf_init(&buffer, options.allocator);
     qn_status status = optimised ? qn_optimise(&graph, options.disabled_passes, NULL) : NULL;
     if (!status)
         status = qn_graph_print(graph, &buffer);
     qn_graph_destroy(graph);
+    destroy_source(source);
     *text = status ? NULL : qn_alloc(options.allocator, buffer.size + 1);
     if (!status && !*text)
         status = QN_OOM();
@@ -228,10 +281,12 @@ qn_status qn_graph_passes(struct qn_model *model, const struct qn_session_option
         return QN_ERROR(QN_INVALID_ARGUMENT, "there are %d passes", QN_PASS_COUNT);
     }
     struct qn_graph *graph;
-    QN_TRY(make_graph(model, &options, &graph));
+    struct qn_body_source *source;
+    QN_TRY(qn_model_graph(model, &options, options.allocator, &graph, &source));
     struct qn_pass_report reports[QN_PASS_COUNT];
     qn_status status = qn_optimise(&graph, options.disabled_passes, reports);
     qn_graph_destroy(graph);
+    destroy_source(source);
     QN_TRY(status);
     *count = QN_PASS_COUNT;
     for (uint32_t i = 0; i < QN_PASS_COUNT; i++)

@@ -39,3 +39,40 @@ struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t
     model->ops->file_bytes(model->impl, index, &bytes.data, &bytes.size);
     return bytes;
 }
+
+static qn_status language_graph(const struct qn_model *model, const struct qn_session_options *options,
+                                const struct qn_allocator *allocator, struct qn_graph **out)
+{
+    struct qn_lm_config config;
+    QN_TRY(qn_model_lm_config(model, &config));
+    uint32_t context = options->context ? options->context : config.context;
+    struct qn_lm_options lm = {
+        .chunk = options->chunk ? options->chunk : DEFAULT_CHUNK,
+        .sequences = 1,
+        .positions = context,
+        .cache_rows = context,
+        .kv_dtype = options->kv_dtype ? options->kv_dtype : QN_DTYPE_F16,
+    };
+    return qn_model_lm_graph(model, &config, &lm, allocator, out);
+}
+
+qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options,
+                         const struct qn_allocator *allocator, struct qn_graph **out, struct qn_body_source **source)
+{
+    const struct qn_onnx_file *onnx = qn_model_onnx(model);
+    *source = NULL;
+    if (!onnx)
+        return language_graph(model, options, allocator, out);
+    struct qn_onnx_import_options import = {.dims = options->dims,
+                                            .dim_count = options->dim_count,
+                                            .extensions = options->extensions,
+                                            .extension_count = options->extension_count};
+    struct qn_onnx_program *program;
+    QN_TRY(qn_onnx_program_create(onnx, &import, allocator, &program));
+    qn_status status = qn_onnx_program_graph(program, allocator, out);
+    if (status)
+        qn_onnx_program_destroy(program);
+    else
+        *source = qn_onnx_program_source(program);
+    return status;
+}
