@@ -34,9 +34,18 @@ static void (*const families[QN_FAMILY_LIMIT])(struct cf *cf) = {
     [QN_FAMILY_CHAIN] = cf_chain,
     [QN_FAMILY_RANDOM] = cf_random_numbers,
     [QN_FAMILY_CONV] = cf_conv,
+    [QN_FAMILY_PACK] = cf_pack,
+    [QN_FAMILY_GEMM] = cf_gemm,
+    [QN_FAMILY_INTEGER_GEMM] = cf_integer_gemm,
+    [QN_FAMILY_INTEGER_CONV] = cf_integer_conv,
+    [QN_FAMILY_QUANTIZE] = cf_quantize,
+    [QN_FAMILY_Q_ADD] = cf_q_add,
     [QN_FAMILY_POOL] = cf_pool,
     [QN_FAMILY_IMAGE] = cf_image,
     [QN_FAMILY_GROUP_NORM] = cf_group_norm,
+    [QN_FAMILY_RECURRENT] = cf_recurrent,
+    [QN_FAMILY_SIGNAL] = cf_signal,
+    [QN_FAMILY_TREES] = cf_trees,
 };
 
 static bool named(const char *variable, const struct qn_kernel *kernel)

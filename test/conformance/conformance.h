@@ -109,8 +109,17 @@ void cf_chain(struct cf *cf);
 void cf_random_numbers(struct cf *cf);
 void cf_conv(struct cf *cf);
 void cf_pack_conv(struct cf *cf); /* PACK, forms of conv/conv.h */
+void cf_gemm(struct cf *cf);
+void cf_integer_gemm(struct cf *cf);
+void cf_integer_conv(struct cf *cf);
+void cf_quantize(struct cf *cf);
+void cf_q_add(struct cf *cf);
+void cf_pack(struct cf *cf); /* every form */
 void cf_pool(struct cf *cf);
 void cf_image(struct cf *cf);
 void cf_group_norm(struct cf *cf);
+void cf_recurrent(struct cf *cf);
+void cf_signal(struct cf *cf);
+void cf_trees(struct cf *cf);
 
 #endif
