@@ -343,6 +343,15 @@ static qn_status resolve_constant(struct resolver *r, const struct qn_onnx_node 
     default:
         return QN_ERROR(QN_INVALID_FILE, "attribute '%.*s' is of another kind", QN_STR_ARG(attr->name));
     }
+    /* Exporters have written constants of one name twice. ONNX Runtime takes the last for all who read the name, and
+     * the results that people compare with come from there. */
+    const uint32_t *known = qn_map_get(&scope->names, node->outputs[0]);
+    struct qn_onnx_slot *before = known ? &r->program->slots.items[*known] : NULL;
+    if (before && (before->tensor || before->sparse)) {
+        before->tensor = r->program->slots.items[slot].tensor;
+        before->sparse = r->program->slots.items[slot].sparse;
+        return NULL;
+    }
     return define(scope, node->outputs[0], slot);
 }
 
