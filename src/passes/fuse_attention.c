@@ -17,6 +17,7 @@ struct parts {
     qn_value condition; /* or this one, with `fill` where it is false, or true if `inverted` */
     double fill, scale;
     bool inverted;
+    bool guarded;    /* rows that see nothing give 0 instead of NaN */
     bool transposed; /* k is to be transposed by perm first */
     struct qn_ints perm;
 };
@@ -154,8 +155,9 @@ static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p
     if (!softmax ||
         ((const struct qn_attr_axis *)qn_graph_attr(r->from, softmax))->axis + 1 != qn_match_type(r, weights)->rank)
         return false;
-    if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p) || (reads == 2 && !is_finite_mask(r, p)))
+    if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p))
         return false;
+    p->guarded = reads == 2 && !is_finite_mask(r, p);
     const struct qn_type *q = qn_match_type(r, p->q), *k = qn_match_type(r, p->k), *v = qn_match_type(r, p->v);
     if (q->rank != k->rank || q->rank != v->rank || q->dtype != k->dtype || q->dtype != v->dtype ||
         qn_dtype_info(q->dtype)->class_ != QN_DTYPE_CLASS_FLOAT || q->dtype == QN_DTYPE_F64)
@@ -187,8 +189,14 @@ static qn_status emit_attention(struct qn_rewrite *r, qn_node root, const struct
         all[3] = build_mask(&b, &p, all[3]);
     if (b.status)
         return b.status;
-    return qn_graph_add_node(r->to, QN_OP_attention, all, match->input_count, match->attr,
-                             qn_graph_node(r->from, root)->name, outs);
+    QN_TRY(qn_graph_add_node(r->to, QN_OP_attention, all, match->input_count, match->attr,
+                             qn_graph_node(r->from, root)->name, outs));
+    if (p.guarded) {
+        qn_value none = qn_build_unary(&b, QN_OP_is_nan, outs[0]);
+        qn_dtype dtype = qn_graph_type(r->to, outs[0])->dtype;
+        outs[0] = qn_build_where(&b, none, qn_build_scalar_as(&b, dtype, 0), outs[0]);
+    }
+    return b.status;
 }
 
 static bool match_attention(const struct qn_rewrite *r, qn_node root, struct qn_match *match)

@@ -1,5 +1,6 @@
 /* linear: activation(x w + bias + residual), w a constant matrix, [n, k] or [k, n]; the parts read once. Any of bias,
  * residual and activation may be missing, but not all. An activation joins where the product runs on packed panels. */
+#include "ir/build.h"
 #include "passes/match.h"
 #include "passes/pass.h"
 
@@ -7,7 +8,8 @@ struct linear {
     qn_node product;
     qn_value inputs[4];
     struct qn_attr_linear attr;
-    bool packed; /* runs on packed panels */
+    bool packed;   /* runs on packed panels */
+    bool reshaped; /* the sum gets its other leading axes only after bias: x shall have them from the start */
 };
 
 /* Weights that the packed product takes: plain_b alone is reason enough there, [n, k] must say so. */
@@ -66,15 +68,39 @@ static bool find_sum(const struct qn_rewrite *r, qn_node root, struct linear *l)
         return true;
     for (uint32_t i = 0; i < 2; i++) {
         qn_value sum = qn_match_input(r, root, i), residual = qn_match_input(r, root, 1 - i);
-        qn_node biased = qn_match_inner(r, sum, QN_OP_add);
+        qn_node reshape = qn_match_inner(r, sum, QN_OP_reshape);
         if (!qn_type_equal(qn_match_type(r, residual), out) || !qn_type_equal(qn_match_type(r, sum), out))
             continue;
+        if (reshape) {
+            sum = qn_match_input(r, reshape, 0);
+            const struct qn_type *flat = qn_match_type(r, sum);
+            if (flat->rank < 2 || out->rank < 2 || flat->dims[flat->rank - 1] != out->dims[out->rank - 1])
+                continue;
+        }
+        qn_node biased = qn_match_inner(r, sum, QN_OP_add);
         if (biased ? !find_biased(r, biased, l) : !find_product(r, sum, l))
             continue;
         l->inputs[3] = residual;
+        l->reshaped = reshape != 0;
         return true;
     }
     return false;
+}
+
+static qn_status emit_reshaped(struct qn_rewrite *r, qn_node root, const struct qn_match *match, const qn_value *inputs,
+                               qn_value *outs)
+{
+    struct qn_build b = {.graph = r->to};
+    const struct qn_type *out = qn_match_type(r, qn_match_result(r, root)), *x = qn_graph_type(r->to, inputs[0]);
+    qn_dim dims[QN_MAX_RANK], k = x->dims[x->rank - 1];
+    for (uint32_t i = 0; i + 1 < out->rank; i++)
+        QN_TRY(qn_rewrite_dim(r, out->dims[i], &dims[i]));
+    dims[out->rank - 1] = k;
+    qn_value all[4] = {qn_build_reshape(&b, inputs[0], out->rank, dims), inputs[1], inputs[2], inputs[3]};
+    if (b.status)
+        return b.status;
+    return qn_graph_add_node(r->to, QN_OP_linear, all, match->input_count, match->attr,
+                             qn_graph_node(r->from, match->named)->name, outs);
 }
 
 static const struct {
@@ -134,6 +160,7 @@ static bool match_linear(const struct qn_rewrite *r, qn_node root, struct qn_mat
     match->named = l.product;
     memcpy(match->attr, &l.attr, sizeof l.attr);
     qn_match_set(match, QN_OP_linear, l.inputs, l.inputs[3] ? 4 : 3);
+    match->emit = l.reshaped ? emit_reshaped : NULL;
     return true;
 }
 

@@ -68,6 +68,67 @@ static bool match_product(const struct qn_rewrite *r, qn_value product_value, st
     return weight->rank == 1 && weight->dims[0] == type->dims[type->rank - 1] && weight->dtype == type->dtype;
 }
 
+/* v is the mean of x over its last axis, whoever else reads it. */
+static bool is_mean_of(const struct qn_rewrite *r, qn_value v, qn_value x)
+{
+    qn_node n = qn_match_op(r, v, QN_OP_reduce_mean);
+    const struct qn_attr_reduce *attr = n ? qn_graph_attr(r->from, n) : NULL;
+    return n && qn_match_input(r, n, 0) == x && attr->keepdims && attr->axes.count == 1 &&
+           attr->axes.items[0] + 1 == qn_match_type(r, x)->rank;
+}
+
+/* v is the mean of (x - mean)^2: x, otherwise 0. */
+static qn_value variance_of(const struct qn_rewrite *r, qn_value v, qn_value mean)
+{
+    qn_value square = qn_match_mean(r, v), centre = square ? qn_match_square(r, square) : 0;
+    qn_node sub = qn_match_op(r, centre, QN_OP_sub);
+    return sub && qn_match_input(r, sub, 1) == mean ? qn_match_input(r, sub, 0) : 0;
+}
+
+/* The factor w / root(variance + epsilon), read twice. */
+static bool match_factor(const struct qn_rewrite *r, qn_value m, qn_value mean, struct normalised *out)
+{
+    struct qn_match_product p;
+    qn_value u = 0, variance;
+    if (r->uses[m] != 2 || !qn_match_product(r, m, &p) || p.scale != 1)
+        return false;
+    if (p.factor_count == 2 && p.divisor_count == 0) {
+        for (uint32_t i = 0; i < 2 && !u; i++)
+            if ((u = root_of(r, p.factors[i], true)))
+                qn_match_take_factor(&p, i);
+    } else if (p.factor_count == 1 && p.divisor_count == 1) {
+        u = root_of(r, p.divisors[0], false);
+    }
+    qn_node sum = u ? qn_match_inner(r, u, QN_OP_add) : 0;
+    if (!sum || !qn_match_with_scalar(r, sum, &variance, &out->epsilon))
+        return false;
+    out->x = variance_of(r, variance, mean);
+    out->w = p.factors[0];
+    return out->x != 0;
+}
+
+/* x m + (bias - mean m) with m = w / root(variance + epsilon), as TensorFlow writes it. */
+static bool match_shifted(const struct qn_rewrite *r, qn_node root, struct normalised *out, qn_value *bias)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        qn_node scaled = qn_match_inner(r, qn_match_input(r, root, i), QN_OP_mul);
+        qn_node shift = qn_match_inner(r, qn_match_input(r, root, 1 - i), QN_OP_sub);
+        qn_node moved = scaled && shift ? qn_match_inner(r, qn_match_input(r, shift, 1), QN_OP_mul) : 0;
+        for (uint32_t k = 0; moved && k < 2; k++) {
+            qn_value m = qn_match_input(r, moved, k), mean = qn_match_input(r, moved, 1 - k), x;
+            if (!qn_match_other(r, scaled, m, &x) || !match_factor(r, m, mean, out) || out->x != x ||
+                !is_mean_of(r, mean, x))
+                continue;
+            const struct qn_type *type = qn_match_type(r, x), *weight = qn_match_type(r, out->w);
+            *bias = qn_match_input(r, shift, 0);
+            return qn_type_equal(type, qn_match_type(r, qn_match_result(r, root))) && weight->rank == 1 &&
+                   weight->dims[0] == type->dims[type->rank - 1] && weight->dtype == type->dtype &&
+                   qn_type_equal(weight, qn_match_type(r, *bias));
+        }
+    }
+    return false;
+}
+
 /* found.x is x - mean(x), read by the pattern alone: x, otherwise 0. */
 static qn_value centred(const struct qn_rewrite *r, const struct normalised *found)
 {
@@ -127,7 +188,12 @@ static bool match_layer_norm(const struct qn_rewrite *r, qn_node root, struct qn
         match->emit = emit_norm;
         return true;
     }
-    return false;
+    qn_value bias;
+    if (!match_shifted(r, root, &found, &bias))
+        return false;
+    attr->epsilon = (float)found.epsilon;
+    qn_match_set(match, QN_OP_layer_norm, (qn_value[]){found.x, found.w, bias}, 3);
+    return true;
 }
 
 static bool match_norm(const struct qn_rewrite *r, qn_node root, struct qn_match *match)

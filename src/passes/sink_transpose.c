@@ -1,5 +1,5 @@
 /* Transposes move towards the outputs, where they meet others and cancel: through elementwise ops, reductions, concats,
- * slices and pads. A slice and a reduction leave less to transpose.
+ * slices and pads. A slice and a reduction leave less to transpose. What others read as well stays where it is.
  *
  * Like folding, the rule decides while the new graph is written, so that a transpose sinks through a whole chain. */
 #include "ir/build.h"
@@ -11,6 +11,7 @@ struct sinking {
     uint16_t op;
     const qn_value *inputs;
     uint32_t count;
+    unsigned single; /* bit i: nobody else reads input i: a transpose above it goes where this node takes it */
     const void *attr;
     const struct qn_type *type;
     struct qn_str name;
@@ -22,6 +23,12 @@ static const struct qn_ints *perm_of(const struct qn_graph *g, qn_value v)
     if (value->kind != QN_VALUE_NODE || qn_graph_node(g, value->producer)->op != QN_OP_transpose)
         return NULL;
     return &((const struct qn_attr_transpose *)qn_graph_attr(g, value->producer))->perm;
+}
+
+/* Of input i, when it is a transpose that may move. */
+static const struct qn_ints *movable(const struct sinking *s, uint32_t i)
+{
+    return s->single & 1u << i ? perm_of(s->g, s->inputs[i]) : NULL;
 }
 
 static qn_value source_of(const struct qn_graph *g, qn_value v)
@@ -66,12 +73,12 @@ static qn_status through_elementwise(const struct sinking *s, qn_value *out)
     const struct qn_ints *found = NULL;
     qn_value inputs[3];
     for (uint32_t i = 0; i < s->count && !found; i++)
-        found = perm_of(s->g, s->inputs[i]);
+        found = movable(s, i);
     if (!found || s->count > 3 || found->count != s->type->rank)
         return NULL;
     struct qn_ints perm = *found;
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct qn_ints *own = perm_of(s->g, s->inputs[i]);
+        const struct qn_ints *own = movable(s, i);
         if (own && !same_perm(own, &perm))
             return NULL;
         inputs[i] = own ? source_of(s->g, s->inputs[i]) : turned_back(&b, s->inputs[i], &perm);
@@ -85,7 +92,7 @@ static qn_status through_elementwise(const struct sinking *s, qn_value *out)
 static qn_status through_reduce(const struct sinking *s, qn_value *out)
 {
     struct qn_attr_reduce attr = *(const struct qn_attr_reduce *)s->attr;
-    const struct qn_ints *found = perm_of(s->g, s->inputs[0]);
+    const struct qn_ints *found = movable(s, 0);
     if (!found)
         return NULL;
     struct qn_ints perm = *found, left = {0};
@@ -112,13 +119,13 @@ static qn_status through_reduce(const struct sinking *s, qn_value *out)
 static qn_status through_concat(const struct sinking *s, qn_value *out)
 {
     struct qn_attr_axis attr = *(const struct qn_attr_axis *)s->attr;
-    const struct qn_ints *found = perm_of(s->g, s->inputs[0]);
+    const struct qn_ints *found = movable(s, 0);
     qn_value inputs[QN_MATCH_INPUTS];
     if (!found)
         return NULL;
     struct qn_ints perm = *found;
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct qn_ints *own = perm_of(s->g, s->inputs[i]);
+        const struct qn_ints *own = movable(s, i);
         if (!own || !same_perm(own, &perm))
             return NULL;
         inputs[i] = source_of(s->g, s->inputs[i]);
@@ -131,7 +138,7 @@ static qn_status through_concat(const struct sinking *s, qn_value *out)
 static qn_status through_slice_or_pad(const struct sinking *s, qn_value *out)
 {
     union qn_attr_any attr;
-    const struct qn_ints *found = perm_of(s->g, s->inputs[0]);
+    const struct qn_ints *found = movable(s, 0);
     if (!found)
         return NULL;
     struct qn_ints perm = *found;
@@ -197,7 +204,9 @@ static qn_status emit_sunk(struct qn_rewrite *r, qn_node root, const struct qn_m
     for (uint32_t i = 0; i < type.rank; i++)
         QN_TRY(qn_rewrite_dim(r, type.dims[i], &type.dims[i]));
     QN_TRY(qn_rewrite_attr(r, node->op, qn_graph_attr(r->from, root), &attr));
-    struct sinking s = {r->to, node->op, inputs, match->input_count, &attr, &type, node->name};
+    struct sinking s = {r->to, node->op, inputs, match->input_count, 0, &attr, &type, node->name};
+    for (uint32_t i = 0; i < match->input_count; i++)
+        s.single |= (r->uses[match->inputs[i]] == 1) << i;
     outs[0] = 0;
     QN_TRY(sink(&s, &outs[0]));
     return outs[0] ? NULL : qn_rewrite_copy(r, root, inputs, outs);
