@@ -49,5 +49,7 @@ static inline qn_value qn_lower_softplus_of(struct qn_lower *l, qn_value x)
 
 /* The element of input i when it is a constant of one element that does not add axes to x. */
 bool qn_lower_constant_number(struct qn_lower *l, uint32_t i, qn_value x, double *out);
+/* The one element at data, of this type (f32, f64, i32 or i64). */
+bool qn_lower_number_of(const struct qn_type *type, const void *data, double *out);
 
 #endif

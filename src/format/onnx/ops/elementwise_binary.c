@@ -54,11 +54,12 @@ QN_ONNX_LOWER(elementwise_binary)
 bool qn_lower_constant_number(struct qn_lower *l, uint32_t i, qn_value x, double *out)
 {
     const void *data = qn_onnx_try_constant(l, i);
-    if (!data)
-        return false;
     const struct qn_type *type = qn_onnx_type_of(l, qn_onnx_in(l, i));
-    if (type->rank > qn_onnx_rank(l, x))
-        return false;
+    return data && type->rank <= qn_onnx_rank(l, x) && qn_lower_number_of(type, data, out);
+}
+
+bool qn_lower_number_of(const struct qn_type *type, const void *data, double *out)
+{
     for (uint32_t k = 0; k < type->rank; k++)
         if (type->dims[k] != 1)
             return false;

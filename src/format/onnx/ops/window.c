@@ -61,7 +61,7 @@ static bool scalar(struct qn_lower *l, uint32_t i, double *out)
     qn_value x = qn_onnx_in(l, i);
     if (!data || l->b->status)
         return false;
-    if (!qn_lower_constant_number(l, i, x, out))
+    if (!qn_lower_number_of(qn_onnx_type_of(l, x), data, out))
         qn_onnx_fail(l, "input %u is no number", i);
     return !l->b->status;
 }
