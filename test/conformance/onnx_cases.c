@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "conformance/onnx_compare.h"
 #include "quern/data.h"
 #include "quern/model.h"
 #include "quern/session.h"
+#include "support/testing.h"
 
 enum { PATH_SIZE = 1024, MAX_SLOTS = 64 };
 
@@ -323,29 +325,92 @@ static void npy_path(char path[PATH_SIZE], const char *folder, const char *prefi
     snprintf(path + used, PATH_SIZE - used, "%s", end);
 }
 
-/* Item `index` of a sequence: a tensor, or a map of keys and values. False when there is no such file. */
-static bool load_item(struct job *job, uint32_t slot, uint32_t index, struct qn_data *out)
+/* Strings of nested JSON arrays. */
+struct texts {
+    struct qn_string *strings; /* NULL while they are counted */
+    char *text;
+    uint64_t count, bytes;
+};
+
+static void gather_texts(const struct qn_json *value, uint32_t depth, struct qn_tensor *shape, struct texts *out)
+{
+    if (value->kind == QN_JSON_ARRAY && depth < QN_TENSOR_MAX_RANK) {
+        shape->rank = depth + 1 > shape->rank ? depth + 1 : shape->rank;
+        shape->dims[depth] = value->size;
+        const struct qn_json *item = qn_json_first(value);
+        for (uint32_t i = 0; i < value->size; i++, item = qn_json_next(item))
+            gather_texts(item, depth + 1, shape, out);
+        return;
+    }
+    struct qn_str text = qn_json_str(value);
+    if (out->strings) {
+        out->strings[out->count] = (struct qn_string){out->text + out->bytes, text.size};
+        memcpy(out->text + out->bytes, text.data, text.size);
+    }
+    out->count++;
+    out->bytes += text.size;
+}
+
+static bool load_json(struct job *job, const char *path, struct qn_data *out)
+{
+    static const struct qn_json_options options = {0};
+    const struct qn_allocator *a = qn_allocator_default();
+    const struct qn_json *root;
+    struct qn_arena arena;
+    size_t size;
+    char *text = qn_test_read_file(path, &size);
+    qn_arena_init(&arena, NULL);
+    bool good = fail_status(job, path, qn_json_read((struct qn_str){text, size}, &options, &arena, &root));
+    if (good) {
+        struct texts texts = {0};
+        *out = (struct qn_data){.kind = QN_DATA_TENSOR, .tensor = {.dtype = QN_DTYPE_STRING}};
+        gather_texts(root, 0, &out->tensor, &texts);
+        out->tensor.bytes = texts.count * sizeof(struct qn_string) + texts.bytes;
+        out->tensor.data = a->resize(a->context, NULL, 0, out->tensor.bytes);
+        texts =
+            (struct texts){out->tensor.data, (char *)out->tensor.data + texts.count * sizeof(struct qn_string), 0, 0};
+        gather_texts(root, 0, &out->tensor, &texts);
+    }
+    qn_arena_deinit(&arena);
+    free(text);
+    return good;
+}
+
+/* out_<name><end> as .npy, or as .json where numpy has no such type; *there says whether there is such a file. */
+static bool load_expected(struct job *job, uint32_t slot, const char *end, bool *there, struct qn_data *out)
 {
     static const struct qn_slot_info any = {.struct_size = sizeof any};
-    const char *name = job->output_slots[slot].name;
-    char path[PATH_SIZE], end[40];
-    snprintf(end, sizeof end, ".%u.npy", index);
-    npy_path(path, job->one->folder, "out_", name, end);
-    if (access(path, R_OK) == 0)
-        return fail_status(job, "expected", qn_data_load(path, &any, NULL, NULL, out));
+    char path[PATH_SIZE], whole[64];
+    for (int json = 0; json < 2; json++) {
+        snprintf(whole, sizeof whole, "%s%s", end, json ? ".json" : ".npy");
+        npy_path(path, job->one->folder, "out_", job->output_slots[slot].name, whole);
+        *there = access(path, R_OK) == 0;
+        if (*there)
+            return json ? load_json(job, path, out)
+                        : fail_status(job, "expected", qn_data_load(path, &any, NULL, NULL, out));
+    }
+    return true;
+}
+
+/* Item `index` of a sequence: a tensor, or a map of keys and values. */
+static bool load_item(struct job *job, uint32_t slot, uint32_t index, bool *there, struct qn_data *out)
+{
     const struct qn_allocator *a = qn_allocator_default();
+    char end[40];
+    snprintf(end, sizeof end, ".%u", index);
+    if (!load_expected(job, slot, end, there, out) || *there)
+        return *there;
     for (uint32_t part = 0; part < 2; part++) {
-        snprintf(end, sizeof end, ".%u.%u.npy", index, part);
-        npy_path(path, job->one->folder, "out_", name, end);
-        if (access(path, R_OK) != 0)
+        struct qn_data loaded = {0};
+        snprintf(end, sizeof end, ".%u.%u", index, part);
+        if (!load_expected(job, slot, end, there, &loaded) || !*there)
             return false;
-        if (!out->items) {
+        if (part == 0) {
             *out = (struct qn_data){.kind = QN_DATA_MAP, .count = 2};
             out->items = a->resize(a->context, NULL, 0, 2 * sizeof *out->items);
             memset(out->items, 0, 2 * sizeof *out->items);
         }
-        if (!fail_status(job, "expected", qn_data_load(path, &any, NULL, NULL, &out->items[part])))
-            return false;
+        out->items[part] = loaded;
     }
     return true;
 }
@@ -356,7 +421,8 @@ static bool check_items(struct job *job, uint32_t slot)
     const struct qn_allocator *a = qn_allocator_default();
     struct qn_data expected = {.kind = QN_DATA_SEQUENCE};
     struct qn_data items[MAX_ITEMS] = {0};
-    while (expected.count < MAX_ITEMS && load_item(job, slot, expected.count, &items[expected.count]))
+    bool there;
+    while (expected.count < MAX_ITEMS && load_item(job, slot, expected.count, &there, &items[expected.count]))
         expected.count++;
     bool good = expected.count > 0 || fail_words(job, "no expected output for", job->output_slots[slot].name);
     if (good) {
@@ -379,8 +445,11 @@ static bool run_npy(struct job *job)
     if (!execute(job))
         return false;
     for (uint32_t i = 0; i < job->output_count; i++) {
-        npy_path(path, job->one->folder, "out_", job->output_slots[i].name, ".npy");
-        if (access(path, R_OK) == 0 ? !check_file(job, i, path) : !check_items(job, i))
+        struct qn_data expected = {0};
+        bool there, good = load_expected(job, i, "", &there, &expected);
+        good = good && (there ? check_output(job, i, &expected) : check_items(job, i));
+        qn_data_free(&expected, NULL);
+        if (!good)
             return false;
     }
     snprintf(path, sizeof path, "%s/test_data_set_0", job->one->folder);
