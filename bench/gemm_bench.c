@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/integer_gemm/integer_gemm.h"
 #include "platform/clock.h"
 #include "platform/cpu.h"
 #include "pool/pool.h"
@@ -146,6 +147,48 @@ static void bench_f32(int64_t m, int64_t n, int64_t k, double limit)
     free(packed);
 }
 
+/* Bytes by bytes to bytes, one scale a column. */
+static void bench_i8(int64_t m, int64_t n, int64_t k)
+{
+    float *scales = numbers(n), one = 0.01f;
+    uint8_t *a = (uint8_t *)numbers(m * k / 4 + 1), *b = (uint8_t *)numbers(k * n / 4 + 1), zero = 128;
+    uint8_t *y = (uint8_t *)numbers(m * n / 4 + 1);
+    void *packed = aligned_alloc(64, (size_t)qn_integer_packed_bytes(k, n) + 64);
+    struct qn_integer_pack_params pack = {b, true, k, n, n, 1, 1, 0, packed};
+    for (uint32_t i = 0; i < qn_kernel_count; i++)
+        if (qn_kernels[i]->family == QN_FAMILY_PACK && qn_kernels[i]->pack == QN_PACK_PANELS_I8)
+            qn_kernels[i]->run(&pack, 0, qn_kernels[i]->tiles(&pack), NULL);
+    struct qn_integer_gemm_params p = {.a = a,
+                                       .a_stride = k,
+                                       .b_signed = true,
+                                       .b = packed,
+                                       .a_zero = &zero,
+                                       .m = m,
+                                       .n = n,
+                                       .k = k,
+                                       .out = {.y = y,
+                                               .dtype = QN_DTYPE_U8,
+                                               .stride = n,
+                                               .a_scale = &one,
+                                               .b_scale = scales,
+                                               .b_scale_step = 1,
+                                               .y_scale = &one,
+                                               .y_zero = &zero}};
+    for (uint32_t i = 0; i < qn_kernel_count; i++) {
+        const struct qn_kernel *kernel = qn_kernels[i];
+        if (kernel->family != QN_FAMILY_INTEGER_GEMM || !kernel->pack || (kernel->needs & ~features))
+            continue;
+        double s = seconds(kernel, &p), rate = 2.0 * (double)m * (double)n * (double)k / s * 1e-9;
+        printf("%5lld x %5lld x %5lld  %-24s %9.1f us %8.1f Gop/s %7.2f GB/s of weights\n", (long long)m, (long long)n,
+               (long long)k, kernel->name, s * 1e6, rate, (double)(k * n) / s * 1e-9);
+    }
+    free(scales);
+    free(a);
+    free(b);
+    free(y);
+    free(packed);
+}
+
 int main(int argc, char **argv)
 {
     static const int64_t shapes[][3] = {
@@ -177,6 +220,8 @@ int main(int argc, char **argv)
     } else {
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
             bench_f32(shapes[i][0], shapes[i][1], shapes[i][2], limit);
+        for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+            bench_i8(shapes[i][0], shapes[i][1], shapes[i][2]);
     }
     qn_pool_destroy(pool);
     return 0;

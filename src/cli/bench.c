@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "cli/args.h"
@@ -130,13 +129,6 @@ static void describe(struct bench *b)
              qn_terminal_count(b->info.parameters, count), qn_dtype_name((qn_dtype)most));
 }
 
-static uint64_t peak_rss_bytes(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_maxrss * 1024;
-}
-
 static void print_json(const struct bench *b, const struct row *rows, size_t count)
 {
     struct qn_json_out json;
@@ -169,7 +161,7 @@ static void print_json(const struct bench *b, const struct row *rows, size_t cou
         qn_json_out_end(&json);
         qn_json_out_f64(&json, "load_s", b->load_s);
         qn_json_out_u64(&json, "kv_bytes", b->llm_info.kv_bytes);
-        qn_json_out_u64(&json, "peak_rss_bytes", peak_rss_bytes());
+        qn_json_out_u64(&json, "peak_rss_bytes", qn_terminal_peak_bytes());
         qn_json_out_end(&json);
     }
     qn_json_out_end(&json);
@@ -185,7 +177,7 @@ static void print_table(const struct bench *b, const struct row *rows, size_t co
         printf("%s%-6u %10.2f ± %.2f tokens/s (median %.2f)\n", rows[i].kind, rows[i].prompt + rows[i].generated,
                rows[i].mean, rows[i].stddev, rows[i].median);
     printf("load     %s, peak memory %s\n", qn_terminal_seconds(b->load_s, load),
-           qn_terminal_bytes(peak_rss_bytes(), rss));
+           qn_terminal_bytes(qn_terminal_peak_bytes(), rss));
 }
 
 static qn_status open_model(struct bench *b)

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "cli/command.h"
 #include "cli/json_out.h"
@@ -27,13 +26,6 @@ static double percentile(const struct times *t, double share)
 {
     size_t rank = (size_t)(share * (double)t->count + 0.999999);
     return t->seconds[rank > 0 ? rank - 1 : 0];
-}
-
-static uint64_t peak_rss_bytes(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_maxrss * 1024;
 }
 
 static qn_status measure(const struct qn_bench_tensors *args, struct qn_tensor_run *run, struct times *t)
@@ -87,7 +79,7 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
         qn_json_out_f64(&json, "latency_s_p99", percentile(t, 0.99));
         qn_json_out_f64(&json, "latency_s_mean", mean);
         qn_json_out_f64(&json, "runs_per_s", 1 / mean);
-        qn_json_out_u64(&json, "peak_rss_bytes", peak_rss_bytes());
+        qn_json_out_u64(&json, "peak_rss_bytes", qn_terminal_peak_bytes());
         qn_json_out_u64(&json, "file_bytes", info.file_bytes);
         qn_json_out_u64(&json, "weights_bytes", memory.weights);
         qn_json_out_u64(&json, "workspace_bytes", memory.workspace);
@@ -102,7 +94,7 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
            qn_terminal_seconds(t->seconds[0], d));
     printf("throughput  %.2f runs/s\n", 1 / mean);
     printf("load        %s, first run %s\n", qn_terminal_seconds(t->load_s, a), qn_terminal_seconds(t->first_s, b));
-    printf("memory      peak %s: file %s, packed weights %s, workspace %s\n", qn_terminal_bytes(peak_rss_bytes(), a),
+    printf("memory      peak %s: file %s, packed weights %s, workspace %s\n", qn_terminal_bytes(qn_terminal_peak_bytes(), a),
            qn_terminal_bytes(info.file_bytes, b), qn_terminal_bytes(memory.weights, c),
            qn_terminal_bytes(memory.workspace + memory.kept, d));
     return NULL;

@@ -15,6 +15,9 @@ void qn_terminal_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 void qn_terminal_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void qn_terminal_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Most bytes of memory that this process has held at once. */
+uint64_t qn_terminal_peak_bytes(void);
+
 /* Flushes stdout at the end of the program: `code`, or another exit code when the output could not be written. */
 int qn_terminal_finish(int code);
 
