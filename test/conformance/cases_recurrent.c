@@ -344,23 +344,23 @@ static void plant(struct forest *f, bool mixed)
         for (int i = 0; i < NODES; i++) {
             struct qn_tree_node *node = &f->node[t * NODES + i];
             bool leaf = 2 * i + 2 >= NODES || cf_random() % 11 == 0;
-            int mode = leaf ? QN_TREE_LEAF : mixed ? (int)(cf_random() >> 20) % 7 : QN_TREE_LEQ;
-            node->what = (int32_t)(cf_random() >> 9) % FEATURES | mode << QN_TREE_FEATURE_BITS;
+            int mode = leaf ? QN_TREE_LEAF : mixed ? (int)(cf_random() % 7) : QN_TREE_LEQ;
+            node->what = (int32_t)(cf_random() % FEATURES) | mode << QN_TREE_FEATURE_BITS;
             if (mixed && cf_random() % 2 && !leaf)
                 node->what |= QN_TREE_MISSING_TRUE;
             node->yes = t * NODES + 2 * i + 1;
             node->no = t * NODES + 2 * i + 2;
-            f->threshold[t * NODES + i] = (double)((int)(cf_random() >> 33) % 5 - 2);
+            f->threshold[t * NODES + i] = (double)(cf_random() % 5) - 2;
             if (mode == QN_TREE_MEMBER) {
-                node->set = (int32_t)(cf_random() >> 7) % 6;
+                node->set = (int32_t)(cf_random() % 6);
                 f->threshold[t * NODES + i] = 3;
             }
             if (!leaf)
                 continue;
             node->yes = (int32_t)f->votes;
             for (int k = 0; k < 2; k++) {
-                f->target[f->votes] = (int32_t)(cf_random() >> 11) % TARGETS;
-                f->weight[f->votes++] = (double)((int)(cf_random() >> 30) % 64) / 16;
+                f->target[f->votes] = (int32_t)(cf_random() % TARGETS);
+                f->weight[f->votes++] = (double)(cf_random() % 64) / 16;
             }
             node->no = (int32_t)f->votes;
         }
@@ -425,7 +425,7 @@ static void trees_case(struct cf *cf, qn_dtype dtype, int64_t rows, int aggregat
     plant(&f, mixed);
     double *v = calloc((size_t)rows * FEATURES, sizeof *v), *want = calloc((size_t)rows * TARGETS, sizeof *want);
     for (int64_t i = 0; i < rows * FEATURES; i++)
-        v[i] = cf_random() % 9 == 0 ? NAN : (double)((int)(cf_random() >> 33) % 9 - 4) / 2;
+        v[i] = cf_random() % 9 == 0 ? NAN : ((double)(cf_random() % 9) - 4) / 2;
     for (int64_t r = 0; r < rows; r++)
         trees_model(&f, v + r * FEATURES, aggregate, want + r * TARGETS);
     struct cf_tensor x = reals(dtype, v, rows * FEATURES),
