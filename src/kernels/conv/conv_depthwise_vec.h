@@ -4,7 +4,7 @@
 #ifndef QN_KERNELS_CONV_DEPTHWISE_VEC_H
 #define QN_KERNELS_CONV_DEPTHWISE_VEC_H
 
-enum { DEPTHWISE_PIXELS = 4 };
+enum { DEPTHWISE_PIXELS = 8 };
 
 static int64_t depthwise_tiles(const struct qn_conv_params *p)
 {
@@ -85,22 +85,36 @@ QN_INLINE void depthwise_tile(const struct depthwise_row *r, const int pixels, b
         depthwise_finish(r, first + i, c, left, sums[i]);
 }
 
+/* As many pixels at once as lie inside and are left: the number done. */
+QN_INLINE int64_t depthwise_pixels(const struct depthwise_row *r, int64_t inside, int64_t pixel, int64_t c,
+                                   int64_t left)
+{
+#define DEPTHWISE_STEP(count)                             \
+    if (inside >= (count)) {                              \
+        depthwise_tile(r, (count), true, pixel, c, left); \
+        return (count);                                   \
+    }
+    DEPTHWISE_STEP(DEPTHWISE_PIXELS)
+    DEPTHWISE_STEP(4)
+    DEPTHWISE_STEP(2)
+#undef DEPTHWISE_STEP
+    depthwise_tile(r, 1, false, pixel, c, left);
+    return 1;
+}
+
 static void depthwise_channels(const struct depthwise_row *r, int64_t c, int64_t left)
 {
     const struct qn_window *w = &r->p->window;
     int64_t reach = (w->kernel[2] - 1) * w->dilation[2], pixel = 0;
+    int64_t room = w->in[2] - 1 - reach + w->begin[2]; /* the last start of a window inside */
+    int64_t last = room < 0 ? -1 : room / w->stride[2];
     while (pixel < w->out[2]) {
-        int64_t start = pixel * w->stride[2] - w->begin[2];
-        int64_t end = start + (DEPTHWISE_PIXELS - 1) * w->stride[2] + reach;
-        if (start >= 0 && end < w->in[2] && pixel + DEPTHWISE_PIXELS <= w->out[2]) {
-            if (left >= VF_LANES)
-                depthwise_tile(r, DEPTHWISE_PIXELS, true, pixel, c, VF_LANES);
-            else
-                depthwise_tile(r, DEPTHWISE_PIXELS, true, pixel, c, left);
-            pixel += DEPTHWISE_PIXELS;
-        } else {
-            depthwise_tile(r, 1, false, pixel++, c, left);
-        }
+        int64_t end = last < w->out[2] - 1 ? last : w->out[2] - 1;
+        int64_t inside = pixel * w->stride[2] >= w->begin[2] ? end - pixel + 1 : 0;
+        if (left >= VF_LANES)
+            pixel += depthwise_pixels(r, inside, pixel, c, VF_LANES);
+        else
+            pixel += depthwise_pixels(r, inside, pixel, c, left);
     }
 }
 

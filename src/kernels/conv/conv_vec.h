@@ -196,48 +196,61 @@ static const float *edge_run(const struct block *b, const float *row, int64_t le
     return to;
 }
 
-/* The pointers of pixels first .. first + n of image and group. */
+/* The pointers of n pixels of one output row, at[] being the first: a row of pointers of the table a tap. */
+static void fill_row(const struct block *b, const float *x, const int64_t *at, int64_t n, const float **table)
+{
+    const struct qn_conv_params *p = b->p;
+    const struct qn_window *w = &p->window;
+    bool by_rows = b->plan->way == QN_CONV_WAY_ROWS;
+    int64_t columns = by_rows ? 1 : w->kernel[2], in = w->in[2], step = p->x.axis[2], stride = w->stride[2];
+    for (int64_t z = 0; z < w->kernel[0]; z++) {
+        int64_t deep = at[0] * w->stride[0] - w->begin[0] + z * w->dilation[0];
+        for (int64_t y = 0; y < w->kernel[1]; y++) {
+            int64_t high = at[1] * w->stride[1] - w->begin[1] + y * w->dilation[1];
+            bool inside = deep >= 0 && deep < w->in[0] && high >= 0 && high < w->in[1];
+            const float *row = x + deep * p->x.axis[0] + high * p->x.axis[1];
+            for (int64_t k = 0; k < columns; k++, table += BLOCK) {
+                int64_t wide = at[2] * stride - w->begin[2] + k * w->dilation[2];
+                if (!inside) {
+                    for (int64_t i = 0; i < n; i++)
+                        table[i] = b->zeros;
+                } else if (by_rows) {
+                    float *edges = b->edges + (table - b->table) * b->plan->run;
+                    for (int64_t i = 0; i < n; i++, wide += stride)
+                        table[i] = wide >= 0 && wide + w->kernel[2] <= in
+                                       ? row + wide * step
+                                       : edge_run(b, row, wide, edges + i * b->plan->run);
+                } else {
+                    for (int64_t i = 0; i < n; i++, wide += stride)
+                        table[i] = wide >= 0 && wide < in ? row + wide * step : b->zeros;
+                }
+            }
+        }
+    }
+}
+
+/* The pointers of pixels first .. first + n of image and group, unless the table has them. */
 static void fill_table(struct block *b, int64_t image, int64_t group, int64_t first, int64_t n)
 {
+    const struct qn_conv_params *p = b->p;
+    const int64_t *out = p->window.out;
+    int64_t at[QN_WINDOW_AXES];
     if (b->image == image && b->group == group && b->first == first && b->n == n)
         return;
     b->image = image;
     b->group = group;
     b->first = first;
     b->n = n;
-    const struct qn_conv_params *p = b->p;
-    const struct qn_window *w = &p->window;
-    bool by_rows = b->plan->way == QN_CONV_WAY_ROWS;
-    int64_t columns = by_rows ? 1 : w->kernel[2], at[QN_WINDOW_AXES];
     const float *x = (const float *)p->x.data + image * p->x.batch + group * (p->c / p->groups);
-    qn_window_position(w->out, first, at);
-    for (int64_t i = 0; i < n; i++) {
-        const float **to = b->table + i;
-        int64_t start[QN_WINDOW_AXES];
-        for (int k = 0; k < QN_WINDOW_AXES; k++)
-            start[k] = at[k] * w->stride[k] - w->begin[k];
-        for (int64_t z = 0; z < w->kernel[0]; z++) {
-            int64_t deep = start[0] + z * w->dilation[0];
-            for (int64_t y = 0; y < w->kernel[1]; y++) {
-                int64_t high = start[1] + y * w->dilation[1];
-                bool inside = deep >= 0 && deep < w->in[0] && high >= 0 && high < w->in[1];
-                const float *row = x + deep * p->x.axis[0] + high * p->x.axis[1];
-                for (int64_t k = 0; k < columns; k++, to += BLOCK) {
-                    int64_t wide = start[2] + k * w->dilation[2];
-                    if (!inside)
-                        *to = b->zeros;
-                    else if (by_rows)
-                        *to = wide >= 0 && wide + w->kernel[2] <= w->in[2]
-                                  ? row + wide * p->x.axis[2]
-                                  : edge_run(b, row, wide,
-                                             b->edges + ((z * w->kernel[1] + y) * BLOCK + i) * b->plan->run);
-                    else
-                        *to = wide >= 0 && wide < w->in[2] ? row + wide * p->x.axis[2] : b->zeros;
-                }
-            }
+    qn_window_position(out, first, at);
+    for (int64_t i = 0, run; i < n; i += run) {
+        run = least(n - i, out[2] - at[2]);
+        fill_row(b, x, at, run, b->table + i);
+        at[2] = 0;
+        if (++at[1] == out[1]) {
+            at[1] = 0;
+            at[0]++;
         }
-        for (int k = QN_WINDOW_AXES - 1; k >= 0 && ++at[k] == w->out[k] && k > 0; k--)
-            at[k] = 0;
     }
 }
 
