@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/status.h"
+#include "platform/thread.h"
 #include "support/testing.h"
 
 enum { MOST_TILES = 20000, MOST_THREADS = 8 };
@@ -187,6 +188,51 @@ static void caller_sleeps_and_is_woken(void **state)
     qn_pool_destroy(pool);
 }
 
+/* Callers at the same time: one has the workers, the others run their tiles alone; a tile may call, too. */
+struct caller {
+    struct qn_pool *pool;
+    uint32_t counted;
+    bool nested;
+    struct qn_thread thread;
+};
+
+static void count_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
+{
+    struct caller *c = context;
+    (void)thread;
+    if (c->nested) {
+        struct caller inner = {.pool = c->pool};
+        qn_pool_for(c->pool, 5, 1, count_tiles, &inner);
+        __atomic_add_fetch(&c->counted, inner.counted == 5 ? 0 : 1000, __ATOMIC_RELAXED);
+    }
+    __atomic_add_fetch(&c->counted, (uint32_t)(end - begin), __ATOMIC_RELAXED);
+}
+
+static void call_often(void *context)
+{
+    struct caller *c = context;
+    for (int i = 0; i < 500; i++)
+        qn_pool_for(c->pool, 40, 1, count_tiles, c);
+}
+
+static void many_callers(void **state)
+{
+    enum { CALLERS = 6 };
+    (void)state;
+    struct qn_pool *pool;
+    struct caller callers[CALLERS];
+    qn_assert_ok(qn_pool_create(3, NULL, &pool));
+    for (int i = 0; i < CALLERS; i++) {
+        callers[i] = (struct caller){.pool = pool, .nested = i % 2};
+        qn_assert_ok(qn_thread_start(&callers[i].thread, "caller", call_often, &callers[i]));
+    }
+    for (int i = 0; i < CALLERS; i++)
+        qn_thread_join(&callers[i].thread);
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(callers[i].counted, 500 * 40);
+    qn_pool_destroy(pool);
+}
+
 static uint64_t process_cpu_ns(void)
 {
     struct timespec now;
@@ -246,6 +292,7 @@ int main(void)
         cmocka_unit_test(results_do_not_depend_on_threads),
         cmocka_unit_test(calls_follow_each_other),
         cmocka_unit_test(caller_sleeps_and_is_woken),
+        cmocka_unit_test(many_callers),
         cmocka_unit_test(idle_pool_uses_no_cpu),
         cmocka_unit_test(creation),
     };
