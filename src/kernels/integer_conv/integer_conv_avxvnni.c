@@ -1,0 +1,7 @@
+#include "platform/cpu.h"
+
+#define ISA avxvnni
+#define SERIAL 2811
+#define NEEDS (QN_CPU_AVX2 | QN_CPU_AVXVNNI)
+#define RANK 20
+#include "kernels/integer_conv/integer_conv_vec.h"
