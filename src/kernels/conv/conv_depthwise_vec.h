@@ -4,7 +4,7 @@
 #ifndef QN_KERNELS_CONV_DEPTHWISE_VEC_H
 #define QN_KERNELS_CONV_DEPTHWISE_VEC_H
 
-enum { DEPTHWISE_PIXELS = 8 };
+enum { DEPTHWISE_PIXELS = 8, DEPTHWISE_CHANNELS = 256 /* at once: their weights and pixels stay near */ };
 
 static int64_t depthwise_tiles(const struct qn_conv_params *p)
 {
@@ -24,6 +24,7 @@ struct depthwise_row {
     const float *residual;
     int64_t deep, high; /* where the window starts */
     int64_t width;      /* channels padded to whole vectors */
+    float least, most;  /* y is clipped to them */
 };
 
 QN_INLINE vf depthwise_load(const float *x, int64_t left)
@@ -31,21 +32,27 @@ QN_INLINE vf depthwise_load(const float *x, int64_t left)
     return left >= VF_LANES ? vf_load(x) : vf_load_part(x, left);
 }
 
-QN_INLINE void depthwise_finish(const struct depthwise_row *r, int64_t pixel, int64_t c, int64_t left, vf sum)
+/* Sums to y: what all pixels share is loaded once. Activations but relu and clipping follow when the row is done. */
+QN_INLINE void depthwise_finish(const struct depthwise_row *r, const int pixels, int64_t first, int64_t c, int64_t left,
+                                const vf *sums)
 {
     const struct qn_conv_params *p = r->p;
-    if (p->scale)
-        sum = vf_mul(sum, depthwise_load((const float *)p->scale + c, left));
-    if (p->bias)
-        sum = vf_add(sum, depthwise_load((const float *)p->bias + c, left));
-    if (r->residual)
-        sum = vf_add(sum, depthwise_load(r->residual + pixel * p->residual.axis[2] + c, left));
-    sum = vf_activate(p->activation, p->alpha, p->beta, sum);
-    float *y = r->y + pixel * p->y.axis[2] + c;
-    if (left >= VF_LANES)
-        vf_store(y, sum);
-    else
-        vf_store_part(y, sum, left);
+    vf bias = p->bias ? depthwise_load((const float *)p->bias + c, left) : vf_zero();
+    vf scale = p->scale ? depthwise_load((const float *)p->scale + c, left) : vf_set(1.0f);
+    vf low = vf_set(r->least), high = vf_set(r->most);
+    float *y = r->y + first * p->y.axis[2] + c;
+    const float *residual = r->residual ? r->residual + first * p->residual.axis[2] + c : NULL;
+    QN_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        vf v = vf_add(p->scale ? vf_mul(sums[i], scale) : sums[i], bias);
+        if (residual)
+            v = vf_add(v, depthwise_load(residual + i * p->residual.axis[2], left));
+        v = vf_min(high, vf_max(low, v)); /* NaN stays */
+        if (left >= VF_LANES)
+            vf_store(y + i * p->y.axis[2], v);
+        else
+            vf_store_part(y + i * p->y.axis[2], v, left);
+    }
 }
 
 /* `pixels` output pixels from `first` on, channels c .. of one vector. `inside`: no tap of theirs falls beside a row. */
@@ -80,42 +87,48 @@ QN_INLINE void depthwise_tile(const struct depthwise_row *r, const int pixels, b
             }
         }
     }
-    QN_UNROLL
-    for (int i = 0; i < pixels; i++)
-        depthwise_finish(r, first + i, c, left, sums[i]);
+    depthwise_finish(r, pixels, first, c, left, sums);
 }
 
-/* As many pixels at once as lie inside and are left: the number done. */
-QN_INLINE int64_t depthwise_pixels(const struct depthwise_row *r, int64_t inside, int64_t pixel, int64_t c,
-                                   int64_t left)
+/* Pixels from `pixel` on, all channels: as many as lie inside (`inside`) and fit a tile; gives their number. */
+QN_INLINE int64_t depthwise_pixels(const struct depthwise_row *r, int64_t inside, int64_t pixel, int64_t begin,
+                                   int64_t end)
 {
-#define DEPTHWISE_STEP(count)                             \
-    if (inside >= (count)) {                              \
-        depthwise_tile(r, (count), true, pixel, c, left); \
-        return (count);                                   \
-    }
-    DEPTHWISE_STEP(DEPTHWISE_PIXELS)
-    DEPTHWISE_STEP(4)
-    DEPTHWISE_STEP(2)
+    int64_t count = inside >= DEPTHWISE_PIXELS ? DEPTHWISE_PIXELS : inside >= 4 ? 4 : inside >= 2 ? 2 : 1;
+    for (int64_t c = begin; c < end; c += VF_LANES) {
+        int64_t left = end - c;
+#define DEPTHWISE_STEP(pixels, whole)                             \
+    if (left >= VF_LANES)                                         \
+        depthwise_tile(r, (pixels), (whole), pixel, c, VF_LANES); \
+    else                                                          \
+        depthwise_tile(r, (pixels), (whole), pixel, c, left)
+        switch (count) {
+        case DEPTHWISE_PIXELS:
+            DEPTHWISE_STEP(DEPTHWISE_PIXELS, true);
+            break;
+        case 4:
+            DEPTHWISE_STEP(4, true);
+            break;
+        case 2:
+            DEPTHWISE_STEP(2, true);
+            break;
+        default:
+            DEPTHWISE_STEP(1, false);
+        }
 #undef DEPTHWISE_STEP
-    depthwise_tile(r, 1, false, pixel, c, left);
-    return 1;
+    }
+    return count;
 }
 
-static void depthwise_channels(const struct depthwise_row *r, int64_t c, int64_t left)
+static void depthwise_channels(const struct depthwise_row *r, int64_t begin, int64_t end)
 {
     const struct qn_window *w = &r->p->window;
     int64_t reach = (w->kernel[2] - 1) * w->dilation[2], pixel = 0;
     int64_t room = w->in[2] - 1 - reach + w->begin[2]; /* the last start of a window inside */
     int64_t last = room < 0 ? -1 : room / w->stride[2];
-    while (pixel < w->out[2]) {
-        int64_t end = last < w->out[2] - 1 ? last : w->out[2] - 1;
-        int64_t inside = pixel * w->stride[2] >= w->begin[2] ? end - pixel + 1 : 0;
-        if (left >= VF_LANES)
-            pixel += depthwise_pixels(r, inside, pixel, c, VF_LANES);
-        else
-            pixel += depthwise_pixels(r, inside, pixel, c, left);
-    }
+    last = last < w->out[2] - 1 ? last : w->out[2] - 1;
+    while (pixel < w->out[2])
+        pixel += depthwise_pixels(r, pixel * w->stride[2] >= w->begin[2] ? last - pixel + 1 : 0, pixel, begin, end);
 }
 
 static void run_depthwise(const struct qn_conv_params *p, int64_t begin, int64_t end, void *scratch)
@@ -124,15 +137,23 @@ static void run_depthwise(const struct qn_conv_params *p, int64_t begin, int64_t
     const struct qn_window *w = &p->window;
     for (int64_t i = begin; i < end; i++) {
         int64_t at[QN_WINDOW_AXES] = {i / w->out[1] % w->out[0], i % w->out[1], 0}, n = i / w->out[1] / w->out[0];
-        struct depthwise_row row = {.p = p, .width = (p->o + VF_LANES - 1) / VF_LANES * VF_LANES};
+        bool relu = p->activation == QN_ACT_RELU, clip = p->activation == QN_ACT_CLIP;
+        struct depthwise_row row = {.p = p,
+                                    .least = relu   ? 0
+                                             : clip ? p->alpha
+                                                    : -__builtin_inff(),
+                                    .most = clip ? p->beta : __builtin_inff(),
+                                    .width = (p->o + VF_LANES - 1) / VF_LANES * VF_LANES};
         row.x = (const float *)p->x.data + n * p->x.batch;
         row.y = (float *)p->y.data + qn_pixels_offset(&p->y, n, at);
         if (p->residual.data)
             row.residual = (const float *)p->residual.data + qn_pixels_offset(&p->residual, n, at);
         row.deep = at[0] * w->stride[0] - w->begin[0];
         row.high = at[1] * w->stride[1] - w->begin[1];
-        for (int64_t c = 0; c < p->o; c += VF_LANES)
-            depthwise_channels(&row, c, p->o - c);
+        for (int64_t c = 0; c < p->o; c += DEPTHWISE_CHANNELS)
+            depthwise_channels(&row, c, p->o - c < DEPTHWISE_CHANNELS ? p->o : c + DEPTHWISE_CHANNELS);
+        if (p->activation > QN_ACT_CLIP)
+            vf_activate_block(p->activation, p->alpha, p->beta, row.y, p->y.axis[2], w->out[2], p->o);
     }
 }
 
