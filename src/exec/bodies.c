@@ -5,6 +5,7 @@
 #include "exec/compiled.h"
 #include "exec/frame.h"
 #include "platform/mutex.h"
+#include "platform/pages.h"
 
 enum {
     MOST_BODIES = 64,  /* compiled ones; past that, the one unused for longest goes */
@@ -22,6 +23,7 @@ struct qn_bodies {
     uint32_t file_count;
     struct qn_mutex lock;
     QN_ARRAY(struct qn_body *) list;
+    QN_ARRAY(struct qn_shared_weights *) weights;
     uint64_t clock;
     bool keep_all;
 };
@@ -173,6 +175,11 @@ void qn_bodies_destroy(struct qn_bodies *bodies)
     for (uint32_t i = 0; i < bodies->list.count; i++)
         free_body(bodies, bodies->list.items[i]);
     qn_array_free(&bodies->list, a);
+    for (uint32_t i = 0; i < bodies->weights.count; i++) {
+        qn_pages_free(bodies->weights.items[i]->data, bodies->weights.items[i]->bytes);
+        qn_free(a, bodies->weights.items[i], sizeof *bodies->weights.items[i]);
+    }
+    qn_array_free(&bodies->weights, a);
     qn_free(a, bodies->disabled_passes, bodies->disabled_size);
     qn_free(a, bodies, sizeof *bodies);
 }
@@ -224,9 +231,8 @@ static qn_status compile(struct qn_bodies *bodies, struct qn_body *body)
     qn_graph_destroy(graph);
     QN_TRY(status);
     QN_TRY(map_inputs(bodies, body));
-    QN_TRY(qn_exec_create(body->plan, bodies->pool, bodies->files, bodies->file_count, bodies->allocator, &body->exec));
-    body->exec->bodies = bodies;
-    return NULL;
+    return qn_exec_create_inside(body->plan, bodies, bodies->pool, bodies->files, bodies->file_count, bodies->allocator,
+                                 &body->exec);
 }
 
 static qn_status new_body(struct qn_bodies *bodies, uint32_t number, const struct qn_body_input *inputs, uint32_t count,
@@ -316,6 +322,24 @@ void qn_bodies_put(struct qn_bodies *bodies, struct qn_body *body)
     qn_mutex_unlock(&bodies->lock);
 }
 
+struct qn_shared_weights *qn_bodies_weights(struct qn_bodies *bodies, const struct qn_shared_weights *key)
+{
+    for (uint32_t i = 0; i < bodies->weights.count; i++) {
+        struct qn_shared_weights *have = bodies->weights.items[i];
+        if (have->kernel == key->kernel && have->bytes == key->bytes && have->blob.file == key->blob.file &&
+            have->blob.offset == key->blob.offset && have->blob.bytes == key->blob.bytes &&
+            memcmp(&have->params, &key->params, sizeof key->params) == 0)
+            return have;
+    }
+    struct qn_shared_weights *made = qn_alloc(bodies->allocator, sizeof *made);
+    if (!made || !qn_array_push(&bodies->weights, bodies->allocator, made)) {
+        qn_free(bodies->allocator, made, sizeof *made);
+        return NULL;
+    }
+    *made = *key;
+    return made;
+}
+
 const struct qn_scan *qn_bodies_scan(const struct qn_bodies *bodies, uint32_t number)
 {
     const struct qn_body_source *source = bodies->options.source;
@@ -332,6 +356,8 @@ void qn_bodies_keep(struct qn_bodies *bodies)
 uint64_t qn_bodies_packed_bytes(const struct qn_bodies *bodies)
 {
     uint64_t total = 0;
+    for (uint32_t i = 0; i < bodies->weights.count; i++)
+        total += bodies->weights.items[i]->data ? bodies->weights.items[i]->bytes : 0;
     for (uint32_t i = 0; i < bodies->list.count; i++)
         total += bodies->list.items[i]->exec->weights.bytes;
     return total;

@@ -27,6 +27,16 @@ void qn_bodies_destroy(struct qn_bodies *bodies); /* NULL is allowed */
 qn_status qn_bodies_get(struct qn_bodies *bodies, uint32_t number, const struct qn_body_input *inputs, uint32_t count,
                         struct qn_body **out) QN_MUST_USE;
 void qn_bodies_put(struct qn_bodies *bodies, struct qn_body *body);
+/* Packed weights that all bodies share: found by where they come from and what packs them. `data` NULL: not packed yet;
+ * whoever makes them sets it. NULL without memory. Called while a body is being compiled. */
+struct qn_shared_weights {
+    struct qn_blob blob;
+    uint32_t kernel;
+    uint64_t bytes;
+    struct qn_params params; /* without addresses */
+    void *data;              /* pages */
+};
+struct qn_shared_weights *qn_bodies_weights(struct qn_bodies *bodies, const struct qn_shared_weights *key);
 const struct qn_scan *qn_bodies_scan(const struct qn_bodies *bodies, uint32_t number);
 /* No body goes any more: texts of events point into their plans. */
 void qn_bodies_keep(struct qn_bodies *bodies);

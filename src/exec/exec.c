@@ -245,6 +245,13 @@ void qn_exec_destroy(struct qn_exec *e)
 qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const struct qn_exec_file *files,
                          uint32_t file_count, const struct qn_allocator *allocator, struct qn_exec **out)
 {
+    return qn_exec_create_inside(plan, NULL, pool, files, file_count, allocator, out);
+}
+
+qn_status qn_exec_create_inside(const struct qn_plan *plan, struct qn_bodies *bodies, struct qn_pool *pool,
+                                const struct qn_exec_file *files, uint32_t file_count,
+                                const struct qn_allocator *allocator, struct qn_exec **out)
+{
     const struct qn_allocator *a = allocator ? allocator : qn_allocator_default();
     struct qn_exec *e = qn_calloc(a, 1, sizeof *e);
     if (!e)
@@ -252,6 +259,7 @@ qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const
     e->allocator = a;
     e->plan = plan;
     e->pool = pool;
+    e->bodies = bodies;
     e->file_count = file_count;
     qn_status status = create(e, files);
     if (status)
@@ -310,11 +318,14 @@ struct qn_frame_memory qn_frame_memory(const struct qn_frame *f)
 void qn_exec_memory(const struct qn_exec *e, uint64_t *states, uint64_t *workspace)
 {
     *states = *workspace = 0;
+    struct qn_mutex *lock = (struct qn_mutex *)(uintptr_t)&e->lock; /* of the list alone */
+    qn_mutex_lock(lock);
     for (const struct qn_frame *f = e->frames; f; f = f->next) {
         struct qn_frame_memory memory = qn_frame_memory(f);
         *states += memory.states;
         *workspace += memory.workspace;
     }
+    qn_mutex_unlock(lock);
 }
 
 uint64_t qn_exec_packed_bytes(const struct qn_exec *e)

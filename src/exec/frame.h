@@ -71,7 +71,11 @@ struct qn_frame {
     uint32_t skipped; /* tiles were left out because the run is cancelled */
 };
 
-/* exec.c: memory. */
+/* exec.c */
+/* An executor of a body: it shares the collection and its packed weights. */
+qn_status qn_exec_create_inside(const struct qn_plan *plan, struct qn_bodies *bodies, struct qn_pool *pool,
+                                const struct qn_exec_file *files, uint32_t file_count,
+                                const struct qn_allocator *allocator, struct qn_exec **out) QN_MUST_USE;
 qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *what) QN_MUST_USE;
 qn_status qn_exec_acquire(struct qn_exec *exec, struct qn_frame **out) QN_MUST_USE;
 void qn_exec_release(struct qn_exec *exec, struct qn_frame *frame);

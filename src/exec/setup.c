@@ -24,38 +24,45 @@ static const void *constant_address(const struct qn_exec *e, uint32_t tensor)
     return t->place == QN_PLACE_CONSTANT ? e->blobs[t->index] : NULL;
 }
 
-static qn_status pack(struct qn_exec *e, const struct qn_plan_packed *packed, void *to, const int64_t *values,
-                      const struct qn_step_views *views)
+/* The parameters of the packing: from the source to memory, both NULL for a key. */
+static qn_status bind_packing(const struct qn_exec *e, const struct qn_plan_packed *packed, const void *from, void *to,
+                              const int64_t *values, const struct qn_step_views *views, struct qn_params *params)
 {
     const struct qn_plan *plan = e->plan;
     const struct qn_plan_step *step = &plan->steps.items[packed->step];
     const struct qn_backend_row *row = qn_plan_row(plan, step);
     const uint32_t *operands = plan->operands.items + step->first_operand;
-    struct qn_bind bind;
-    struct qn_params params;
     int32_t fault = 0;
-    memset(&params, 0, sizeof params);
-    /* Sizes of the run are not known; the weights' own are constant, and no others matter here. */
     uint64_t bytes;
-    bind = (struct qn_bind){.op = step->op,
-                            .kernel = qn_kernels[step->kernel],
-                            .in = views->in,
-                            .out = views->out,
-                            .in_count = step->in_count,
-                            .out_count = step->out_count,
-                            .fault = &fault};
+    struct qn_bind bind = {.op = step->op,
+                           .kernel = qn_kernels[step->kernel],
+                           .in = views->in,
+                           .out = views->out,
+                           .in_count = step->in_count,
+                           .out_count = step->out_count,
+                           .fault = from ? &fault : NULL};
+    memset(params, 0, sizeof *params);
+    /* Sizes of the run are not known; the weights' own are constant, and no others matter here. */
     bool ok = qn_plan_attr(plan, step, values, views->attr, &bind.attr);
     for (uint32_t i = 0; i < step->in_count; i++) {
         ok &= qn_plan_view(&plan->tensors.items[operands[i]], values, &views->in[i], &bytes);
-        views->in[i].data = (void *)(uintptr_t)constant_address(e, operands[i]);
+        views->in[i].data = from ? (void *)(uintptr_t)constant_address(e, operands[i]) : NULL;
     }
     for (uint32_t i = 0; i < step->out_count; i++)
         ok &= qn_plan_view(&plan->tensors.items[operands[step->in_count + i]], values, &views->out[i], &bytes);
     if (!ok)
         return QN_ERROR(QN_INTERNAL, "step '%s': a size of its weights is not known", qn_step_name(plan, step));
-    views->in[row->pack_operand].data = (void *)(uintptr_t)constant_address(e, packed->source);
+    views->in[row->pack_operand].data = (void *)(uintptr_t)from;
     views->out[0].data = to;
-    row->bind_pack(&bind, &params);
+    row->bind_pack(&bind, params);
+    return NULL;
+}
+
+static qn_status pack(struct qn_exec *e, const struct qn_plan_packed *packed, void *to, const int64_t *values,
+                      const struct qn_step_views *views)
+{
+    struct qn_params params;
+    QN_TRY(bind_packing(e, packed, constant_address(e, packed->source), to, values, views, &params));
     struct pack_call call = {.kernel = qn_kernels[packed->kernel], .params = params.bytes};
     struct qn_region scratch = {0};
     if (call.kernel->scratch) {
@@ -65,6 +72,37 @@ static qn_status pack(struct qn_exec *e, const struct qn_plan_packed *packed, vo
     }
     qn_pool_for(e->pool, call.kernel->tiles(params.bytes), 1, pack_tiles, &call);
     qn_pages_free(scratch.data, scratch.bytes);
+    return NULL;
+}
+
+/* Bodies of one model share what they pack from its files: each is compiled for many sizes. */
+static bool is_shared(const struct qn_exec *e, const struct qn_plan_packed *packed)
+{
+    return e->bodies && packed->bytes &&
+           e->plan->blobs.items[e->plan->tensors.items[packed->source].index].place == QN_BLOB_FILE;
+}
+
+static qn_status pack_shared(struct qn_exec *e, const struct qn_plan_packed *packed, const int64_t *values,
+                             const struct qn_step_views *views, void **to)
+{
+    struct qn_shared_weights key = {.blob = e->plan->blobs.items[e->plan->tensors.items[packed->source].index],
+                                    .kernel = packed->kernel,
+                                    .bytes = packed->bytes};
+    QN_TRY(bind_packing(e, packed, NULL, NULL, values, views, &key.params));
+    struct qn_shared_weights *weights = qn_bodies_weights(e->bodies, &key);
+    if (!weights)
+        return QN_OOM();
+    if (!weights->data) {
+        struct qn_region region = {0};
+        QN_TRY(qn_region_grow(&region, packed->bytes, "packed weights"));
+        qn_status status = pack(e, packed, region.data, values, views);
+        if (status) {
+            qn_pages_free(region.data, region.bytes);
+            return status;
+        }
+        weights->data = region.data;
+    }
+    *to = weights->data;
     return NULL;
 }
 
@@ -116,6 +154,8 @@ static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const s
     find_readers(plan, read);
     for (uint32_t i = 0; i < plan->packed.count; i++) {
         uint64_t bytes;
+        if (is_shared(e, &plan->packed.items[i]))
+            continue;
         if (!qn_align_u64(plan->packed.items[i].bytes, 64, &bytes) || !qn_add_u64(total, bytes, &total))
             return QN_OOM();
     }
@@ -123,10 +163,14 @@ static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const s
     qn_pages_want_large(e->weights.data, e->weights.bytes);
     for (uint32_t i = 0; i < plan->packed.count; i++) {
         const struct qn_plan_packed *packed = &plan->packed.items[i];
-        void *to = packed->bytes ? (uint8_t *)e->weights.data + at : NULL;
-        QN_TRY(pack(e, packed, to, values, views));
+        void *to = packed->bytes && e->weights.data ? (uint8_t *)e->weights.data + at : NULL;
+        if (is_shared(e, packed)) {
+            QN_TRY(pack_shared(e, packed, values, views, &to));
+        } else {
+            QN_TRY(pack(e, packed, to, values, views));
+            at += (packed->bytes + 63) & ~63ull;
+        }
         e->packed[i] = to;
-        at += (packed->bytes + 63) & ~63ull;
         uint32_t blob = plan->tensors.items[packed->source].index;
         bool again = read[blob];
         for (uint32_t k = i + 1; k < plan->packed.count && !again; k++)
