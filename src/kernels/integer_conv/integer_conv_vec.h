@@ -77,6 +77,13 @@ static int64_t tiles(const void *params)
     return rows > 0 ? blocks(rows, block_rows(p)) * column_blocks(p) : 0;
 }
 
+/* Where a pixel's taps lie: at x + offsets[tap]. Those outside the image, and the one that makes the number even, lie in
+ * a row of x_zero. */
+struct pixel_taps {
+    const uint8_t *x;
+    const int64_t *offsets;
+};
+
 /* Taps of a depthwise pixel, an even number. */
 static int64_t even_taps(const struct qn_integer_conv_params *p)
 {
@@ -87,7 +94,7 @@ static int64_t scratch_bytes(const void *params)
 {
     const struct qn_integer_conv_params *p = params;
     if (is_depthwise(p))
-        return blocks(p->c, 64) * 64 + PIXELS * even_taps(p) * 8;
+        return blocks(p->c, 64) * 64 + PIXELS * (int64_t)sizeof(struct pixel_taps) + (PIXELS + 1) * even_taps(p) * 8;
     int64_t bytes = (ROWS + INT_ROWS) * 4;
     if (!is_direct(p))
         bytes += block_rows(p) * row_bytes(p);
@@ -146,22 +153,54 @@ QN_INLINE void copy_line(const struct qn_integer_conv_params *p, uint8_t *to, co
     }
 }
 
-static void copy_row(const struct qn_integer_conv_params *p, const struct qn_integer_pixel *pixel, int64_t group,
-                     uint8_t *to, uint8_t zero)
+/* Pixels along the innermost axis: the lines that lie inside as a whole are copied without a look at the borders. */
+static void copy_lines(const struct qn_integer_conv_params *p, uint8_t *to, int64_t stride, const uint8_t *x,
+                       int64_t first, int64_t count, uint8_t zero)
 {
-    int64_t channels = p->c / p->groups, line = p->kernel[2] * channels, at[3];
-    const uint8_t *x = (const uint8_t *)p->x + pixel->batch * p->x_n + group * channels;
-    for (int i = 0; i < 3; i++)
-        at[i] = pixel->at[i] * p->strides[i] - p->begin[i];
-    for (int64_t i = 0; i < p->kernel[0]; i++) {
-        int64_t a = at[0] + i * p->dilations[0];
-        for (int64_t j = 0; j < p->kernel[1]; j++, to += line) {
-            int64_t b = at[1] + j * p->dilations[1];
-            if (a >= 0 && a < p->in[0] && b >= 0 && b < p->in[1])
-                copy_line(p, to, x + a * p->x_s[0] + b * p->x_s[1], at[2], zero);
-            else
-                fill_bytes(to, zero, line);
+    int64_t channels = p->c / p->groups, line = p->kernel[2] * channels, at = first * p->strides[2] - p->begin[2],
+            i = 0;
+    int64_t step = p->strides[2] * p->x_s[2];
+    bool runs = p->x_s[2] == channels && (p->dilations[2] == 1 || p->kernel[2] == 1);
+    for (; i < count && (at < 0 || !runs); i++, at += p->strides[2])
+        copy_line(p, to + i * stride, x, at, zero);
+    const uint8_t *from = x + at * p->x_s[2];
+    int64_t inside = at + p->kernel[2] <= p->in[2] ? (p->in[2] - p->kernel[2] - at) / p->strides[2] + 1 : 0;
+    int64_t end = least(count, i + inside);
+    if (line >= 16 && line <= 32)
+        for (; i < end; i++, from += step, at += p->strides[2]) {
+            uint8_t *out = to + i * stride;
+            int_pair head = *(const int_pair *)(const void *)from;
+            int_pair tail = *(const int_pair *)(const void *)(from + line - 16);
+            *(int_pair *)(void *)out = head;
+            *(int_pair *)(void *)(out + line - 16) = tail;
         }
+    else
+        for (; i < end; i++, from += step, at += p->strides[2])
+            copy_bytes(to + i * stride, from, line);
+    for (; i < count; i++, at += p->strides[2])
+        copy_line(p, to + i * stride, x, at, zero);
+}
+
+/* The taps of rows [row, row + rows) of the product, `stride` bytes apart. */
+static void copy_rows(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t group, uint8_t *to,
+                      int64_t stride, uint8_t zero)
+{
+    int64_t channels = p->c / p->groups, line = p->kernel[2] * channels;
+    for (int64_t count; rows > 0; rows -= count, row += count, to += count * stride) {
+        struct qn_integer_pixel pixel = qn_integer_conv_pixel(p, row);
+        const uint8_t *x = (const uint8_t *)p->x + pixel.batch * p->x_n + group * channels;
+        count = least(rows, p->size[2] - pixel.at[2]);
+        for (int64_t i = 0; i < p->kernel[0]; i++)
+            for (int64_t j = 0; j < p->kernel[1]; j++) {
+                int64_t a = pixel.at[0] * p->strides[0] - p->begin[0] + i * p->dilations[0];
+                int64_t b = pixel.at[1] * p->strides[1] - p->begin[1] + j * p->dilations[1];
+                uint8_t *out = to + (i * p->kernel[1] + j) * line;
+                if (a >= 0 && a < p->in[0] && b >= 0 && b < p->in[1])
+                    copy_lines(p, out, stride, x + a * p->x_s[0] + b * p->x_s[1], pixel.at[2], count, zero);
+                else
+                    for (int64_t r = 0; r < count; r++)
+                        fill_bytes(out + r * stride, zero, line);
+            }
     }
 }
 
@@ -213,9 +252,7 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
         block.a = (const uint8_t *)p->x + row * p->c + group * channels;
         block.a_row = p->c;
     } else {
-        struct qn_integer_pixel pixel = qn_integer_conv_pixel(p, row);
-        for (int64_t r = 0; r < rows; r++, next_pixel(p, &pixel))
-            copy_row(p, &pixel, group, copied + r * row_bytes(p), zero);
+        copy_rows(p, row, rows, group, copied, row_bytes(p), zero);
         block.a = copied;
         block.a_row = row_bytes(p);
         copied += block_rows(p) * row_bytes(p);
@@ -261,7 +298,7 @@ static void prepare_channels(const struct qn_integer_conv_params *p, int64_t fir
 }
 
 /* Sums of QN_INTEGER_PANEL channels of a pixel; the `channels` that exist are read. */
-QN_INLINE void depthwise_pixel(const uint8_t *const *taps, int64_t pairs, int64_t first, int64_t channels,
+QN_INLINE void depthwise_pixel(const uint8_t *x, const int64_t *taps, int64_t pairs, int64_t first, int64_t channels,
                                const int16_t *w, int64_t wide, const int32_t *zero_pairs, bool is_signed, bool full,
                                bool zeros, int32_t *out)
 {
@@ -269,18 +306,18 @@ QN_INLINE void depthwise_pixel(const uint8_t *const *taps, int64_t pairs, int64_
     __m512i low = _mm512_setzero_si512(), high = low; /* channels 0-7, 16-23 and 8-15, 24-31 */
     __mmask32 mask = full ? 0xffffffffu : (__mmask32)((1ull << channels) - 1);
     for (int64_t i = 0; i < pairs; i++, w += wide * 2) {
-        __m256i a = _mm256_maskz_loadu_epi8(mask, taps[2 * i] + first);
-        __m256i b = _mm256_maskz_loadu_epi8(mask, taps[2 * i + 1] + first);
+        __m256i a = _mm256_maskz_loadu_epi8(mask, x + taps[2 * i] + first);
+        __m256i b = _mm256_maskz_loadu_epi8(mask, x + taps[2 * i + 1] + first);
         __m256i l = _mm256_unpacklo_epi8(a, b), h = _mm256_unpackhi_epi8(a, b);
-        __m512i x = is_signed ? _mm512_cvtepi8_epi16(l) : _mm512_cvtepu8_epi16(l);
-        __m512i y = is_signed ? _mm512_cvtepi8_epi16(h) : _mm512_cvtepu8_epi16(h);
+        __m512i x0 = is_signed ? _mm512_cvtepi8_epi16(l) : _mm512_cvtepu8_epi16(l);
+        __m512i x1 = is_signed ? _mm512_cvtepi8_epi16(h) : _mm512_cvtepu8_epi16(h);
         __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 32); /* channels 0-15, 16-31 */
         if (zeros) {
             w0 = _mm512_sub_epi16(w0, _mm512_loadu_si512(zero_pairs));
             w1 = _mm512_sub_epi16(w1, _mm512_loadu_si512(zero_pairs + 16));
         }
-        low = _mm512_add_epi32(low, _mm512_madd_epi16(x, _mm512_shuffle_i64x2(w0, w1, 0x44)));
-        high = _mm512_add_epi32(high, _mm512_madd_epi16(y, _mm512_shuffle_i64x2(w0, w1, 0xee)));
+        low = _mm512_add_epi32(low, _mm512_madd_epi16(x0, _mm512_shuffle_i64x2(w0, w1, 0x44)));
+        high = _mm512_add_epi32(high, _mm512_madd_epi16(x1, _mm512_shuffle_i64x2(w0, w1, 0xee)));
     }
     _mm512_storeu_si512(out, _mm512_shuffle_i64x2(low, high, 0x44));
     _mm512_storeu_si512(out + 16, _mm512_shuffle_i64x2(low, high, 0xee));
@@ -290,7 +327,7 @@ QN_INLINE void depthwise_pixel(const uint8_t *const *taps, int64_t pairs, int64_
         sums[j] = _mm256_setzero_si256();
     for (int64_t i = 0; i < pairs; i++, w += wide * 2) {
         uint8_t part[2][QN_INTEGER_PANEL];
-        const uint8_t *from[2] = {taps[2 * i] + first, taps[2 * i + 1] + first};
+        const uint8_t *from[2] = {x + taps[2 * i] + first, x + taps[2 * i + 1] + first};
         for (int t = 0; t < 2 && !full; t++) {
             __builtin_memset(part[t], 0, sizeof part[t]);
             copy_bytes(part[t], from[t], channels);
@@ -300,14 +337,14 @@ QN_INLINE void depthwise_pixel(const uint8_t *const *taps, int64_t pairs, int64_
             __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(from[0] + half * 16));
             __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from[1] + half * 16));
             __m128i l = _mm_unpacklo_epi8(a, b), h = _mm_unpackhi_epi8(a, b);
-            __m256i x[2] = {is_signed ? _mm256_cvtepi8_epi16(l) : _mm256_cvtepu8_epi16(l),
-                            is_signed ? _mm256_cvtepi8_epi16(h) : _mm256_cvtepu8_epi16(h)};
+            __m256i wide_x[2] = {is_signed ? _mm256_cvtepi8_epi16(l) : _mm256_cvtepu8_epi16(l),
+                                 is_signed ? _mm256_cvtepi8_epi16(h) : _mm256_cvtepu8_epi16(h)};
             for (int j = 0; j < 2; j++) {
                 int64_t at = half * 16 + j * 8;
                 __m256i weights = _mm256_loadu_si256((const __m256i *)(const void *)(w + at * 2));
                 if (zeros)
                     weights = _mm256_sub_epi16(weights, vi_load(zero_pairs + at));
-                sums[half * 2 + j] = _mm256_add_epi32(sums[half * 2 + j], _mm256_madd_epi16(x[j], weights));
+                sums[half * 2 + j] = _mm256_add_epi32(sums[half * 2 + j], _mm256_madd_epi16(wide_x[j], weights));
             }
         }
     }
@@ -316,31 +353,48 @@ QN_INLINE void depthwise_pixel(const uint8_t *const *taps, int64_t pairs, int64_
 #endif
 }
 
-/* Where each tap of each pixel lies; those outside, and the one that makes the number even, in a row of x_zero. */
+/* Offsets of the taps from the pixel's first; with `outside` of a pixel at a border. */
+static void find_offsets(const struct qn_integer_conv_params *p, const int64_t at[3], const uint8_t *x,
+                         const uint8_t *outside, int64_t *offsets)
+{
+    int64_t tap = 0;
+    for (int64_t i = 0; i < p->kernel[0]; i++)
+        for (int64_t j = 0; j < p->kernel[1]; j++)
+            for (int64_t k = 0; k < p->kernel[2]; k++, tap++) {
+                int64_t a = i * p->dilations[0], b = j * p->dilations[1], c = k * p->dilations[2];
+                bool inside = !outside || (at[0] + a >= 0 && at[0] + a < p->in[0] && at[1] + b >= 0 &&
+                                           at[1] + b < p->in[1] && at[2] + c >= 0 && at[2] + c < p->in[2]);
+                offsets[tap] = inside ? a * p->x_s[0] + b * p->x_s[1] + c * p->x_s[2]
+                                      : (int64_t)((uintptr_t)outside - (uintptr_t)x);
+            }
+    if (tap % 2)
+        offsets[tap] = outside ? (int64_t)((uintptr_t)outside - (uintptr_t)x) : 0; /* its weight is 0 */
+}
+
+/* The taps of a run of pixels; `own` has room for the offsets of each. Where weights have zero points, the tap that makes
+ * the number even counts: then every pixel has offsets of its own. */
 static void find_taps(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, const uint8_t *outside,
-                      const uint8_t **taps)
+                      const int64_t *shared, int64_t *own, struct pixel_taps *taps)
 {
     struct qn_integer_pixel pixel = qn_integer_conv_pixel(p, row);
-    int64_t count = qn_integer_conv_taps(p), even = even_taps(p);
-    for (int64_t r = 0; r < rows; r++, next_pixel(p, &pixel), taps += even) {
-        const uint8_t *x = (const uint8_t *)p->x + pixel.batch * p->x_n;
-        int64_t tap = 0, at[3];
-        for (int i = 0; i < 3; i++)
+    int64_t even = even_taps(p);
+    bool exact = even != qn_integer_conv_taps(p) && needs_sums(p);
+    for (int64_t r = 0; r < rows; r++, next_pixel(p, &pixel), own += even) {
+        int64_t at[3], offset = pixel.batch * p->x_n;
+        bool inside = !exact;
+        for (int i = 0; i < 3; i++) {
             at[i] = pixel.at[i] * p->strides[i] - p->begin[i];
-        for (int64_t i = 0; i < p->kernel[0]; i++)
-            for (int64_t j = 0; j < p->kernel[1]; j++)
-                for (int64_t k = 0; k < p->kernel[2]; k++, tap++) {
-                    int64_t a = at[0] + i * p->dilations[0], b = at[1] + j * p->dilations[1];
-                    int64_t c = at[2] + k * p->dilations[2];
-                    bool inside = a >= 0 && a < p->in[0] && b >= 0 && b < p->in[1] && c >= 0 && c < p->in[2];
-                    taps[tap] = inside ? x + a * p->x_s[0] + b * p->x_s[1] + c * p->x_s[2] : outside;
-                }
-        if (count < even)
-            taps[count] = outside;
+            inside = inside && at[i] >= 0 && at[i] + (p->kernel[i] - 1) * p->dilations[i] < p->in[i];
+            offset += at[i] * p->x_s[i];
+        }
+        taps[r].x = (const uint8_t *)((uintptr_t)p->x + (uintptr_t)offset);
+        taps[r].offsets = inside ? shared : own;
+        if (!inside)
+            find_offsets(p, at, taps[r].x, outside, own);
     }
 }
 
-QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const uint8_t *const *taps, int64_t row,
+QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const struct pixel_taps *taps, int64_t row,
                                int64_t rows, int64_t first, bool is_signed, bool full)
 {
     struct int_columns c;
@@ -359,11 +413,11 @@ QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const uin
         int64_t count = least(rows - r, INT_ROWS);
         for (int64_t i = 0; i < count; i++) {
             if (zeros)
-                depthwise_pixel(taps + (r + i) * even, even / 2, first, channels, w, wide, zero_pairs, is_signed, full,
-                                true, sums + i * QN_INTEGER_PANEL);
+                depthwise_pixel(taps[r + i].x, taps[r + i].offsets, even / 2, first, channels, w, wide, zero_pairs,
+                                is_signed, full, true, sums + i * QN_INTEGER_PANEL);
             else
-                depthwise_pixel(taps + (r + i) * even, even / 2, first, channels, w, wide, zero_pairs, is_signed, full,
-                                false, sums + i * QN_INTEGER_PANEL);
+                depthwise_pixel(taps[r + i].x, taps[r + i].offsets, even / 2, first, channels, w, wide, zero_pairs,
+                                is_signed, full, false, sums + i * QN_INTEGER_PANEL);
         }
         int_finish(&c, &out, &block, r, count, channels, sums, y);
     }
@@ -372,9 +426,11 @@ QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const uin
 static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, char *scratch)
 {
     uint8_t *outside = (uint8_t *)scratch;
-    const uint8_t **taps = (const uint8_t **)(void *)(scratch + blocks(p->c, 64) * 64);
+    struct pixel_taps *taps = (struct pixel_taps *)(void *)(scratch + blocks(p->c, 64) * 64);
+    int64_t *shared = (int64_t *)(void *)(taps + PIXELS), *own = shared + even_taps(p);
     fill_bytes(outside, p->x_zero ? *(const uint8_t *)p->x_zero : 0, p->c);
-    find_taps(p, row, rows, outside, taps);
+    find_offsets(p, (const int64_t[]){0, 0, 0}, p->x, NULL, shared);
+    find_taps(p, row, rows, outside, shared, own, taps);
     for (int64_t first = 0; first < p->o; first += QN_INTEGER_PANEL) {
         bool full = p->o - first >= QN_INTEGER_PANEL;
         if (p->x_signed && full)

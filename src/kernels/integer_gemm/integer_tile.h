@@ -6,6 +6,8 @@
 #ifndef QN_KERNELS_INTEGER_TILE_H
 #define QN_KERNELS_INTEGER_TILE_H
 
+#include <stddef.h>
+
 #include "kernels/integer_gemm/integer_gemm.h"
 #include "kernels/simd/vec_activation.h"
 #include "kernels/simd/vec_bytes.h"
@@ -68,46 +70,84 @@ QN_INLINE int32_t int_four(const uint8_t *p, int64_t left)
     return (int32_t)v;
 }
 
-/* sums[rows][QN_INTEGER_PANEL] = rows times `units` x INT_UNIT columns of panels panel_bytes apart. The last unit may
- * lie in a later panel; out is the buffer of the first. */
-QN_INLINE void int_tile(const int rows, const int units, const struct int_rows *block, int64_t row, const char *panel,
-                        int64_t column, int64_t next_panel, int32_t *out, bool flip)
+/* The common end: bytes of a whole panel's columns, one factor a column, no zero points of weights. */
+struct int_bytes {
+    const struct int_columns *columns;
+    char *y; /* the block's first row, the panel's first column */
+    int64_t stride;
+    int32_t zero;
+    bool is_signed, relu;
+};
+
+/* Two vectors of sums of a row, from column `column` of the panel on, to bytes. Saturating twice on the way to 8 bits is
+ * clamping; the least of 2^30 keeps what is too large for 32 bits positive, and NaN becomes the lowest. */
+QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t column, vi a, vi b)
 {
-    const int width = 2 * units;
+    vf most = vf_set(0x1p30f);
+    vf x = vf_mul(vi_float(vi_add(a, vi_load(f->columns->offset + column))), vf_load(f->columns->scale + column));
+    vf y = vf_mul(vi_float(vi_add(b, vi_load(f->columns->offset + column + VF_LANES))),
+                  vf_load(f->columns->scale + column + VF_LANES));
+    a = vi_nearest(vf_min(most, x));
+    b = vi_nearest(vf_min(most, y));
+    char *to = f->y + row * f->stride + column;
+#if defined(__AVX512F__)
+    __m512i words = _mm512_adds_epi16(_mm512_packs_epi32(a, b), _mm512_set1_epi16((short)f->zero));
+    __m512i bytes = f->is_signed ? _mm512_packs_epi16(words, words) : _mm512_packus_epi16(words, words);
+    bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0), bytes);
+    __m256i out = _mm512_castsi512_si256(bytes), floor = _mm256_set1_epi8((char)f->zero);
+    if (f->relu)
+        out = f->is_signed ? _mm256_max_epi8(out, floor) : _mm256_max_epu8(out, floor);
+    _mm256_storeu_si256((__m256i *)(void *)to, out);
+#else
+    __m256i words = _mm256_adds_epi16(_mm256_packs_epi32(a, b), _mm256_set1_epi16((short)f->zero));
+    __m256i bytes = f->is_signed ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 0, 0, 0));
+    __m128i out = _mm256_castsi256_si128(bytes), floor = _mm_set1_epi8((char)f->zero);
+    if (f->relu)
+        out = f->is_signed ? _mm_max_epi8(out, floor) : _mm_max_epu8(out, floor);
+    _mm_storeu_si128((__m128i *)(void *)to, out);
+#endif
+}
+
+/* Rows times INT_UNIT columns of a panel, to y where `bytes` is given, otherwise to out[rows][QN_INTEGER_PANEL]. */
+QN_INLINE void int_tile(const int rows, const struct int_rows *block, int64_t row, const char *panel, int64_t column,
+                        int32_t *out, const struct int_bytes *bytes, bool flip)
+{
     const uint8_t *a = (const uint8_t *)block->a + row * block->a_row;
-    vi acc[INT_ROWS * 2];
-    QN_UNROLL
-    for (int i = 0; i < rows * width; i++)
-        acc[i] = vi_set(0);
     const char *b = panel + column * 4;
     int64_t whole = block->k / 4;
-    vi shift = vi_set((int32_t)0x80808080u);
-    for (int64_t i = 0; i < whole + (block->k % 4 != 0); i++) {
-        vi weights[8];
-        QN_UNROLL
-        for (int j = 0; j < width; j++) {
-            int64_t lane = (int64_t)j * VF_LANES, at = lane / QN_INTEGER_PANEL;
-            weights[j] = vi_load((const int32_t *)(const void *)(b + at * next_panel + i * (QN_INTEGER_PANEL * 4) +
-                                                                 lane % QN_INTEGER_PANEL * 4));
-        }
+    vi acc[INT_ROWS][2], shift = vi_set((int32_t)0x80808080u);
+    QN_UNROLL
+    for (int r = 0; r < rows; r++)
+        acc[r][0] = acc[r][1] = vi_set(0);
+    for (int64_t i = 0; i < whole; i++, b += QN_INTEGER_PANEL * 4) {
+        vi w0 = vi_load((const int32_t *)(const void *)b), w1 = vi_load((const int32_t *)(const void *)b + VF_LANES);
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
-            vi x = i < whole ? vi_set4(a + r * block->a_row + i * 4)
-                             : vi_set(int_four(a + r * block->a_row + i * 4, block->k % 4));
-            if (flip)
-                x = vi_xor(x, shift);
-            QN_UNROLL
-            for (int j = 0; j < width; j++)
-                acc[r * width + j] = int_dot(acc[r * width + j], x, weights[j]);
+            vi x = vi_set4(a + r * block->a_row + i * 4);
+            x = flip ? vi_xor(x, shift) : x;
+            acc[r][0] = int_dot(acc[r][0], x, w0);
+            acc[r][1] = int_dot(acc[r][1], x, w1);
+        }
+    }
+    if (block->k % 4) {
+        vi w0 = vi_load((const int32_t *)(const void *)b), w1 = vi_load((const int32_t *)(const void *)b + VF_LANES);
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            vi x = vi_set(int_four(a + r * block->a_row + whole * 4, block->k % 4));
+            x = flip ? vi_xor(x, shift) : x;
+            acc[r][0] = int_dot(acc[r][0], x, w0);
+            acc[r][1] = int_dot(acc[r][1], x, w1);
         }
     }
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
-        QN_UNROLL
-        for (int j = 0; j < width; j++) {
-            int64_t lane = column + (int64_t)j * VF_LANES, at = lane / QN_INTEGER_PANEL;
-            vi_store(out + (at * INT_ROWS + r) * QN_INTEGER_PANEL + lane % QN_INTEGER_PANEL, acc[r * width + j]);
+        if (bytes) {
+            int_store_pair(bytes, row + r, column, acc[r][0], acc[r][1]);
+            continue;
         }
+        vi_store(out + r * QN_INTEGER_PANEL + column, acc[r][0]);
+        vi_store(out + r * QN_INTEGER_PANEL + column + VF_LANES, acc[r][1]);
     }
 }
 #else
@@ -141,44 +181,54 @@ QN_INLINE void int_tile_wide(const int rows, const struct int_rows *block, int64
 }
 #endif
 
-/* Sums of a panel for rows [row, row + count), count <= INT_ROWS, into out[count][QN_INTEGER_PANEL]. */
+#ifdef INT_WIDENS
+struct int_bytes;
+#endif
+
+/* Sums of a panel for rows [row, row + count), count <= INT_ROWS: see int_tile. */
 QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int64_t row, const char *panel,
-                              int32_t *out)
+                              int32_t *out, const struct int_bytes *bytes)
 {
 #ifdef INT_WIDENS
+    (void)bytes;
     for (int64_t column = 0; column < QN_INTEGER_PANEL; column += 8)
         int_tile_wide(rows, block, row, panel, column, out);
 #else
     for (int64_t column = 0; column < QN_INTEGER_PANEL; column += INT_UNIT) {
-        if (block->flip)
-            int_tile(rows, 1, block, row, panel, column, 0, out, true);
+        if (block->flip && bytes)
+            int_tile(rows, block, row, panel, column, out, bytes, true);
+        else if (block->flip)
+            int_tile(rows, block, row, panel, column, out, NULL, true);
+        else if (bytes)
+            int_tile(rows, block, row, panel, column, out, bytes, false);
         else
-            int_tile(rows, 1, block, row, panel, column, 0, out, false);
+            int_tile(rows, block, row, panel, column, out, NULL, false);
     }
 #endif
 }
 
 /* As many of the rows (at least one) as a tile takes; gives their number. */
-static inline int64_t int_tile_rows(const struct int_rows *block, int64_t row, const char *panel, int32_t *out)
+static inline int64_t int_tile_rows(const struct int_rows *block, int64_t row, const char *panel, int32_t *out,
+                                    const struct int_bytes *bytes)
 {
     int64_t left = block->rows - row;
     if (left >= INT_ROWS) {
-        int_tile_panel(INT_ROWS, block, row, panel, out);
+        int_tile_panel(INT_ROWS, block, row, panel, out, bytes);
         return INT_ROWS;
     }
     if (INT_ROWS > 8 && left >= 8) {
-        int_tile_panel(8 < INT_ROWS ? 8 : INT_ROWS, block, row, panel, out);
+        int_tile_panel(8 < INT_ROWS ? 8 : INT_ROWS, block, row, panel, out, bytes);
         return 8;
     }
     if (left >= 4) {
-        int_tile_panel(4, block, row, panel, out);
+        int_tile_panel(4, block, row, panel, out, bytes);
         return 4;
     }
     if (left >= 2) {
-        int_tile_panel(2, block, row, panel, out);
+        int_tile_panel(2, block, row, panel, out, bytes);
         return 2;
     }
-    int_tile_panel(1, block, row, panel, out);
+    int_tile_panel(1, block, row, panel, out, bytes);
     return 1;
 }
 
@@ -322,9 +372,20 @@ static inline void int_block(const struct int_rows *block, const struct int_pane
         const int32_t *column_sums = (const int32_t *)(const void *)(panel + (b->k + 3) / 4 * (QN_INTEGER_PANEL * 4));
         int_prepare(&c, out, block, column_sums, column, b->n, b->b_zero, b->b_zero_step, b->b_signed, int_folds(out));
         int64_t columns = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL;
+        char *to = y + column * qn_integer_out_bytes(out);
+#ifndef INT_WIDENS
+        if (int_folds(out) && !c.has_b_zero && !block->zeros && columns == QN_INTEGER_PANEL) {
+            bool is_signed = out->dtype == QN_DTYPE_I8;
+            struct int_bytes bytes = {
+                &c, to, out->stride, int_zero(out->y_zero, 0, is_signed, 0), is_signed, out->activation == QN_ACT_RELU};
+            for (int64_t row = 0; row < block->rows;)
+                row += int_tile_rows(block, row, panel, sums, &bytes);
+            continue;
+        }
+#endif
         for (int64_t row = 0, count; row < block->rows; row += count) {
-            count = int_tile_rows(block, row, panel, sums);
-            int_finish(&c, out, block, row, count, columns, sums, y + column * qn_integer_out_bytes(out));
+            count = int_tile_rows(block, row, panel, sums, NULL);
+            int_finish(&c, out, block, row, count, columns, sums, to);
         }
     }
 }
