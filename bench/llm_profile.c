@@ -30,7 +30,7 @@ static void report(const struct qn_llm *llm, const struct qn_exec_time *before, 
     uint64_t total = 0;
     for (uint32_t i = 0; i < plan->steps.count; i++) {
         const struct qn_plan_step *step = &plan->steps.items[i];
-        const char *op = step->row == QN_PLAN_ROW_ACTIVATION ? "activation" : qn_op_info(step->op)->name;
+        const char *op = step->kind == QN_STEP_ACTIVATION ? "activation" : qn_op_info(step->op)->name;
         const char *kernel = qn_kernels[step->kernel]->name;
         size_t k = 0;
         while (k < count && (strcmp(lines[k].op, op) || strcmp(lines[k].kernel, kernel)))
