@@ -307,6 +307,45 @@ void qn_zero_elements(void *to, int64_t step, int64_t bytes, int64_t n)
     qn_move_elements(to, step, zero, 0, bytes, n);
 }
 
+/* Loops between the dtypes that models convert most, both contiguous. False, and nothing done, for all others. */
+static bool convert_plain(void *to, qn_dtype to_dtype, const void *from, qn_dtype from_dtype, int64_t n)
+{
+    switch ((int)from_dtype << 8 | (int)to_dtype) {
+#define PAIR(FROM, from_type, TO, to_type, expression) \
+    case QN_DTYPE_##FROM << 8 | QN_DTYPE_##TO: {       \
+        const from_type *in = from;                    \
+        to_type *out = to;                             \
+        for (int64_t i = 0; i < n; i++) {              \
+            from_type x = in[i];                       \
+            out[i] = (to_type)(expression);            \
+        }                                              \
+        return true;                                   \
+    }
+/* truncated, saturated, NaN to 0; the bounds are floats */
+#define CUT(x, low, high) ((x) != (x) ? 0 : (x) < (low) ? (low) : (x) > (high) ? (high) : (x))
+        PAIR(I64, int64_t, F32, float, x)
+        PAIR(I32, int32_t, F32, float, x)
+        PAIR(U8, uint8_t, F32, float, x)
+        PAIR(I8, int8_t, F32, float, x)
+        PAIR(BOOL, uint8_t, F32, float, x != 0)
+        PAIR(F64, double, F32, float, x)
+        PAIR(F32, float, F64, double, x)
+        PAIR(F32, float, I64, int64_t, x >= 0x1p63f ? INT64_MAX : x < -0x1p63f ? INT64_MIN : x != x ? 0 : (int64_t)x)
+        PAIR(F32, float, I32, int32_t, x >= 0x1p31f ? INT32_MAX : x < -0x1p31f ? INT32_MIN : x != x ? 0 : (int32_t)x)
+        PAIR(F32, float, U8, uint8_t, (int32_t)CUT(x, 0.0f, 255.0f))
+        PAIR(F32, float, I8, int8_t, (int32_t)CUT(x, -128.0f, 127.0f))
+        PAIR(F32, float, BOOL, uint8_t, x != 0)
+        PAIR(I64, int64_t, I32, int32_t, x)
+        PAIR(I32, int32_t, I64, int64_t, x)
+        PAIR(BOOL, uint8_t, I64, int64_t, x != 0)
+        PAIR(BOOL, uint8_t, I32, int32_t, x != 0)
+        PAIR(I64, int64_t, BOOL, uint8_t, x != 0)
+        PAIR(I32, int32_t, BOOL, uint8_t, x != 0)
+    default:
+        return false;
+    }
+}
+
 void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const void *from, int64_t from_step,
                          qn_dtype from_dtype, int64_t n)
 {
@@ -314,6 +353,9 @@ void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const voi
         qn_move_elements(to, to_step, from, from_step, qn_element_bytes(to_dtype), n);
         return;
     }
+    if (to_step == qn_element_bytes(to_dtype) && from_step == qn_element_bytes(from_dtype) &&
+        convert_plain(to, to_dtype, from, from_dtype, n))
+        return;
     if (to_dtype == QN_DTYPE_F64 && (from_dtype == QN_DTYPE_I64 || from_dtype == QN_DTYPE_U64)) {
         for (int64_t i = 0; i < n; i++) {
             const char *x = (const char *)from + i * from_step;

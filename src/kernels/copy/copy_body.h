@@ -61,8 +61,12 @@ static void square(char *y, int64_t y_row, const char *x, int64_t x_row, int64_t
         SQUARE_4(y, y_row, x, x_row, rows, columns);
         return;
     }
-    for (int64_t j = 0; j < columns; j++)
-        qn_move_elements(y + j * y_row, bytes, x + j * bytes, x_row, bytes, rows);
+    enum { PART = 16 }; /* rows of x a power of two apart share few places of the cache */
+    for (int64_t i = 0; i < rows; i += PART) {
+        int64_t n = rows - i < PART ? rows - i : PART;
+        for (int64_t j = 0; j < columns; j++)
+            qn_move_elements(y + j * y_row + i * bytes, bytes, x + i * x_row + j * bytes, x_row, bytes, n);
+    }
 }
 
 static void run_turn(const struct turn *t, int64_t begin, int64_t end)

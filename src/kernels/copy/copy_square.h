@@ -7,6 +7,14 @@
 /* y[j][i] = x[i][j], in squares of registers; what lies outside is neither read nor written. */
 static void square_4(char *y, int64_t y_row, const char *x, int64_t x_row, int64_t rows, int64_t columns)
 {
+    if (columns <= 4) { /* the channels of a picture: mostly empty registers */
+        for (int64_t j = 0; j < columns; j++) {
+            float *out = (float *)(void *)(y + j * y_row);
+            for (int64_t i = 0; i < rows; i++)
+                out[i] = *(const float *)(const void *)(x + i * x_row + j * 4);
+        }
+        return;
+    }
     for (int64_t i = 0; i < rows; i += VF_LANES) {
         int64_t m = rows - i < VF_LANES ? rows - i : VF_LANES;
         for (int64_t j = 0; j < columns; j += VF_LANES) {

@@ -61,6 +61,8 @@ static int64_t padded_from(int32_t mode, int64_t at, int64_t size)
 {
     if (at >= 0 && at < size)
         return at;
+    if (size <= 0)
+        return -1;
     switch (mode) {
     case QN_PAD_REFLECT: {
         int64_t period = 2 * (size - 1);
@@ -288,6 +290,37 @@ static void run_scatter_nd(const struct qn_move_params *p, int64_t first, int64_
     }
 }
 
+/* ---- operands that do not belong together --------------------------------------------------------------------- */
+
+/* Sizes that are only known in a run may disagree: nothing outside the operands may then be touched. */
+static bool belong_together(const struct qn_move_params *p)
+{
+    const struct qn_view *i = &p->indices, *data = p->op == QN_OP_gather_elements ? &p->x : &p->y;
+    bool good = true;
+    switch (p->op) {
+    case QN_OP_gather_elements:
+    case QN_OP_scatter_elements:
+        for (uint32_t k = 0; k < i->rank; k++) {
+            int64_t other = p->op == QN_OP_scatter_elements ? p->updates.dims[k] : p->y.dims[k];
+            good &= other == i->dims[k] && (k == p->axis || i->dims[k] <= data->dims[k]);
+        }
+        return good;
+    case QN_OP_gather_nd:
+        for (uint32_t k = 0; k < p->batch; k++)
+            good &= i->dims[k] == p->x.dims[k];
+        return good;
+    case QN_OP_scatter_nd:
+        for (uint32_t k = 0; k < p->updates.rank; k++) {
+            bool head = k + 1 < i->rank;
+            uint32_t axis = head ? k : k - (i->rank - 1) + (uint32_t)i->dims[i->rank - 1];
+            good &= p->updates.dims[k] == (head ? i->dims[k] : p->y.dims[axis]);
+        }
+        return good;
+    default:
+        return true;
+    }
+}
+
 /* ---- the kernel ----------------------------------------------------------------------------------------------- */
 
 /* Size of what is cut into tiles, and how many of it a tile takes. */
@@ -325,6 +358,10 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     const struct qn_move_params *p = params;
     int64_t a_tile, all = units(p, &a_tile), first = begin * a_tile, last = end * a_tile;
     last = last < all ? last : all;
+    if (!belong_together(p)) {
+        qn_fault_report(p->fault, QN_FAULT_INDEX);
+        return;
+    }
     switch (p->op) {
     case QN_OP_pad:
         run_pad(p, first, last);

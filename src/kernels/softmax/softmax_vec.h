@@ -1,5 +1,5 @@
 /* SOFTMAX on vectors: f32, f16 and bf16; f64 goes to the generic kernel. A row of 16-bit floats, or one whose elements
- * lie apart, is staged as floats in scratch; rows of f32 side by side are taken 64 at a time, as they lie. A file for an
+ * lie apart, is staged as floats in scratch; rows of f32 side by side are taken 256 at a time, as they lie. A file for an
  * instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
  *
  * Lane j sums the elements j, j + VF_LANES, ... of the row; then the lanes fold. Side by side: one after the other. */
@@ -8,6 +8,8 @@
 #include "kernels/simd/vec_math.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/walk.h"
+
+enum { BESIDE = 256 }; /* rows taken at a time */
 
 /* f32 rows that lie beside one another, along an axis that is not the innermost. */
 static bool beside(const struct qn_softmax_params *p)
@@ -20,7 +22,7 @@ static int64_t tiles(const void *params)
 {
     const struct qn_softmax_params *p = params;
     int64_t rows = qn_softmax_ref.tiles(params);
-    return beside(p) ? (rows + QN_LINES - 1) / QN_LINES : rows;
+    return beside(p) ? (rows + BESIDE - 1) / BESIDE : rows;
 }
 
 static int64_t scratch_bytes(const void *params)
@@ -29,14 +31,14 @@ static int64_t scratch_bytes(const void *params)
     return p->x.dims[p->axis] * 4;
 }
 
-QN_INLINE vf vf_load_part_or_all(const float *p, int64_t n)
+QN_INLINE vf load_up_to(const float *p, int64_t n)
 {
-    return n == VF_LANES ? vf_load(p) : vf_load_part(p, n);
+    return n >= VF_LANES ? vf_load(p) : vf_load_part(p, n);
 }
 
-QN_INLINE void vf_store_part_or_all(float *p, vf v, int64_t n)
+QN_INLINE void store_up_to(float *p, vf v, int64_t n)
 {
-    if (n == VF_LANES)
+    if (n >= VF_LANES)
         vf_store(p, v);
     else
         vf_store_part(p, v, n);
@@ -74,35 +76,40 @@ static void softmax_row(float *v, int64_t n)
         vf_store_part(v + i, vf_div(vf_load_part(v + i, n - i), total), n - i);
 }
 
-/* n <= QN_LINES rows side by side, their elements x_along and y_along floats apart. */
+/* n <= BESIDE rows side by side, their elements x_along and y_along floats apart. */
 static void softmax_beside(const float *x, int64_t x_along, float *y, int64_t y_along, int64_t length, int64_t n)
 {
+    float max[BESIDE], sum[BESIDE];
     for (int64_t i = 0; i < n; i += VF_LANES) {
-        int64_t m = n - i < VF_LANES ? n - i : VF_LANES;
-        vf max = vf_set(-__builtin_inff()), sum = vf_zero();
-        for (int64_t k = 0; k < length; k++)
-            max = vf_max(vf_load_part_or_all(x + k * x_along + i, m), max);
-        for (int64_t k = 0; k < length; k++) {
-            vf e = vf_exp(vf_sub(vf_load_part_or_all(x + k * x_along + i, m), max));
-            sum = vf_add(sum, e);
-            vf_store_part_or_all(y + k * y_along + i, e, m);
-        }
-        for (int64_t k = 0; k < length; k++) {
-            float *at = y + k * y_along + i;
-            vf_store_part_or_all(at, vf_div(vf_load_part_or_all(at, m), sum), m);
+        vf_store(max + i, vf_set(-__builtin_inff()));
+        vf_store(sum + i, vf_zero());
+    }
+    for (int64_t k = 0; k < length; k++)
+        for (int64_t i = 0; i < n; i += VF_LANES)
+            vf_store(max + i, vf_max(load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
+    for (int64_t k = 0; k < length; k++) {
+        for (int64_t i = 0; i < n; i += VF_LANES) {
+            vf e = vf_exp(vf_sub(load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
+            vf_store(sum + i, vf_add(vf_load(sum + i), e));
+            store_up_to(y + k * y_along + i, e, n - i);
         }
     }
+    for (int64_t k = 0; k < length; k++)
+        for (int64_t i = 0; i < n; i += VF_LANES) {
+            float *at = y + k * y_along + i;
+            store_up_to(at, vf_div(load_up_to(at, n - i), vf_load(sum + i)), n - i);
+        }
 }
 
 static void run_beside(const struct qn_softmax_params *p, int64_t begin, int64_t end)
 {
     struct qn_view x = qn_lines_base(&p->x, p->axis), y = qn_lines_base(&p->y, p->axis);
-    int64_t all = qn_lines(&p->x, p->axis), first = begin * QN_LINES, left = end * QN_LINES, n;
+    int64_t all = qn_lines(&p->x, p->axis), first = begin * BESIDE, left = end * BESIDE, n;
     left = (left < all ? left : all) - first;
     struct qn_walk walk;
     qn_walk_start(&walk, (const struct qn_view *[]){&y, &x}, 2, first);
     for (; left > 0; left -= n) {
-        n = qn_walk_run(&walk, left < QN_LINES ? left : QN_LINES);
+        n = qn_walk_run(&walk, left < BESIDE ? left : BESIDE);
         softmax_beside((const float *)(const void *)walk.at[1], p->x.strides[p->axis], (float *)(void *)walk.at[0],
                        p->y.strides[p->axis], p->x.dims[p->axis], n);
         qn_walk_advance(&walk, n);

@@ -42,6 +42,9 @@ static int64_t scratch_bytes(const void *params)
 static void select_row(const struct qn_topk_params *p, const char *x, int64_t step, struct entry *heap)
 {
     int64_t n = p->x.dims[p->x.rank - 1], k = p->k;
+    for (int64_t i = n; i < k; i++) /* sizes that are only known in a run may disagree */
+        heap[i] = (struct entry){0, 0};
+    k = k < n ? k : n;
     uint64_t flip = p->smallest ? UINT64_MAX : 0;
     for (int64_t i = 0; i < n; i++) {
         struct entry e = {qn_element_key(x + i * step, p->x.dtype) ^ flip, i};
@@ -77,7 +80,10 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
         char *indices = qn_view_row(&p->indices, axis, row, index_bytes);
         select_row(p, x, step, heap);
         for (int64_t i = 0; i < p->k; i++) {
-            qn_move_elements(values + i * values_step, 0, x + heap[i].index * step, 0, bytes, 1);
+            if (p->x.dims[axis] == 0)
+                qn_zero_elements(values + i * values_step, 0, bytes, 1);
+            else
+                qn_move_elements(values + i * values_step, 0, x + heap[i].index * step, 0, bytes, 1);
             qn_store_i64(indices + i * indices_step, 0, p->indices.dtype, &heap[i].index, 1);
         }
     }

@@ -114,7 +114,9 @@ QN_ONNX_LOWER(pow)
         qn_lower_out_like(l, y, a);
         return;
     }
-    qn_onnx_out(l, 0, qn_lower_binary(l, QN_OP_pow, a, qn_build_cast(l->b, b, base)));
+    qn_value wide = qn_lower_widen(l, a);
+    b = qn_build_cast(l->b, b, qn_onnx_type_of(l, wide)->dtype);
+    qn_lower_out_like(l, qn_lower_binary(l, QN_OP_pow, wide, b), a);
 }
 
 QN_ONNX_LOWER(mod)

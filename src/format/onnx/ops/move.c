@@ -8,6 +8,19 @@ struct pads {
     struct qn_size begin[QN_MAX_RANK], end[QN_MAX_RANK];
 };
 
+/* Pads that are not known at load may turn out negative, which no size can be: those are waited for. */
+static bool read_pads_input(struct qn_lower *l, struct qn_sizes *out)
+{
+    struct qn_ints pads;
+    if (qn_onnx_try_sizes(l, 1, out))
+        return true;
+    if (!qn_onnx_known(l, 1, &pads))
+        return false;
+    for (out->count = 0; out->count < pads.count; out->count++)
+        out->items[out->count] = (struct qn_size){.number = pads.items[out->count]};
+    return true;
+}
+
 static bool read_pads(struct qn_lower *l, uint32_t rank, struct pads *out)
 {
     struct qn_sizes sizes = {0};
@@ -18,7 +31,7 @@ static bool read_pads(struct qn_lower *l, uint32_t rank, struct pads *out)
         sizes.count = (uint32_t)(count < QN_MAX_RANK * 2 ? count : QN_MAX_RANK * 2);
         for (uint32_t i = 0; i < sizes.count; i++)
             sizes.items[i].number = pads[i];
-    } else if (!qn_onnx_sizes(l, 1, &sizes) || (qn_onnx_has(l, 3) && !qn_onnx_known(l, 3, &axes))) {
+    } else if (!read_pads_input(l, &sizes) || (qn_onnx_has(l, 3) && !qn_onnx_known(l, 3, &axes))) {
         return false;
     }
     if (!qn_onnx_has(l, 3))
