@@ -130,7 +130,7 @@ static bool fail_status(struct job *job, const char *what, qn_status status)
 {
     if (!status)
         return true;
-    snprintf(job->out->words, sizeof job->out->words, "%s: %s", what, qn_status_message(status));
+    snprintf(job->out->words, sizeof job->out->words, "%.50s: %.640s", what, qn_status_message(status));
     qn_status_free(status);
     return false;
 }
