@@ -34,7 +34,9 @@ static const char head[] = "graph \"fused\"\nsymbol N 1..512\nsymbol M 1..512\ns
                            "%25:f16[2,M,16] = input \"hk\"\n"
                            "%26:f16[2,M,5] = input \"hv\"\n"
                            "%27:f32[16,16] = input \"p\"\n"
-                           "%28:f32[4] = input \"channels\"\n";
+                           "%28:f32[4] = input \"channels\"\n"
+                           "%29:f32[2,N,4,16] = input \"tokens\"\n"
+                           "%30:f32[2,4,N,16] = input \"heads\"\n";
 
 static const char *const nodes[] = {
     "rms_norm(%1, %4) {epsilon=1e-05}",
@@ -48,6 +50,9 @@ static const char *const nodes[] = {
     "attention(%5, %6, %7) {scale=0.25}",
     "attention(%5, %6, %7, %8) {scale=0.25}",
     "attention(%24, %25, %26) {scale=0.25}",
+    "attention(%29, %29, %29) {scale=0.25, turned=15}",
+    "attention(%29, %30, %30) {scale=0.25, turned=1}",
+    "attention(%30, %30, %29) {scale=0.25, turned=12}",
     "paged_attention(%9, %10, %11, %12, %13, %13) {scale=0.25}",
     "paged_attention(%9, %10, %11, %12, %13, %13) {scale=0.25, window=4}",
     "silu(%1)",

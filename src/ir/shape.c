@@ -641,7 +641,18 @@ qn_status qn_shape_rope(const struct qn_shape_context *c)
     return NULL;
 }
 
-qn_status qn_shape_attention(const struct qn_shape_context *c)
+/* Operand i as [..., heads, tokens, d]. */
+static struct qn_type straight(const struct qn_type *type, bool turned)
+{
+    struct qn_type out = *type;
+    if (turned && type->rank >= 3) {
+        out.dims[type->rank - 3] = type->dims[type->rank - 2];
+        out.dims[type->rank - 2] = type->dims[type->rank - 3];
+    }
+    return out;
+}
+
+static qn_status attention(const struct qn_shape_context *c)
 {
     const struct qn_attr_attention *attr = c->attr;
     const struct qn_type *q = c->inputs[0], *v = c->inputs[2];
@@ -657,6 +668,8 @@ qn_status qn_shape_attention(const struct qn_shape_context *c)
     QN_TRY(same_dim(c, 1, rank - 1, 0, rank - 1));
     QN_TRY(same_dim(c, 2, rank - 2, 1, rank - 2));
     QN_TRY(product_dtype(c, 0, 1, &scores.dtype));
+    if (attr->turned < 0 || attr->turned > 15 || (attr->turned && rank < 3))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "no heads to be turned (%" PRId64 ") in %s", attr->turned, TEXT(c, 0));
     if (attr->window)
         return QN_ERROR(QN_INVALID_ARGUMENT, "a window of %" PRId64 " needs positions; give a mask", attr->window);
     scores.dims[rank - 1] = c->inputs[1]->dims[rank - 2];
@@ -672,7 +685,20 @@ qn_status qn_shape_attention(const struct qn_shape_context *c)
     *out = *q;
     out->dims[rank - 1] = v->dims[rank - 1];
     QN_TRY(product_dtype(c, 0, 2, &out->dtype));
+    *out = straight(out, attr->turned & 8);
     return NULL;
+}
+
+qn_status qn_shape_attention(const struct qn_shape_context *c)
+{
+    const struct qn_attr_attention *attr = c->attr;
+    struct qn_type types[3];
+    const struct qn_type *inputs[4] = {&types[0], &types[1], &types[2], c->input_count > 3 ? c->inputs[3] : NULL};
+    struct qn_shape_context turned = *c;
+    for (uint32_t i = 0; i < 3; i++)
+        types[i] = straight(c->inputs[i], attr->turned & 1 << i);
+    turned.inputs = inputs;
+    return attention(&turned);
 }
 
 qn_status qn_shape_paged_attention(const struct qn_shape_context *c)

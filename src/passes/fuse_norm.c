@@ -1,7 +1,7 @@
 /* rms_norm: x * w / root(mean(x^2) + epsilon).
  * layer_norm: the same on c = x - mean(x), plus a bias.
- * The product may stand in any order; 1 / root is rsqrt(v), 1 / sqrt(v), reciprocal(sqrt(v)), pow(v, -0.5), or a division
- * by sqrt(v). A weight or bias that is missing becomes a constant of ones or zeros. */
+ * The product may stand in any order; 1 / root is rsqrt(v), 1 / sqrt(v), reciprocal(sqrt(v)), pow(v, -0.5), or a
+ * division by sqrt(v). A weight or bias that is missing becomes a constant of ones or zeros. */
 #include "ir/build.h"
 #include "passes/match.h"
 #include "passes/pass.h"

@@ -358,26 +358,38 @@ static void bind_expert_matmul(const struct qn_bind *b, int64_t call, struct qn_
     p->c_stride = p->n;
 }
 
+/* [..., tokens, heads, d] as [..., heads, tokens, d]. */
+static struct qn_view straight(const struct qn_view *view, bool turned)
+{
+    struct qn_view out = *view;
+    if (turned) {
+        out.dims[view->rank - 3] = view->dims[view->rank - 2];
+        out.dims[view->rank - 2] = view->dims[view->rank - 3];
+        out.strides[view->rank - 3] = view->strides[view->rank - 2];
+        out.strides[view->rank - 2] = view->strides[view->rank - 3];
+    }
+    return out;
+}
+
 static void bind_attention(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
     struct qn_attention_params *p = PARAMS(qn_attention_params, params);
     const struct qn_attr_attention *attr = b->attr;
-    struct qn_view batch = b->out[0];
-    const struct qn_view *operands[3] = {&b->in[0], &b->in[1], &b->in[2]};
+    struct qn_view y = straight(&b->out[0], attr->turned & 8), batch = y;
     struct qn_view *targets[3] = {&p->q, &p->k, &p->v};
     for (uint32_t i = 0; i < 3; i++) {
-        const struct qn_view *x = operands[i];
-        batch.dims[batch.rank - 2] = x->dims[x->rank - 2];
-        batch.dims[batch.rank - 1] = x->dims[x->rank - 1];
-        *targets[i] = broadcast(x, &batch);
+        struct qn_view x = straight(&b->in[i], attr->turned & 1 << i);
+        batch.dims[batch.rank - 2] = x.dims[x.rank - 2];
+        batch.dims[batch.rank - 1] = x.dims[x.rank - 1];
+        *targets[i] = broadcast(&x, &batch);
     }
     if (b->in_count > 3 && b->in[3].dtype != QN_DTYPE_NONE) {
         batch.dims[batch.rank - 2] = p->q.dims[batch.rank - 2];
         batch.dims[batch.rank - 1] = p->k.dims[batch.rank - 2];
         p->mask = broadcast(&b->in[3], &batch);
     }
-    p->y = b->out[0];
+    p->y = y;
     p->scale = attr->scale;
     p->fault = b->fault;
 }
