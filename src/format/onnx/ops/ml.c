@@ -155,7 +155,7 @@ QN_ONNX_LOWER(linear_regressor)
     qn_onnx_out(l, 0, qn_ml_post(l, y, qn_ml_post_of(l)));
 }
 
-/* One score for two labels decides by its sign (by one half after LOGISTIC's meaning) and is written for both. */
+/* One score for two labels decides by its sign; the other label's score is what is missing to 1, as ONNX Runtime has it. */
 QN_ONNX_LOWER(linear_classifier)
 {
     struct qn_ml_labels labels = qn_ml_labels(l, "classlabels_ints");
@@ -167,7 +167,10 @@ QN_ONNX_LOWER(linear_classifier)
     if (classes == 1 && labels.count == 2) {
         qn_value above = qn_lower_binary(l, QN_OP_less, qn_onnx_number(l, QN_DTYPE_F32, 0), scores);
         which = qn_onnx_squeeze(l, qn_build_cast(l->b, above, QN_DTYPE_I64), &(struct qn_ints){1, {1}});
-        scores = qn_ml_both(l, qn_lower_unary(l, QN_OP_neg, scores), scores);
+        if (post == QN_ML_LOGISTIC)
+            scores = qn_ml_post(l, scores, post);
+        scores = qn_ml_both(l, qn_lower_number_first(l, QN_OP_sub, 1, scores), scores);
+        post = QN_ML_NONE;
     } else {
         struct qn_attr_arg attr = {.axis = 1};
         which = qn_build_node(l->b, QN_OP_argmax, &scores, 1, &attr, NULL);

@@ -400,50 +400,70 @@ QN_ONNX_LOWER(tree_ensemble_regressor)
     qn_onnx_out(l, 0, qn_ml_post(l, qn_build_cast(l->b, y, QN_DTYPE_F32), qn_ml_post_of(l)));
 }
 
-/* Two labels with votes for one class only: the score alone decides, by one half when all weights are positive (then
- * it is a probability, and the other label's is what is missing to 1), otherwise by its sign. */
-static void binary(struct qn_lower *l, qn_value score, bool positive, enum qn_ml_post post, qn_value *which,
-                   qn_value *scores)
+/* What the votes of a classifier with two labels look like. */
+struct votes {
+    bool first, second; /* there are votes for the first, the second label */
+    bool positive;      /* no weight is below zero */
+};
+
+/* One score stands for both labels: a probability, or where weights may be negative a margin. */
+static qn_value single_score(struct qn_lower *l, qn_value score, bool positive, enum qn_ml_post post)
 {
-    qn_value least = qn_onnx_number(l, QN_DTYPE_F32, positive ? 0.5 : 0);
-    qn_value above = qn_build_cast(l->b, qn_lower_binary(l, QN_OP_less, least, score), QN_DTYPE_I64);
-    *which = qn_onnx_squeeze(l, above, &(struct qn_ints){1, {1}});
-    if (positive) {
-        *scores = qn_ml_both(l, qn_lower_number_first(l, QN_OP_sub, 1, score), score);
-        return;
-    }
-    *scores = qn_ml_both(l, qn_lower_unary(l, QN_OP_neg, score), score);
+    qn_value margin = qn_ml_both(l, qn_lower_unary(l, QN_OP_neg, score), score);
     if (post == QN_ML_LOGISTIC)
-        *scores = qn_ml_post(l, *scores, post);
+        return qn_ml_post(l, margin, post);
+    return positive ? qn_ml_both(l, qn_lower_number_first(l, QN_OP_sub, 1, score), score) : margin;
+}
+
+/* Two labels, as ONNX Runtime decides: by the second label's score where it has votes, else by the first's; above one
+ * half when all weights are positive and only one label is voted for, above zero otherwise. Base values: one belongs to
+ * the first label, of two the second replaces what the votes for the second label gave. y is [n, 2] without base. */
+static void two_labels(struct qn_lower *l, qn_value y, const struct votes *votes, const double *base, int64_t bases,
+                       enum qn_ml_post post, qn_value *above, qn_value *scores)
+{
+    qn_value first = qn_build_slice(l->b, y, 1, 0, 1), second = qn_build_slice(l->b, y, 1, 1, 2);
+    if (bases == 2 && votes->second) {
+        second = qn_lower_with_number(l, QN_OP_add, first, base[1]);
+        first = votes->first ? qn_lower_unary(l, QN_OP_neg, second) : first;
+    } else if (bases && (bases == 2 || votes->first)) {
+        first = qn_lower_with_number(l, QN_OP_add, first, base[0]);
+    }
+    bool half = votes->positive && votes->first != votes->second;
+    qn_value decides = votes->second ? second : first;
+    *above = qn_lower_binary(l, QN_OP_less, qn_onnx_number(l, QN_DTYPE_F32, half ? 0.5 : 0), decides);
+    if (!votes->second && bases != 2)
+        *scores = single_score(l, first, votes->positive, post);
+    else
+        *scores = qn_ml_post(l, qn_ml_both(l, first, second), post);
 }
 
 QN_ONNX_LOWER(tree_ensemble_classifier)
 {
+    static const int64_t zero_one[] = {0, 1};
     struct forest f;
     struct qn_ml_labels labels = qn_ml_labels(l, "classlabels_int64s");
     enum qn_ml_post post = qn_ml_post_of(l);
-    int64_t classes = (int64_t)labels.count, bases, only = -1;
+    int64_t classes = (int64_t)labels.count, bases;
     read_forest(l, &f, true);
     const double *base = read_base(l, classes, &bases);
     if (l->b->status)
         return;
-    bool positive = true, single = true;
+    struct votes votes = {.positive = true};
     for (int64_t i = 0; i < f.first_vote[f.count]; i++) {
-        positive = positive && f.votes[i].weight >= 0;
-        only = only < 0 ? f.votes[i].target : only;
-        single = single && f.votes[i].target == only;
+        votes.positive = votes.positive && f.votes[i].weight >= 0;
+        votes.first = votes.first || f.votes[i].target == 0;
+        votes.second = votes.second || f.votes[i].target == 1;
     }
-    double *wide = take(l, (uint64_t)classes, sizeof *wide); /* one base value belongs to the class that is voted for */
-    if (wide && base) {
-        for (int64_t i = 0; i < classes; i++)
-            wide[i] = bases == classes ? base[i] : i == only ? base[0] : 0;
-        if (single && classes == 2 && bases == 2 && only >= 0 && only < 2)
-            wide[only] = base[1] != 0 ? base[1] : base[0];
-    }
-    qn_value y = run_forest(l, &f, tree_rows(l), classes, 0, wide), which, scores;
+    bool two = classes == 2;
+    qn_value y = run_forest(l, &f, tree_rows(l), classes, 0, two || bases != classes ? NULL : base), which, scores;
     y = qn_build_cast(l->b, y, QN_DTYPE_F32);
-    if (classes == 2 && single && only >= 0) {
-        binary(l, qn_build_slice(l->b, y, 1, only, only + 1), positive, post, &which, &scores);
+    if (two) {
+        qn_value above;
+        two_labels(l, y, &votes, base, base ? bases : 0, post, &above, &scores);
+        which = qn_onnx_squeeze(l, qn_build_cast(l->b, above, QN_DTYPE_I64), &(struct qn_ints){1, {1}});
+        /* with votes for both, ONNX Runtime gives 0 and 1 whatever the integer labels are */
+        if (votes.first && votes.second && !labels.strings)
+            labels.numbers = zero_one;
     } else {
         struct qn_attr_arg attr = {.axis = 1};
         which = qn_build_node(l->b, QN_OP_argmax, &y, 1, &attr, NULL);
