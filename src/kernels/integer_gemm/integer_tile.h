@@ -116,38 +116,29 @@ QN_INLINE void int_tile(const int rows, const struct int_rows *block, int64_t ro
     const uint8_t *a = (const uint8_t *)block->a + row * block->a_row;
     const char *b = panel + column * 4;
     int64_t whole = block->k / 4;
-    vi acc[INT_ROWS][2], shift = vi_set((int32_t)0x80808080u);
+    vi acc[INT_ROWS * 2], shift = vi_set((int32_t)0x80808080u);
     QN_UNROLL
-    for (int r = 0; r < rows; r++)
-        acc[r][0] = acc[r][1] = vi_set(0);
-    for (int64_t i = 0; i < whole; i++, b += QN_INTEGER_PANEL * 4) {
+    for (int i = 0; i < rows * 2; i++)
+        acc[i] = vi_set(0);
+    for (int64_t i = 0; i < whole + (block->k % 4 != 0); i++, b += QN_INTEGER_PANEL * 4) {
         vi w0 = vi_load((const int32_t *)(const void *)b), w1 = vi_load((const int32_t *)(const void *)b + VF_LANES);
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
-            vi x = vi_set4(a + r * block->a_row + i * 4);
+            vi x = i < whole ? vi_set4(a + r * block->a_row + i * 4)
+                             : vi_set(int_four(a + r * block->a_row + i * 4, block->k % 4));
             x = flip ? vi_xor(x, shift) : x;
-            acc[r][0] = int_dot(acc[r][0], x, w0);
-            acc[r][1] = int_dot(acc[r][1], x, w1);
-        }
-    }
-    if (block->k % 4) {
-        vi w0 = vi_load((const int32_t *)(const void *)b), w1 = vi_load((const int32_t *)(const void *)b + VF_LANES);
-        QN_UNROLL
-        for (int r = 0; r < rows; r++) {
-            vi x = vi_set(int_four(a + r * block->a_row + whole * 4, block->k % 4));
-            x = flip ? vi_xor(x, shift) : x;
-            acc[r][0] = int_dot(acc[r][0], x, w0);
-            acc[r][1] = int_dot(acc[r][1], x, w1);
+            acc[r * 2] = int_dot(acc[r * 2], x, w0);
+            acc[r * 2 + 1] = int_dot(acc[r * 2 + 1], x, w1);
         }
     }
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
         if (bytes) {
-            int_store_pair(bytes, row + r, column, acc[r][0], acc[r][1]);
+            int_store_pair(bytes, row + r, column, acc[r * 2], acc[r * 2 + 1]);
             continue;
         }
-        vi_store(out + r * QN_INTEGER_PANEL + column, acc[r][0]);
-        vi_store(out + r * QN_INTEGER_PANEL + column + VF_LANES, acc[r][1]);
+        vi_store(out + r * QN_INTEGER_PANEL + column, acc[r * 2]);
+        vi_store(out + r * QN_INTEGER_PANEL + column + VF_LANES, acc[r * 2 + 1]);
     }
 }
 #else
