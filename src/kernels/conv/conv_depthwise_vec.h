@@ -97,25 +97,25 @@ QN_INLINE int64_t depthwise_pixels(const struct depthwise_row *r, int64_t inside
     int64_t count = inside >= DEPTHWISE_PIXELS ? DEPTHWISE_PIXELS : inside >= 4 ? 4 : inside >= 2 ? 2 : 1;
     for (int64_t c = begin; c < end; c += VF_LANES) {
         int64_t left = end - c;
-#define DEPTHWISE_STEP(pixels, whole)                             \
+#define QN_DEPTHWISE_STEP(pixels, whole)                          \
     if (left >= VF_LANES)                                         \
         depthwise_tile(r, (pixels), (whole), pixel, c, VF_LANES); \
     else                                                          \
         depthwise_tile(r, (pixels), (whole), pixel, c, left)
         switch (count) {
         case DEPTHWISE_PIXELS:
-            DEPTHWISE_STEP(DEPTHWISE_PIXELS, true);
+            QN_DEPTHWISE_STEP(DEPTHWISE_PIXELS, true);
             break;
         case 4:
-            DEPTHWISE_STEP(4, true);
+            QN_DEPTHWISE_STEP(4, true);
             break;
         case 2:
-            DEPTHWISE_STEP(2, true);
+            QN_DEPTHWISE_STEP(2, true);
             break;
         default:
-            DEPTHWISE_STEP(1, false);
+            QN_DEPTHWISE_STEP(1, false);
         }
-#undef DEPTHWISE_STEP
+#undef QN_DEPTHWISE_STEP
     }
     return count;
 }

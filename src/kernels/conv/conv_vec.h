@@ -14,6 +14,7 @@ enum {
     GROUP = 12, /* pixels: a whole number of register tiles of either height */
     BLOCK = 96, /* pixels that are done together at most */
     FEW_BYTES = 1 << 19,
+    LINE = 16, /* floats in a cache line */
 #if defined(__AVX512F__)
     MOST_ROWS = 8,
 #else
@@ -50,6 +51,7 @@ struct conv_tile {
     const float *const *rows; /* [tap][BLOCK]: where each pixel's run lies */
     const float *w;           /* the panel's piece: [tap][run][width] */
     int64_t taps, first, run; /* floats of a run: from `first` on */
+    const float *ahead;       /* a line an element of the runs: brought near for later */
     float *sums;              /* [pixel][width]: sums so far, if not `fresh`; and where they go, if `y` is NULL */
     bool fresh;
     float *y;                             /* of the first pixel and column, when these are the last pieces */
@@ -96,13 +98,15 @@ QN_INLINE void tile_run(const int rows, const int vectors, const struct conv_til
     for (int i = 0; i < rows * vectors; i++)
         acc[i] = t->fresh ? vf_zero() : vf_load(t->sums + i * VF_LANES);
     const float *w = t->w;
+    const float *ahead = t->ahead;
     const float *const *table = t->rows;
     for (int64_t tap = 0; tap < t->taps; tap++, table += BLOCK) {
         const float *x[MOST_ROWS];
         QN_UNROLL
         for (int r = 0; r < rows; r++)
             x[r] = table[r] + t->first;
-        for (int64_t i = 0; i < t->run; i++, w += vectors * VF_LANES) {
+        for (int64_t i = 0; i < t->run; i++, w += vectors * VF_LANES, ahead += LINE) {
+            __builtin_prefetch(ahead, 0, 2);
             vf b[4];
             QN_UNROLL
             for (int v = 0; v < vectors; v++)
@@ -125,38 +129,40 @@ QN_INLINE void tile_run(const int rows, const int vectors, const struct conv_til
         vf_store(t->sums + i * VF_LANES, acc[i]);
 }
 
-#define TILE(rows, vectors)                                                                  \
+#define QN_CONV_TILE(rows, vectors)                                                          \
     static __attribute__((noinline)) void tile_##rows##x##vectors(const struct conv_tile *t) \
     {                                                                                        \
         tile_run(rows, vectors, t);                                                          \
     }
-#define TILES(vectors) \
-    TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)
-#define TILE_NAMES(vectors) \
+#define QN_CONV_TILES(vectors) \
+    QN_CONV_TILE(1, vectors)   \
+    QN_CONV_TILE(2, vectors)   \
+    QN_CONV_TILE(3, vectors) QN_CONV_TILE(4, vectors) QN_CONV_TILE(5, vectors) QN_CONV_TILE(6, vectors)
+#define QN_CONV_TILE_NAMES(vectors) \
     tile_1x##vectors, tile_2x##vectors, tile_3x##vectors, tile_4x##vectors, tile_5x##vectors, tile_6x##vectors
-TILES(1)
-TILES(2)
+QN_CONV_TILES(1)
+QN_CONV_TILES(2)
 #if defined(__AVX512F__)
-TILE(7, 1)
-TILE(8, 1)
-TILE(7, 2)
-TILE(8, 2)
-TILES(3)
-TILE(7, 3)
-TILE(8, 3)
-TILES(4)
+QN_CONV_TILE(7, 1)
+QN_CONV_TILE(8, 1)
+QN_CONV_TILE(7, 2)
+QN_CONV_TILE(8, 2)
+QN_CONV_TILES(3)
+QN_CONV_TILE(7, 3)
+QN_CONV_TILE(8, 3)
+QN_CONV_TILES(4)
 #endif
 
 typedef void (*tile_fn)(const struct conv_tile *t);
 static const tile_fn tile_fns[4][8] = {
 #if defined(__AVX512F__)
-    {TILE_NAMES(1), tile_7x1, tile_8x1},
-    {TILE_NAMES(2), tile_7x2, tile_8x2},
-    {TILE_NAMES(3), tile_7x3, tile_8x3},
-    {TILE_NAMES(4)},
+    {QN_CONV_TILE_NAMES(1), tile_7x1, tile_8x1},
+    {QN_CONV_TILE_NAMES(2), tile_7x2, tile_8x2},
+    {QN_CONV_TILE_NAMES(3), tile_7x3, tile_8x3},
+    {QN_CONV_TILE_NAMES(4)},
 #else
-    {TILE_NAMES(1)},
-    {TILE_NAMES(2)},
+    {QN_CONV_TILE_NAMES(1)},
+    {QN_CONV_TILE_NAMES(2)},
 #endif
 };
 
@@ -290,6 +296,9 @@ static void run_block(struct block *b, int64_t image, int64_t group, int64_t pan
         t.run = least(plan->run - chunk, plan->chunk);
         for (int64_t i = 0, done = 0; i < tiles; i++) { /* tiles of nearly equal height */
             int64_t next = (i + 1) * n / tiles;
+            /* the first tiles fetch the next piece of the weights: they come from far, and only once */
+            int64_t lines = t.taps * t.run;
+            t.ahead = i < width / LINE ? w + lines * width + i * lines * LINE : w;
             t.rows = (const float *const *)b->table + done;
             t.sums = b->sums + done * width;
             t.y = last ? end.y + (first + done) * t.y_step : NULL;
@@ -400,14 +409,14 @@ static bool fits(const void *params)
     return last && (plan.way != QN_CONV_WAY_ROWS || p->x.axis[2] == p->c);
 }
 
-#define CONV_CAT_(a, b) a##b
-#define CONV_CAT(a, b) CONV_CAT_(a, b)
-#define CONV_TEXT_(a) #a
-#define CONV_TEXT(a) CONV_TEXT_(a)
+#define QN_CONV_CAT_(a, b) a##b
+#define QN_CONV_CAT(a, b) QN_CONV_CAT_(a, b)
+#define QN_CONV_TEXT_(a) #a
+#define QN_CONV_TEXT(a) QN_CONV_TEXT_(a)
 
-const struct qn_kernel CONV_CAT(qn_conv_f32_, ISA) = {
+const struct qn_kernel QN_CONV_CAT(qn_conv_f32_, ISA) = {
     .serial = SERIAL,
-    .name = "conv_f32_" CONV_TEXT(ISA),
+    .name = "conv_f32_" QN_CONV_TEXT(ISA),
     .family = QN_FAMILY_CONV,
     .needs = NEEDS,
     .dtype = QN_DTYPE_F32,

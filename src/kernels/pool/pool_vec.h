@@ -116,14 +116,14 @@ static bool fits(const void *params)
            (p->c == 1 || (p->x.channel == 1 && p->y.channel == 1));
 }
 
-#define POOL_CAT_(a, b) a##b
-#define POOL_CAT(a, b) POOL_CAT_(a, b)
-#define POOL_TEXT_(a) #a
-#define POOL_TEXT(a) POOL_TEXT_(a)
+#define QN_POOL_CAT_(a, b) a##b
+#define QN_POOL_CAT(a, b) QN_POOL_CAT_(a, b)
+#define QN_POOL_TEXT_(a) #a
+#define QN_POOL_TEXT(a) QN_POOL_TEXT_(a)
 
-const struct qn_kernel POOL_CAT(qn_pool_f32_, ISA) = {
+const struct qn_kernel QN_POOL_CAT(qn_pool_f32_, ISA) = {
     .serial = SERIAL,
-    .name = "pool_f32_" POOL_TEXT(ISA),
+    .name = "pool_f32_" QN_POOL_TEXT(ISA),
     .family = QN_FAMILY_POOL,
     .needs = NEEDS,
     .dtype = QN_DTYPE_F32,
