@@ -15,7 +15,8 @@ enum { BESIDE = 256 }; /* rows taken at a time */
 static bool beside(const struct qn_softmax_params *p)
 {
     uint32_t last = p->x.rank - 1;
-    return p->x.dtype == QN_DTYPE_F32 && p->axis != last && p->x.strides[last] == 1 && p->y.strides[last] == 1;
+    return p->x.dtype == QN_DTYPE_F32 && p->axis != last && p->x.dims[last] > 1 && p->x.strides[last] == 1 &&
+           p->y.strides[last] == 1;
 }
 
 static int64_t tiles(const void *params)
