@@ -173,7 +173,7 @@ static bool find_conv(const struct qn_rewrite *r, qn_value v, uint32_t uses, boo
     return false;
 }
 
-/* ---- padding before ----------------------------------------------------------------------------------------------- */
+/* ---- padding before ---------------------------------------------------------------------------------------------- */
 
 /* x is a tensor with zeros added on its spatial axes: the node. */
 static qn_node zero_padding(const struct qn_rewrite *r, qn_value x, bool channels_last)
@@ -207,7 +207,7 @@ static qn_status add_padding(struct qn_rewrite *r, const struct tail *t, struct 
     return NULL;
 }
 
-/* ---- the new node ------------------------------------------------------------------------------------------------- */
+/* ---- the new node ------------------------------------------------------------------------------------------------ */
 
 /* A constant of one element a channel, or of one alone, as [c]. */
 static qn_value vector(struct qn_build *b, qn_value v, qn_dim channels)

@@ -9,8 +9,8 @@
 #include "kernels/activation.h"
 #include "kernels/conv/conv.h"
 #include "kernels/group_norm/group_norm.h"
-#include "kernels/image/image.h"
-#include "kernels/pool/pool.h"
+#include "kernels/image/resample.h"
+#include "kernels/pool/pooling.h"
 
 static const qn_dtype float_types[] = {QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16};
 

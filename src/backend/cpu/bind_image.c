@@ -5,8 +5,8 @@
 
 #include "kernels/conv/conv.h"
 #include "kernels/group_norm/group_norm.h"
-#include "kernels/image/image.h"
-#include "kernels/pool/pool.h"
+#include "kernels/image/resample.h"
+#include "kernels/pool/pooling.h"
 
 static void *zeroed(struct qn_params *params, size_t size)
 {

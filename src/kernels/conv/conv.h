@@ -2,13 +2,13 @@
  *
  * conv: y[n][o] = activation(sum(w[o][c][tap] x[n][group c][window]) * scale[o] + bias[o] + residual[n][o]), weights
  * [o][c / groups][taps] contiguous, or, for a kernel with `pack`, as qn_conv_f32_plan lays them out. conv_transpose:
- * weights [c][o / groups][taps], window.in is x and window.out is y. deform_conv: two spatial axes; each tap is moved by
- * `offset` [n][offset group, tap, (y, x)][pixel], read bilinearly and scaled by `mask` [n][offset group, tap][pixel].
- * col2im: x [n][c, tap][position] added up into y [n][c]; window.in is y (the image), window.out are the positions, in
- * x's axis strides.
+ * weights [c][o / groups][taps], window.in is x and window.out is y. deform_conv: two spatial axes; each tap is moved
+ * by `offset` [n][offset group, tap, (y, x)][pixel], read bilinearly and scaled by `mask` [n][offset group,
+ * tap][pixel]. col2im: x [n][c, tap][position] added up into y [n][c]; window.in is y (the image), window.out are the
+ * positions, in x's axis strides.
  *
- * Dtypes f32, f16, bf16, f64, all operands alike. The reference adds in f64. A tile of the reference is one output pixel
- * with all its channels; those of the fast kernels are theirs. An output's bits do not depend on the tiles.
+ * Dtypes f32, f16, bf16, f64, all operands alike. The reference adds in f64. A tile of the reference is one output
+ * pixel with all its channels; those of the fast kernels are theirs. An output's bits do not depend on the tiles.
  */
 #ifndef QN_KERNELS_CONV_H
 #define QN_KERNELS_CONV_H
@@ -42,8 +42,8 @@ struct qn_conv_pack_params {
 
 enum { QN_CONV_WIDE_8 = 2, QN_CONV_WIDE_16 = 4 }; /* vectors in a full panel, by the floats in a vector */
 
-/* How the fast f32 kernels go about a convolution: told by the weights' shape and the steps of the window alone, so that
- * the packed form serves every size of image. */
+/* How the fast f32 kernels go about a convolution: told by the weights' shape and the steps of the window alone, so
+ * that the packed form serves every size of image. */
 enum qn_conv_way {
     QN_CONV_WAY_NONE = 0,
     QN_CONV_WAY_TAPS,      /* implicit GEMM: for each tap, a run of channels */

@@ -1,6 +1,6 @@
-/* Depthwise convolution with channels last: vectors of channels, a few pixels of a row at a time, so that a tap's weights
- * are loaded once for them. Weights are [tap][channels padded to whole vectors]. A tile of the index space is a row of
- * output pixels. */
+/* Depthwise convolution with channels last: vectors of channels, a few pixels of a row at a time, so that a tap's
+ * weights are loaded once for them. Weights are [tap][channels padded to whole vectors]. A tile of the index space is a
+ * row of output pixels. */
 #ifndef QN_KERNELS_CONV_DEPTHWISE_VEC_H
 #define QN_KERNELS_CONV_DEPTHWISE_VEC_H
 
@@ -55,7 +55,8 @@ QN_INLINE void depthwise_finish(const struct depthwise_row *r, const int pixels,
     }
 }
 
-/* `pixels` output pixels from `first` on, channels c .. of one vector. `inside`: no tap of theirs falls beside a row. */
+/* `pixels` output pixels from `first` on, channels c .. of one vector. `inside`: no tap of theirs falls beside a row.
+ *  */
 QN_INLINE void depthwise_tile(const struct depthwise_row *r, const int pixels, bool inside, int64_t first, int64_t c,
                               int64_t left)
 {

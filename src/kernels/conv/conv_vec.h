@@ -1,8 +1,8 @@
 /* Convolution of f32 images with channels last. A file for an instruction set defines ISA, SERIAL, NEEDS, RANK, FORM
  * (the packed weights) and WIDE, and includes this.
  *
- * An implicit GEMM: the inputs of an output pixel are `taps` runs of floats in x, found through a table of pointers; a run
- * in the padding points to zeros. A register tile of a few pixels by a panel of output channels adds up a chunk of
+ * An implicit GEMM: the inputs of an output pixel are `taps` runs of floats in x, found through a table of pointers; a
+ * run in the padding points to zeros. A register tile of a few pixels by a panel of output channels adds up a chunk of
  * channels of all taps at a time, so that the piece of the panel stays in the first cache level while many pixels pass
  * over it. An output's sum runs along chunks, taps, channels, whatever tile it lies in.
  *
@@ -314,8 +314,8 @@ static void run_block(struct block *b, int64_t image, int64_t group, int64_t pan
 
 /* ---- the kernel ----------------------------------------------------------------------------------------------- */
 
-/* Few weights: they stay in the second cache level while the pixels pass, each of them once for all panels. Many: a panel
- * stays while all pixels pass over it. A tile of the index space is then BLOCK pixels by a panel, or GROUP. */
+/* Few weights: they stay in the second cache level while the pixels pass, each of them once for all panels. Many: a
+ * panel stays while all pixels pass over it. A tile of the index space is then BLOCK pixels by a panel, or GROUP. */
 static bool by_pixels(const struct qn_conv_plan *plan)
 {
     return plan->group_floats * 4 <= FEW_BYTES;

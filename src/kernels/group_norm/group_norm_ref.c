@@ -1,7 +1,8 @@
 #include "kernels/element.h"
 #include "kernels/group_norm/group_norm.h"
 
-/* Visits the runs of a group: along the pixels of a channel, or along the channels of a pixel, whichever is contiguous. */
+/* Visits the runs of a group: along the pixels of a channel, or along the channels of a pixel, whichever is contiguous.
+ *  */
 struct runs {
     int64_t outer, inner, outer_step, inner_step; /* elements */
 };

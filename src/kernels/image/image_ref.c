@@ -1,6 +1,6 @@
 #include "ir/ir.h"
 #include "kernels/element.h"
-#include "kernels/image/image.h"
+#include "kernels/image/resample.h"
 #include "kernels/walk.h"
 
 static int64_t tiles(const void *params)

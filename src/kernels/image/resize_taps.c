@@ -1,6 +1,6 @@
 /* Which input elements an output position of a resized axis takes, and their weights. */
 #include "ir/ir.h"
-#include "kernels/image/image.h"
+#include "kernels/image/resample.h"
 #include "kernels/math.h"
 
 enum { NEAREST, LINEAR, CUBIC };

@@ -1,7 +1,7 @@
 /* grid_sample and roi_align: images read at positions that come from data. */
 #include "kernels/element.h"
 #include "kernels/fault.h"
-#include "kernels/image/image.h"
+#include "kernels/image/resample.h"
 #include "kernels/math.h"
 
 enum { AXES = 3, AXIS_TAPS = 4, ALL_TAPS = 64 };

@@ -2,7 +2,7 @@
  * includes this and names its two kernels; the loops over channels are plain C that compilers bring onto vectors. A tile
  * is a row of output pixels. */
 #include "ir/ir.h"
-#include "kernels/pool/pool.h"
+#include "kernels/pool/pooling.h"
 #include "kernels/simd/simd.h"
 
 /* The first and last tap, exclusive, that lie inside the image along an axis. */

@@ -1,6 +1,6 @@
 #include "ir/ir.h"
 #include "kernels/math.h"
-#include "kernels/pool/pool.h"
+#include "kernels/pool/pooling.h"
 
 static int64_t index_of(const struct qn_pool_params *p, int64_t n, int64_t c, const int64_t *at)
 {

@@ -1,7 +1,7 @@
-/* Largest elements and means of f32 images with channels last: vectors of channels. A file for an instruction set defines
- * ISA, SERIAL, NEEDS and RANK and includes this. A tile is a row of output pixels. */
+/* Largest elements and means of f32 images with channels last: vectors of channels. A file for an instruction set
+ * defines ISA, SERIAL, NEEDS and RANK and includes this. A tile is a row of output pixels. */
 #include "ir/ir.h"
-#include "kernels/pool/pool.h"
+#include "kernels/pool/pooling.h"
 #include "kernels/simd/vec.h"
 
 enum { POOL_VECTORS = 4 }; /* vectors of channels that are done together */

@@ -106,6 +106,22 @@ static bool real_number(struct qn_lower *l, uint32_t i, double *out)
     return ok;
 }
 
+/* The same of what only the run knows, by deferring. */
+static bool run_number(struct qn_lower *l, uint32_t i, double *out)
+{
+    const struct qn_contents *c = qn_onnx_in_contents(l, i);
+    if (real_number(l, i, out))
+        return true;
+    if (!qn_onnx_constant(l, i))
+        return false;
+    int64_t number = 0;
+    bool known = c && c->count == 1 && c->items[0].known;
+    if (!known || (!qn_contents_real(c->dtype) && !qn_item_get(&c->items[0], &number)))
+        return false;
+    *out = qn_contents_real(c->dtype) ? c->items[0].real : (double)number;
+    return true;
+}
+
 /* The count of a range of integers in terms of symbols. */
 static bool symbolic_steps(struct qn_lower *l, qn_dim *count)
 {
@@ -182,7 +198,9 @@ static qn_dim depth_of(struct qn_lower *l)
         return (int64_t)number;
     qn_value v = qn_onnx_in(l, 1);
     if (l->b->status || qn_dtype_info(qn_onnx_type_of(l, v)->dtype)->class_ == QN_DTYPE_CLASS_FLOAT) {
-        qn_onnx_constant(l, 1);
+        if (run_number(l, 1, &number) && number >= 0 && number < 1e15)
+            return (int64_t)number;
+        qn_onnx_fail(l, "the depth is no size");
         return 0;
     }
     return qn_onnx_sizes(l, 1, &sizes) ? as_dim(l, &sizes.items[0]) : 0;
@@ -310,10 +328,8 @@ QN_ONNX_LOWER(dropout)
     if (l->b->status)
         return;
     qn_dtype dtype = qn_onnx_type_of(l, x)->dtype;
-    if (training && qn_onnx_has(l, 1) && !real_number(l, 1, &ratio)) {
-        qn_onnx_constant(l, 1);
+    if (training && qn_onnx_has(l, 1) && !run_number(l, 1, &ratio))
         qn_onnx_fail(l, "a ratio that is no float32 or float64");
-    }
     if (training && ratio != 0 && qn_onnx_static(l, x)) {
         qn_value mask = dropout_mask(l, x, ratio);
         qn_value kept = qn_build_binary(l->b, QN_OP_mul, x, qn_build_cast(l->b, mask, dtype));

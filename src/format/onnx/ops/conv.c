@@ -1,5 +1,5 @@
 /* Convolutions: Conv, ConvTranspose, DeformConv, Col2Im. */
-#include "format/onnx/ops/window.h"
+#include "format/onnx/ops/image_window.h"
 
 static void lower_conv(struct qn_lower *l, bool channels_last)
 {

@@ -1,4 +1,4 @@
-#include "format/onnx/ops/window.h"
+#include "format/onnx/ops/image_window.h"
 
 #include <inttypes.h>
 

@@ -1,4 +1,4 @@
-/* Tree ensembles: the node lists of TreeEnsembleClassifier, TreeEnsembleRegressor and TreeEnsemble become the operands of
+/* Tree ensembles: node lists of TreeEnsembleClassifier, TreeEnsembleRegressor and TreeEnsemble become the operands of
  * tree_ensemble (src/kernels/trees/trees.h). */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Quantisation: QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, and the integer products and convolutions. */
 #include "format/onnx/ops/quant.h"
 
-#include "format/onnx/ops/window.h"
+#include "format/onnx/ops/image_window.h"
 
 static bool is_byte(qn_dtype dtype)
 {

@@ -1,7 +1,7 @@
 /* Quantised ops of com.microsoft: products, elementwise ops, pooling, and weights in blocks of few bits. */
 #include "format/onnx/ops/quant.h"
 
-#include "format/onnx/ops/window.h"
+#include "format/onnx/ops/image_window.h"
 
 /* Input i as f32, or 0. */
 static qn_value f32_in(struct qn_lower *l, uint32_t i)

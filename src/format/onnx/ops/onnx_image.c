@@ -2,7 +2,7 @@
  * GroupNormalization. */
 #include <inttypes.h>
 
-#include "format/onnx/ops/window.h"
+#include "format/onnx/ops/image_window.h"
 #include "kernels/element.h"
 
 /* ---- Resize ---------------------------------------------------------------------------------------------------- */

@@ -1,10 +1,10 @@
-/* Family POOL: windows over images in either layout reduced to one element. Dtypes: any plain one for the maxima, floats
- * for means and norms.
+/* Family POOL: windows over images in either layout reduced to one element. Dtypes: any plain one for the maxima,
+ * floats for means and norms.
  *
  * Padding never counts: a maximum skips it, a mean divides by the elements inside the image (with count_padding: inside
  * the padded image), a norm adds nothing. A window without an element gives the lowest value, or 0.
- * max_pool_indices: the first of the largest, as its position in x seen as flat [n, c, spatial...]; with column_major the
- * first spatial axis is the fastest.
+ * max_pool_indices: the first of the largest, as its position in x seen as flat [n, c, spatial...]; with column_major
+ * the first spatial axis is the fastest.
  *
  * A tile of the reference is one output pixel with all its channels; those of the fast kernels are theirs.
  */

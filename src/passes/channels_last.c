@@ -65,7 +65,7 @@ static qn_value to_first(struct qn_build *b, qn_value v)
     return qn_build_transpose(b, v, rank, perm);
 }
 
-/* ---- ops that have channels_last in their record ------------------------------------------------------------------- */
+/* ---- ops that have channels_last in their record ----------------------------------------------------------------- */
 
 static bool is_half(qn_dtype dtype)
 {
@@ -122,7 +122,7 @@ static bool is_image_op(uint16_t op)
            op == QN_OP_avg_pool || op == QN_OP_lp_pool || op == QN_OP_q_conv || op == QN_OP_conv_integer;
 }
 
-/* ---- ops that follow ------------------------------------------------------------------------------------------------ */
+/* ---- ops that follow --------------------------------------------------------------------------------------------- */
 
 static void move_list(struct qn_ints *list, uint32_t rank)
 {
@@ -254,10 +254,10 @@ static qn_value operand_last(struct qn_build *b, qn_value v, uint32_t rank)
     return to_last(b, v);
 }
 
-/* ---- reshapes -------------------------------------------------------------------------------------------------------- */
+/* ---- reshapes ---------------------------------------------------------------------------------------------------- */
 
-/* [n, c, 1...] to anything: the bytes are the same in both forms. [n, c, spatial...] to [n, c, all of it]: channels last
- * as well, [n, all of it, c]. */
+/* [n, c, 1...] to anything: the bytes are the same in both forms. [n, c, spatial...] to [n, c, all of it]: channels
+ * last as well, [n, all of it, c]. */
 static qn_value emit_reshape(struct qn_build *b, qn_value x, const struct qn_attr_reshape *attr)
 {
     qn_value last = known_last(b->graph, x);
@@ -279,7 +279,7 @@ static qn_value emit_reshape(struct qn_build *b, qn_value x, const struct qn_att
     return to_first(b, qn_build_reshape(b, last, 3, dims));
 }
 
-/* ---- the pass --------------------------------------------------------------------------------------------------------- */
+/* ---- the pass ---------------------------------------------------------------------------------------------------- */
 
 /* Operands that do not have the shape of the others. */
 static bool is_parameter(uint16_t op, uint32_t i)

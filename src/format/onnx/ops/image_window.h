@@ -14,8 +14,8 @@ struct qn_onnx_window {
 };
 
 /* Reads the window of an op over x [n, c, spatial...] (channels_last: [n, spatial..., c]); the kernel comes from
- * kernel_shape, or from the weights [., ., kernel...] where there are any (0: none). Padding is worked out from auto_pad;
- * what is negative is cut off *x. False after an error, or when it has been put off until dims are known. */
+ * kernel_shape, or from the weights [., ., kernel...] where there are any (0: none). Padding is worked out from
+ * auto_pad; what is negative is cut off *x. False after an error, or when it has been put off until dims are known. */
 bool qn_onnx_window(struct qn_lower *l, qn_value *x, qn_value weights, bool channels_last, struct qn_onnx_window *w);
 
 /* Elements from the first to the last of a window along axis i. */

@@ -1,5 +1,5 @@
 /* Pooling: MaxPool, AveragePool, LpPool, the global ones, MaxUnpool, MaxRoiPool, LRN. */
-#include "format/onnx/ops/window.h"
+#include "format/onnx/ops/image_window.h"
 
 static bool read_pool(struct qn_lower *l, qn_value *x, struct qn_attr_pool *attr)
 {
