@@ -39,13 +39,14 @@ struct qn_backend_row {
     int64_t (*calls)(const struct qn_bind *bind);
     void (*bind)(const struct qn_bind *bind, int64_t call, struct qn_params *params);
     int64_t (*shared_bytes)(const struct qn_bind *bind); /* NULL: none */
-    /* Weights that a kernel wants packed (kernel->pack): which input, the bytes of the packed form, and the parameters of
-     * the PACK kernel, which reads in[pack_operand] and writes to out[0]. Where that input is no constant, the step
+    /* Weights that a kernel wants packed (kernel->pack): which input, the bytes of the packed form, and the parameters
+     * of the PACK kernel, which reads in[pack_operand] and writes to out[0]. Where that input is no constant, the step
      * packs it in every run. `bind` then finds the packed form in in[pack_operand].data, dims as in the graph. */
     uint8_t pack_operand;
     int64_t (*packed_bytes)(const struct qn_bind *bind);
     void (*bind_pack)(const struct qn_bind *bind, struct qn_params *params);
-    /* Instead of a kernel: a function that may allocate and finds out its outputs' sizes (host/host.h). family is NONE. */
+    /* Instead of a kernel: a function that may allocate and finds out its outputs' sizes (host/host.h). family is
+     * NONE. */
     qn_host_fn host;
     void *host_context; /* handed to the function */
 };
@@ -63,8 +64,8 @@ struct qn_backend {
     const char *name;
     const struct qn_backend_row *rows;
     uint32_t row_count;
-    /* A backend that takes groups of nodes and runs them by itself instead of by rows; all NULL for one with rows. Several
-     * threads may run a program at once. */
+    /* A backend that takes groups of nodes and runs them by itself instead of by rows; all NULL for one with rows.
+     * Several threads may run a program at once. */
     void *context;
     bool single; /* a group is one node */
     /* Whether it takes this node; otherwise it may say why not. */

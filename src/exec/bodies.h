@@ -1,5 +1,5 @@
-/* Compiled bodies of calls, kept by what they were called with: dtypes, ranks, dims and pinned bytes. All executors of a
- * model share one collection; it may be asked from several threads. Private to src/exec. */
+/* Compiled bodies of calls, kept by what they were called with: dtypes, ranks, dims and pinned bytes. All executors of
+ * a model share one collection; it may be asked from several threads. Private to src/exec. */
 #ifndef QN_EXEC_BODIES_H
 #define QN_EXEC_BODIES_H
 

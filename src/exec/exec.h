@@ -1,8 +1,8 @@
 /* The executor: walks a plan's steps over the thread pool.
  *
- * What does not change lies in the executor: the plan, the addresses of constants, packed weights, compiled bodies. What a
- * run needs for itself lies in a frame: workspace, scratch, states, the memory of what only the run can size. Frames are
- * kept and reused; a run whose sizes the frame has seen before takes no memory from the allocator.
+ * What does not change lies in the executor: the plan, the addresses of constants, packed weights, compiled bodies.
+ * What a run needs for itself lies in a frame: workspace, scratch, states, the memory of what only the run can size.
+ * Frames are kept and reused; a run whose sizes the frame has seen before takes no memory from the allocator.
  *
  * Threads: any number of frames may run at once; a frame belongs to one thread at a time.
  */
@@ -22,8 +22,8 @@ struct qn_exec_file {
 struct qn_exec;
 struct qn_frame;
 
-/* Packs the weights that kernels want packed, with the pool's threads, and lets go of the files' pages that are not read
- * any more. The plan, the pool and the files must outlive the executor. */
+/* Packs the weights that kernels want packed, with the pool's threads, and lets go of the files' pages that are not
+ * read any more. The plan, the pool and the files must outlive the executor. */
 qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const struct qn_exec_file *files,
                          uint32_t file_count, const struct qn_allocator *allocator, struct qn_exec **out) QN_MUST_USE;
 void qn_exec_destroy(struct qn_exec *exec); /* NULL is allowed; no frame may run */
@@ -40,12 +40,13 @@ qn_status qn_exec_set_bodies(struct qn_exec *exec, const struct qn_exec_bodies *
 
 /* An input or output: a contiguous tensor, or an object.
  *
- * Input: a tensor of the caller's (dtype NONE: the one that the plan has), or an object, which must stay alive during the
- * run; where the plan has a tensor, the object must be one. data NULL with elements and no object: absent, an error.
+ * Input: a tensor of the caller's (dtype NONE: the one that the plan has), or an object, which must stay alive during
+ * the run; where the plan has a tensor, the object must be one. data NULL with elements and no object: absent, an
+ * error.
  *
- * Output: data NULL asks for the frame's own memory, valid until its next run; otherwise `bytes` says how much room there
- * is. dtype, rank, dims and data are filled in. `object` receives what is no plain tensor (dtype OBJECT; the frame keeps
- * it until its next run). */
+ * Output: data NULL asks for the frame's own memory, valid until its next run; otherwise `bytes` says how much room
+ * there is. dtype, rank, dims and data are filled in. `object` receives what is no plain tensor (dtype OBJECT; the
+ * frame keeps it until its next run). */
 struct qn_exec_tensor {
     void *data;
     uint64_t bytes; /* outputs only */

@@ -95,8 +95,8 @@ qn_status qn_frame_accept(struct qn_frame *frame, const struct qn_plan_step *ste
 qn_status qn_frame_bind(struct qn_frame *frame, qn_dim dim, int64_t size, bool *matches) QN_MUST_USE;
 /* After binding: all that follows from it. */
 qn_status qn_frame_settle(struct qn_frame *frame) QN_MUST_USE;
-/* An operand as a value: a tensor with its dtype and dims (and its object where it has one), an object, or absent (dtype
- * NONE). */
+/* An operand as a value: a tensor with its dtype and dims (and its object where it has one), an object, or absent
+ * (dtype NONE). */
 qn_status qn_frame_value(struct qn_frame *frame, uint32_t tensor, struct qn_exec_tensor *out) QN_MUST_USE;
 
 /* step.c */

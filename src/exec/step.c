@@ -24,8 +24,8 @@ static void run_tiles(void *context, int64_t begin, int64_t end, uint32_t thread
     call->kernel->run(call->params, begin, end, scratch);
 }
 
-/* Work that one thread finishes before another would have woken: elements of a kernel that does little for each. A single
- * token's norms and activations stay below. */
+/* Work that one thread finishes before another would have woken: elements of a kernel that does little for each. A
+ * single token's norms and activations stay below. */
 enum { SMALL = 8192 };
 
 static int64_t elements(const struct qn_view *view)

@@ -16,8 +16,8 @@ qn_status qn_layout_memory_init(struct qn_layout_memory *memory, const struct qn
 void qn_layout_memory_deinit(struct qn_layout_memory *memory, const struct qn_plan *plan,
                              const struct qn_allocator *allocator);
 
-/* Offsets of all buffers, in `offsets` (buffers.count of them), for the expressions' largest values. Errors name the step
- * whose tensor has no size or is too large. */
+/* Offsets of all buffers, in `offsets` (buffers.count of them), for the expressions' largest values. Errors name the
+ * step whose tensor has no size or is too large. */
 qn_status qn_plan_layout(const struct qn_plan *plan, const int64_t *largest, struct qn_layout_memory *memory,
                          uint64_t *offsets, uint64_t *total) QN_MUST_USE;
 

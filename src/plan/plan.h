@@ -6,8 +6,8 @@
  * have one, otherwise by the executor for ranges of sizes (layout.h). Tensors that only the run can size, and objects,
  * have slots: memory that the executor takes when the size is known, and gives back after the last reader.
  *
- * Ownership: a plan owns its arrays and the programs that backends compiled for groups of nodes. Threads: read-only once
- * created, may be shared by executors.
+ * Ownership: a plan owns its arrays and the programs that backends compiled for groups of nodes. Threads: read-only
+ * once created, may be shared by executors.
  */
 #ifndef QN_PLAN_PLAN_H
 #define QN_PLAN_PLAN_H
@@ -175,8 +175,8 @@ static inline int64_t qn_plan_dim(qn_dim dim, const int64_t *values)
 bool qn_plan_view(const struct qn_plan_tensor *tensor, const int64_t *values, struct qn_view *view, uint64_t *bytes);
 
 /* The attribute record of a step with its dimension fields resolved, copied into `buffer` (max_attr bytes); the record
- * itself where it has none. NULL for an op without attributes. False when a size has no value; for a host function's step
- * one that is not known yet is -1. */
+ * itself where it has none. NULL for an op without attributes. False when a size has no value; for a host function's
+ * step one that is not known yet is -1. */
 bool qn_plan_attr(const struct qn_plan *plan, const struct qn_plan_step *step, const int64_t *values, void *buffer,
                   const void **attr);
 

@@ -417,8 +417,8 @@ static qn_status copy_slots(struct qn_planner *p)
     return NULL;
 }
 
-/* Where the executor finds the outputs when all steps are done; what lies elsewhere than in the caller's buffer lives to
- * the end. */
+/* Where the executor finds the outputs when all steps are done; what lies elsewhere than in the caller's buffer lives
+ * to the end. */
 static qn_status list_outputs(struct qn_planner *p)
 {
     const struct qn_graph *g = p->graph;

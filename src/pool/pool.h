@@ -21,8 +21,8 @@ uint32_t qn_pool_threads(const struct qn_pool *pool);
 
 /* Runs fn over [0, tiles) in ranges of at least `grain` tiles (the last may be shorter); returns when all are done.
  * `thread` is below qn_pool_threads and distinct among the ranges of this call that run at the same time (for scratch
- * memory of the caller's). Any thread may call at any time, a range of another call too: while one call is under way, the
- * tiles of others are run by their callers. */
+ * memory of the caller's). Any thread may call at any time, a range of another call too: while one call is under way,
+ * the tiles of others are run by their callers. */
 typedef void (*qn_pool_fn)(void *context, int64_t begin, int64_t end, uint32_t thread);
 void qn_pool_for(struct qn_pool *pool, int64_t tiles, int64_t grain, qn_pool_fn fn, void *context);
 
