@@ -1,0 +1,391 @@
+/* Ops of com.microsoft that exported transformers use: attention in three shapes, fused normalisations, embeddings. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "format/onnx/import_state.h"
+#include "format/onnx/ops/attention.h"
+#include "format/onnx/ops/attention_norm.h"
+
+#define BINARY(op, x, y) qn_lower_binary(l, QN_OP_##op, x, y)
+
+static qn_dim dim_of(struct qn_lower *l, qn_value x, uint32_t axis)
+{
+    return qn_build_dim(l->b, x, axis);
+}
+
+static qn_value add_if(struct qn_lower *l, qn_value x, qn_value y)
+{
+    return x && y ? BINARY(add, x, y) : x ? x : y;
+}
+
+/* Input i in f32 (f64 as it is); 0 when absent. */
+static qn_value wide_in(struct qn_lower *l, uint32_t i)
+{
+    return qn_onnx_has(l, i) ? qn_lower_widen(l, qn_onnx_in(l, i)) : 0;
+}
+
+/* ---- masks ---------------------------------------------------------------------------------------------------- */
+
+/* A mask of 1 and 0 over keys, [b, t], [b, s, t] or [b, 1, s, t], or their number [b], as a bias. */
+static qn_value key_bias(struct qn_lower *l, uint32_t input, qn_dim batch, qn_dim keys, qn_dtype dtype)
+{
+    qn_value mask = qn_onnx_has(l, input) ? qn_build_cast(l->b, qn_onnx_in(l, input), QN_DTYPE_I64) : 0, seen;
+    if (!mask || l->b->status)
+        return 0;
+    uint32_t rank = qn_onnx_rank(l, mask);
+    double filter = (double)qn_onnx_attr_f(l, "mask_filter_value", -10000.0f);
+    qn_value zero = qn_onnx_number(l, dtype, 0);
+    if (rank == 1 && qn_dim_compare(l->b->graph, dim_of(l, mask, 0), batch) == QN_DIM_DIFFERENT) {
+        l->b->status = QN_ERROR(QN_UNSUPPORTED, "masks of start and end positions");
+        return 0;
+    }
+    if (rank == 1) {
+        qn_value length = qn_build_reshape(l->b, mask, 4, (qn_dim[]){batch, 1, 1, 1});
+        seen = BINARY(less, qn_attend_count(l, keys, 3, 4), length);
+    } else {
+        const struct qn_ints heads = {rank == 2 ? 2 : 1, {1, 2}};
+        mask = rank < 4 ? qn_onnx_unsqueeze(l, mask, &heads) : mask;
+        seen = qn_build_unary(l->b, QN_OP_not, BINARY(equal, mask, qn_onnx_i64(l, 0)));
+    }
+    return qn_build_where(l->b, seen, zero, qn_onnx_number(l, dtype, filter));
+}
+
+/* Query i sees key j up to i + past. */
+static qn_value causal_bias(struct qn_lower *l, qn_dim queries, qn_dim keys, qn_dim past, qn_dtype dtype)
+{
+    qn_value at = qn_attend_count(l, queries, 0, 2);
+    at = past ? BINARY(add, at, qn_attend_size(l, past)) : at;
+    return qn_attend_bias(l, BINARY(less_equal, qn_attend_count(l, keys, 1, 2), at), dtype);
+}
+
+static double scale_of(struct qn_lower *l, qn_value q)
+{
+    double scale = (double)qn_onnx_attr_f(l, "scale", 0);
+    if (scale == 0 && !l->b->status && dim_of(l, q, 3) < 0)
+        qn_onnx_defer(l, "the size of a head is not known before the run");
+    return scale == 0 && !l->b->status ? 1 / sqrt((double)dim_of(l, q, 3)) : scale;
+}
+
+/* ---- Attention ------------------------------------------------------------------------------------------------ */
+
+/* Half `i` of past [2, b, h, p, d]. */
+static qn_value past_half(struct qn_lower *l, qn_value past, int64_t i)
+{
+    const struct qn_ints front = {1, {0}};
+    return qn_onnx_squeeze(l, qn_build_slice(l->b, past, 0, i, i + 1), &front);
+}
+
+QN_ONNX_LOWER(ms_attention)
+{
+    qn_value x = qn_onnx_in(l, 0), bias = wide_in(l, 2), part[3] = {0};
+    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0);
+    struct qn_ints sizes;
+    bool sized = qn_onnx_attr_ints(l, "qkv_hidden_sizes", &sizes);
+    if (qn_onnx_attr_i(l, "do_rotary", 0) || qn_onnx_has(l, 6))
+        qn_onnx_fail(l, "rotary embeddings and shared caches inside of Attention");
+    if (l->b->status)
+        return;
+    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype;
+    qn_value w = wide_in(l, 1), all = qn_build_matmul(l->b, qn_lower_widen(l, x), w, false, "qkv");
+    all = add_if(l, all, bias);
+    qn_dim width = dim_of(l, w, 1), third = qn_build_expr(l->b, QN_EXPR_DIV, width, 3), at = 0;
+    for (uint32_t i = 0; i < 3 && !l->b->status; i++) {
+        qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, at, sized && sizes.count == 3 ? sizes.items[i] : third);
+        part[i] = qn_attend_split(l, qn_build_slice(l->b, all, 2, at, next), heads);
+        at = next;
+    }
+    qn_dim past = 0;
+    const struct qn_ints front = {1, {0}};
+    if (qn_onnx_has(l, 4) && !l->b->status) {
+        qn_value old = wide_in(l, 4);
+        past = dim_of(l, old, 3);
+        for (uint32_t i = 1; i < 3; i++)
+            part[i] = qn_build_concat(l->b, past_half(l, old, i - 1), part[i], 2);
+    }
+    if (qn_onnx_wants(l, 1) && !l->b->status) {
+        qn_value present =
+            qn_build_concat(l->b, qn_onnx_unsqueeze(l, part[1], &front), qn_onnx_unsqueeze(l, part[2], &front), 0);
+        qn_onnx_out(l, 1, qn_build_cast(l->b, present, dtype));
+    }
+    if (l->b->status)
+        return;
+    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = scale_of(l, part[0])};
+    qn_dim keys = dim_of(l, part[1], 2);
+    qn_dtype wide = qn_onnx_type_of(l, all)->dtype;
+    a.bias = add_if(l, key_bias(l, 3, dim_of(l, x, 0), keys, wide), wide_in(l, 5));
+    if (qn_onnx_attr_i(l, "unidirectional", 0))
+        a.bias = add_if(l, a.bias, causal_bias(l, dim_of(l, x, 1), keys, past, wide));
+    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
+}
+
+/* ---- MultiHeadAttention ---------------------------------------------------------------------------------------- */
+
+/* Part i of [b, s, heads, parts, d] as [b, heads, s, d]. */
+static qn_value packed_part(struct qn_lower *l, qn_value x, int64_t i)
+{
+    const struct qn_ints parts = {1, {3}};
+    x = qn_onnx_squeeze(l, qn_build_slice(l->b, x, 3, i, i + 1), &parts);
+    return qn_build_transpose(l->b, x, 4, (int64_t[]){0, 2, 1, 3});
+}
+
+/* Part of the bias [at, at + width) added to x [b, s, width]. */
+static qn_value biased(struct qn_lower *l, qn_value x, qn_value bias, qn_dim at)
+{
+    qn_dim end = qn_build_expr(l->b, QN_EXPR_ADD, at, dim_of(l, x, 2));
+    return bias ? BINARY(add, x, qn_build_slice(l->b, bias, 0, at, end)) : x;
+}
+
+/* Query, key and value as [b, heads, s, d]. */
+static bool take_heads(struct qn_lower *l, int64_t heads, qn_value *part)
+{
+    qn_value q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2), bias = wide_in(l, 3);
+    uint32_t rank = qn_onnx_rank(l, q);
+    if (l->b->status)
+        return false;
+    if (rank == 5) {
+        for (int64_t i = 0; i < 3; i++)
+            part[i] = packed_part(l, q, i);
+    } else {
+        qn_dim width = dim_of(l, q, 2), at = qn_build_expr(l->b, QN_EXPR_MUL, width, 2);
+        part[0] = qn_attend_split(l, biased(l, q, bias, 0), heads);
+        bool packed = qn_onnx_rank(l, k) == 5, split = qn_onnx_rank(l, k) == 4;
+        part[1] = packed ? packed_part(l, k, 0) : split ? k : qn_attend_split(l, biased(l, k, bias, width), heads);
+        part[2] = packed ? packed_part(l, k, 1) : split ? v : qn_attend_split(l, biased(l, v, bias, at), heads);
+    }
+    if (bias && rank == 5)
+        qn_onnx_fail(l, "a bias with packed query, key and value");
+    return !l->b->status;
+}
+
+QN_ONNX_LOWER(multi_head_attention)
+{
+    qn_value part[3];
+    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0);
+    if (!take_heads(l, heads, part))
+        return;
+    qn_value q = qn_onnx_in(l, 0);
+    qn_dtype dtype = qn_onnx_type_of(l, q)->dtype, wide = qn_onnx_type_of(l, part[0])->dtype;
+    qn_dim past = qn_onnx_has(l, 6) ? dim_of(l, qn_onnx_in(l, 6), 2) : 0;
+    if (qn_onnx_has(l, 6)) {
+        part[1] = qn_build_concat(l->b, wide_in(l, 6), part[1], 2);
+        part[2] = qn_build_concat(l->b, wide_in(l, 7), part[2], 2);
+    }
+    qn_onnx_out(l, 1, qn_build_cast(l->b, part[1], dtype));
+    qn_onnx_out(l, 2, qn_build_cast(l->b, part[2], dtype));
+    if (l->b->status)
+        return;
+    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = scale_of(l, part[0])};
+    qn_dim keys = dim_of(l, part[1], 2);
+    a.bias = add_if(l, key_bias(l, 4, dim_of(l, q, 0), keys, wide), wide_in(l, 5));
+    if (qn_onnx_attr_i(l, "unidirectional", 0))
+        a.bias = add_if(l, a.bias, causal_bias(l, dim_of(l, part[0], 2), keys, past, wide));
+    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), q);
+}
+
+/* ---- GroupQueryAttention -------------------------------------------------------------------------------------- */
+
+/* past [b, g, p, d] with x [b, g, s, d] written from row start[b] on; p + s rows. A cache may hold fewer valid rows than
+ * it has. */
+static qn_value append(struct qn_lower *l, uint32_t input, qn_value x, qn_value start)
+{
+    struct qn_attr_scatter scatter = {.axis = 2};
+    struct qn_attr_reshape all = {.dims = {.count = 4}};
+    if (!qn_onnx_has(l, input) || l->b->status)
+        return x;
+    for (uint32_t i = 0; i < 4; i++)
+        all.dims.items[i] = dim_of(l, x, i);
+    qn_value room = qn_build_concat(l->b, wide_in(l, input), x, 2);
+    qn_value rows = qn_attend_count(l, dim_of(l, x, 2), 2, 4);
+    rows = BINARY(add, rows, qn_build_reshape(l->b, start, 4, (qn_dim[]){dim_of(l, x, 0), 1, 1, 1}));
+    rows = qn_build_node(l->b, QN_OP_expand, &rows, 1, &all, NULL);
+    return qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){room, rows, x}, 3, &scatter, NULL);
+}
+
+/* x [b, h, s, d] turned by positions [b, s]. */
+static qn_value rotated(struct qn_lower *l, qn_value x, qn_value positions)
+{
+    const int64_t turn[] = {0, 2, 1, 3};
+    qn_value cos = qn_build_gather(l->b, wide_in(l, 7), positions, 0, 0);
+    qn_value sin = qn_build_gather(l->b, wide_in(l, 8), positions, 0, 0);
+    x = qn_build_transpose(l->b, x, 4, turn);
+    x = qn_attend_rotate(l, x, cos, sin, qn_onnx_attr_i(l, "rotary_interleaved", 0) != 0);
+    return qn_build_transpose(l->b, x, 4, turn);
+}
+
+QN_ONNX_LOWER(group_query_attention)
+{
+    qn_value x = qn_onnx_in(l, 0), q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2);
+    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0), kv_heads = qn_onnx_attr_i(l, "kv_num_heads", 0);
+    int64_t window = qn_onnx_attr_i(l, "local_window_size", -1);
+    if (heads < 1 || kv_heads < 1)
+        qn_onnx_fail(l, "%" PRId64 " query heads, %" PRId64 " key heads", heads, kv_heads);
+    if (qn_onnx_has(l, 11) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
+        qn_onnx_fail(l, "attention sinks");
+    if (l->b->status)
+        return;
+    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype, wide = qn_onnx_type_of(l, q)->dtype;
+    if (!k) { /* query, key and value side by side */
+        qn_dim width = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, q, 2), heads + 2 * kv_heads);
+        qn_dim end = qn_build_expr(l->b, QN_EXPR_MUL, width, heads);
+        qn_dim middle = qn_build_expr(l->b, QN_EXPR_MUL, width, heads + kv_heads), last = dim_of(l, q, 2);
+        k = qn_build_slice(l->b, q, 2, end, middle);
+        v = qn_build_slice(l->b, q, 2, middle, last);
+        q = qn_build_slice(l->b, q, 2, 0, end);
+    }
+    q = qn_attend_split(l, q, heads);
+    k = qn_attend_split(l, k, kv_heads);
+    v = qn_attend_split(l, v, kv_heads);
+    qn_dim batch = dim_of(l, x, 0), tokens = dim_of(l, x, 1);
+    qn_value total = qn_build_cast(l->b, qn_onnx_in(l, 5), QN_DTYPE_I64); /* last valid position of each sequence */
+    total = qn_build_reshape(l->b, total, 1, &batch);
+    qn_value start = BINARY(sub, BINARY(add, total, qn_onnx_i64(l, 1)), qn_attend_size(l, tokens));
+    start = BINARY(max, start, qn_onnx_i64(l, 0));
+    qn_value column = qn_build_reshape(l->b, start, 2, (qn_dim[]){batch, 1});
+    qn_value positions = BINARY(add, column, qn_attend_count(l, tokens, 1, 2));
+    if (qn_onnx_attr_i(l, "do_rotary", 0)) {
+        qn_value at = qn_onnx_has(l, 9) ? qn_onnx_in(l, 9) : positions;
+        q = rotated(l, q, at);
+        k = rotated(l, k, at);
+    }
+    k = append(l, 3, k, start);
+    v = append(l, 4, v, start);
+    qn_onnx_out(l, 1, qn_build_cast(l->b, k, dtype));
+    qn_onnx_out(l, 2, qn_build_cast(l->b, v, dtype));
+    if (l->b->status)
+        return;
+    struct qn_attend a = {.q = q, .k = k, .v = v, .softcap = (double)qn_onnx_attr_f(l, "softcap", 0)};
+    a.scale = scale_of(l, q);
+    qn_value row = qn_build_reshape(l->b, positions, 4, (qn_dim[]){batch, 1, tokens, 1});
+    qn_value key = qn_attend_count(l, dim_of(l, k, 2), 3, 4);
+    qn_value seen = BINARY(less_equal, key, row);
+    if (window > 0)
+        seen = BINARY(and, seen, BINARY(less, BINARY(sub, row, qn_onnx_i64(l, window)), key));
+    a.bias = add_if(l, qn_attend_bias(l, seen, wide), wide_in(l, 10));
+    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
+}
+
+/* ---- RotaryEmbedding ------------------------------------------------------------------------------------------ */
+
+QN_ONNX_LOWER(ms_rotary_embedding)
+{
+    qn_value x = qn_onnx_in(l, 0), at = qn_build_cast(l->b, qn_onnx_in(l, 1), QN_DTYPE_I64);
+    qn_value cos = wide_in(l, 2), sin = wide_in(l, 3);
+    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0), rotary = qn_onnx_attr_i(l, "rotary_embedding_dim", 0);
+    if (l->b->status)
+        return;
+    bool flat = qn_onnx_rank(l, x) == 3;
+    const int64_t turn[] = {0, 2, 1, 3};
+    qn_value wide = qn_lower_widen(l, x);
+    qn_dim batch = dim_of(l, x, 0), tokens = dim_of(l, x, flat ? 1 : 2);
+    if (flat) {
+        qn_dim width = rotary && heads ? qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, x, 2), heads)
+                                       : qn_build_expr(l->b, QN_EXPR_MUL, dim_of(l, cos, 1), 2);
+        qn_dim count = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, x, 2), width);
+        wide = qn_build_reshape(l->b, wide, 4, (qn_dim[]){batch, tokens, count, width});
+    } else {
+        wide = qn_build_transpose(l->b, wide, 4, turn);
+    }
+    if (!l->b->status && qn_onnx_rank(l, at) == 1) { /* the first position of all sequences */
+        at = qn_build_reshape(l->b, at, 2, (qn_dim[]){1, 1});
+        at = BINARY(add, at, qn_attend_count(l, tokens, 1, 2));
+    }
+    cos = qn_build_gather(l->b, cos, at, 0, 0);
+    sin = qn_build_gather(l->b, sin, at, 0, 0);
+    qn_value y = qn_attend_rotate(l, wide, cos, sin, qn_onnx_attr_i(l, "interleaved", 0) != 0);
+    if (flat && !l->b->status)
+        y = qn_build_reshape(l->b, y, 3, (qn_dim[]){batch, tokens, dim_of(l, x, 2)});
+    else
+        y = qn_build_transpose(l->b, y, 4, turn);
+    qn_lower_out_like(l, y, x);
+}
+
+/* ---- normalisations ------------------------------------------------------------------------------------------- */
+
+static void normalized_sum(struct qn_lower *l, qn_value sum, qn_value weight, qn_value bias, bool rms)
+{
+    qn_value x = qn_onnx_in(l, 0), mean = 0, inverse = 0;
+    bool asked = qn_onnx_wants(l, 1) || qn_onnx_wants(l, 2);
+    if (l->b->status)
+        return;
+    int64_t axis = (int64_t)qn_onnx_rank(l, sum) - 1;
+    float epsilon = qn_onnx_attr_f(l, "epsilon", 1e-12f);
+    qn_value y =
+        qn_lower_normalize(l, sum, axis, weight, bias, epsilon, rms, asked ? &mean : NULL, asked ? &inverse : NULL);
+    qn_lower_out_like(l, y, x);
+    qn_onnx_out(l, 1, mean);
+    qn_onnx_out(l, 2, inverse);
+    if (!l->b->status && qn_onnx_wants(l, 3))
+        qn_onnx_out(l, 3, qn_build_cast(l->b, sum, qn_onnx_type_of(l, x)->dtype));
+}
+
+QN_ONNX_LOWER(skip_layer_norm)
+{
+    bool rms = qn_str_is(l->node->op_type, "SkipSimplifiedLayerNormalization");
+    qn_value sum = add_if(l, wide_in(l, 0), wide_in(l, 1));
+    sum = add_if(l, sum, wide_in(l, rms ? 3 : 4));
+    normalized_sum(l, sum, wide_in(l, 2), rms ? 0 : wide_in(l, 3), rms);
+}
+
+static qn_value row_of(struct qn_lower *l, uint32_t table, qn_value ids)
+{
+    return qn_build_gather(l->b, wide_in(l, table), ids, 0, 0);
+}
+
+QN_ONNX_LOWER(embed_layer_norm)
+{
+    qn_value ids = qn_onnx_in(l, 0);
+    if (l->b->status)
+        return;
+    qn_value at = qn_onnx_has(l, 8) ? qn_onnx_in(l, 8) : qn_attend_count(l, dim_of(l, ids, 1), 1, 2);
+    qn_value sum = BINARY(add, row_of(l, 2, ids), row_of(l, 3, at));
+    if (qn_onnx_has(l, 1) && qn_onnx_has(l, 4))
+        sum = BINARY(add, sum, row_of(l, 4, qn_onnx_in(l, 1)));
+    if (l->b->status)
+        return;
+    qn_value y = qn_lower_normalize(l, sum, 2, wide_in(l, 5), wide_in(l, 6), qn_onnx_attr_f(l, "epsilon", 1e-12f),
+                                    false, NULL, NULL);
+    qn_dtype dtype = l->b->status ? QN_DTYPE_F32 : qn_onnx_type_of(l, qn_onnx_in(l, 2))->dtype;
+    qn_onnx_out(l, 0, qn_build_cast(l->b, y, dtype));
+    qn_onnx_out(l, 2, qn_build_cast(l->b, sum, dtype));
+    if (!qn_onnx_wants(l, 1) || l->b->status)
+        return;
+    qn_value mask = qn_onnx_has(l, 7) ? qn_onnx_in(l, 7) : 0, none = qn_onnx_number(l, QN_DTYPE_I32, 0);
+    struct qn_attr_reshape attr = {.dims = {.count = 1, .items = {dim_of(l, ids, 0)}}};
+    qn_onnx_out(l, 1,
+                mask ? qn_build_reduce(l->b, QN_OP_reduce_sum, mask, 1, false)
+                     : qn_build_node(l->b, QN_OP_expand, &none, 1, &attr, NULL));
+}
+
+/* ---- fused ---------------------------------------------------------------------------------------------------- */
+
+QN_ONNX_LOWER(fused_conv)
+{
+    static const char *const names[] = {"", "Relu", "Clip", "LeakyRelu",   "Sigmoid",   "Tanh",
+                                        "", "",     "",     "HardSigmoid", "HardSwish", NULL};
+    struct qn_onnx_import *im = l->import;
+    int64_t activation = qn_onnx_attr_choice(l, "activation", QN_ACTIVATION_NONE, names);
+    uint64_t count;
+    const float *params = qn_onnx_attr_f32s(l, "activation_params", &count);
+    qn_lower_conv(l);
+    if (l->b->status || l->output_count < 1 || !im->step->outputs[0])
+        return;
+    qn_value y = im->entries[im->step->outputs[0]].value;
+    y = qn_onnx_has(l, 3) ? BINARY(add, y, qn_onnx_in(l, 3)) : y;
+    qn_onnx_out(l, 0, qn_build_activation(l->b, y, activation, count > 0 ? params[0] : 0, count > 1 ? params[1] : 0));
+}
+
+QN_ONNX_LOWER(bias_split_gelu)
+{
+    qn_value x = qn_onnx_in(l, 0), sum = BINARY(add, wide_in(l, 0), wide_in(l, 1));
+    if (l->b->status)
+        return;
+    int64_t axis = (int64_t)qn_onnx_rank(l, x) - 1;
+    qn_dim width = dim_of(l, x, (uint32_t)axis), half = qn_build_expr(l->b, QN_EXPR_DIV, width, 2);
+    qn_value left = qn_build_slice(l->b, sum, axis, 0, half), right = qn_build_slice(l->b, sum, axis, half, width);
+    qn_lower_out_like(l, BINARY(mul, left, qn_build_unary(l->b, QN_OP_gelu_erf, right)), x);
+}
+
+QN_ONNX_LOWER(bias_add)
+{
+    qn_onnx_out(l, 0, BINARY(add, BINARY(add, qn_onnx_in(l, 0), qn_onnx_in(l, 1)), qn_onnx_in(l, 2)));
+}
