@@ -8,6 +8,7 @@
 #include "host/object.h"
 
 struct qn_pool;
+struct qn_body_source;
 
 struct qn_host_call {
     uint16_t op;
@@ -23,8 +24,9 @@ struct qn_host_call {
     uint32_t out_count;
     struct qn_store *store;
     struct qn_pool *pool;
-    const volatile int *cancel; /* may be NULL; long work looks at it */
-    void *context;              /* of the backend's row */
+    const volatile int *cancel;          /* may be NULL; long work looks at it */
+    void *context;                       /* of the backend's row */
+    const struct qn_body_source *source; /* of the program: custom nodes; NULL: none */
 };
 
 /* Errors say what was wrong with which input; the executor adds the node. */

@@ -1,5 +1,5 @@
-/* Numbers as text and back, as Cast writes and reads them: floats in the shortest form that gives the same number again,
- * fixed from 1e-4 up to 1e16 and scientific beyond ("1.0", "1e-05", "nan", "-inf"); reading takes any letter case of nan
+/* Numbers as text and back, as Cast writes and reads them: floats in the shortest form that gives the same number,
+ * fixed from 1e-4 up to 1e16, scientific beyond ("1.0", "1e-05", "nan", "-inf"); reading takes any case of nan
  * and inf, a sign, and white space around. Independent of the locale. */
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 
 #include <jpeglib.h>
 
-#include "host/image.h"
+#include "host/raster.h"
 
 struct catcher {
     struct jpeg_error_mgr manager;

@@ -4,7 +4,7 @@
 
 #include <openjpeg.h>
 
-#include "host/image.h"
+#include "host/raster.h"
 
 struct source {
     const uint8_t *bytes;

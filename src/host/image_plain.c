@@ -1,6 +1,6 @@
 /* BMP and PNM, which need no library. */
 #include "base/checked.h"
-#include "host/image.h"
+#include "host/raster.h"
 
 /* ---- BMP ------------------------------------------------------------------------------------------------------ */
 

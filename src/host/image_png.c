@@ -3,7 +3,7 @@
 
 #include <png.h>
 
-#include "host/image.h"
+#include "host/raster.h"
 
 struct source {
     const uint8_t *bytes;

@@ -5,7 +5,7 @@
 
 #include <tiffio.h>
 
-#include "host/image.h"
+#include "host/raster.h"
 
 struct source {
     const uint8_t *bytes;

@@ -2,7 +2,7 @@
 #if QN_HAVE_WEBP
 #include <webp/decode.h>
 
-#include "host/image.h"
+#include "host/raster.h"
 
 qn_status qn_image_read_webp(const uint8_t *bytes, size_t size, struct qn_raster *out)
 {

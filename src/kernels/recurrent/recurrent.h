@@ -1,4 +1,4 @@
-/* Family RECURRENT: lstm, gru and rnn over whole sequences. All operands are contiguous, of one dtype (f32 or f64), laid
+/* Family RECURRENT: lstm, gru and rnn over whole sequences. Operands are contiguous, of one dtype (f32 or f64), laid
  * out as ops.def says; gates in ONNX's order (lstm: i o f c, gru: z r h).
  *
  * A tile is one direction of up to QN_RECURRENT_BATCH neighbouring sequences of the batch, from its first step to its

@@ -1,7 +1,7 @@
-/* RECURRENT on vectors, f32. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS, RANK and ROWS (rows that
- * a register tile takes beside four weight rows) and includes this.
+/* RECURRENT on vectors, f32. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS, RANK and ROWS (rows
+ * that a register tile takes beside four weight rows) and includes this.
  *
- * Both products are dot products of weight rows as they lie: lane j of an accumulator sums the elements j, j + VF_LANES,
+ * Both products are dot products of weight rows as they lie: lane j of an accumulator sums elements j, j + VF_LANES,
  * ... and the lanes fold in halves, whatever stands beside them, so that a sequence's bits do not depend on the batch.
  * The inputs' part is taken for several steps at once, so that its weights are read once for all of them. */
 #include "kernels/recurrent/recurrent.h"
@@ -112,7 +112,7 @@ static void product(const struct product *p, int64_t rows)
 
 /* ---- elementwise; x, y are n floats, 64-byte aligned scratch or not ------------------------------------------- */
 
-#define EACH_VECTOR(n) for (int64_t i = 0, part; part = (n)-i < VF_LANES ? (n)-i : VF_LANES, i < (n); i += VF_LANES)
+#define QN_EACH_VECTOR(n) for (int64_t i = 0, part; part = (n)-i < VF_LANES ? (n)-i : VF_LANES, i < (n); i += VF_LANES)
 
 QN_INLINE vf load_some(const float *p, int64_t part)
 {
@@ -130,7 +130,7 @@ QN_INLINE void store_some(float *p, vf v, int64_t part)
 /* y += a * b */
 static void add_product(float *y, const float *a, const float *b, int64_t n)
 {
-    EACH_VECTOR(n)
+    QN_EACH_VECTOR(n)
     store_some(y + i, vf_fma(load_some(a + i, part), load_some(b + i, part), load_some(y + i, part)), part);
 }
 
@@ -151,7 +151,7 @@ static void activate(const struct tile *t, int which, float *x, int64_t n)
     const struct qn_recurrent_params *p = t->p;
     int64_t per = p->gates == 4 ? 3 : p->gates == 3 ? 2 : 1, at = t->direction * per + which;
     if (p->clip > 0 && !(p->gates == 4 && which == 2)) {
-        EACH_VECTOR(n)
+        QN_EACH_VECTOR(n)
         store_some(x + i, vf_clip(load_some(x + i, part), -p->clip, p->clip), part);
     }
     vf_activate_block(p->activation[at], p->alpha[at], p->beta[at], x, n, 1, n);
@@ -172,7 +172,7 @@ static void lstm_gates(const struct tile *t, float *g, float *c, float *h)
         activate(t, 0, g, 3 * n);
     }
     activate(t, 1, g + 3 * n, n);
-    EACH_VECTOR(n)
+    QN_EACH_VECTOR(n)
     {
         vf in = load_some(g + i, part), forget = load_some(g + 2 * n + i, part);
         if (p->input_forget)
@@ -186,7 +186,7 @@ static void lstm_gates(const struct tile *t, float *g, float *c, float *h)
         activate(t, 0, g + n, n);
     }
     activate(t, 2, h, n);
-    EACH_VECTOR(n)
+    QN_EACH_VECTOR(n)
     store_some(h + i, vf_mul(load_some(h + i, part), load_some(g + n + i, part)), part);
 }
 
@@ -195,7 +195,7 @@ static void gru_mix(const struct tile *t, const float *z, float *fresh, float *h
 {
     int64_t n = t->p->hidden;
     activate(t, 1, fresh, n);
-    EACH_VECTOR(n)
+    QN_EACH_VECTOR(n)
     {
         vf f = load_some(fresh + i, part), old = load_some(h + i, part);
         store_some(h + i, vf_fma(load_some(z + i, part), vf_sub(old, f), f), part);
@@ -221,7 +221,7 @@ static void gru_step(const struct tile *t, const struct step *s)
         const float *reset = s->sums[b] + n, *h = s->state[b];
         float *kept = t->state[s->index[b]];
         if (!t->p->linear_before_reset) {
-            EACH_VECTOR(n)
+            QN_EACH_VECTOR(n)
             store_some(kept + i, vf_mul(load_some(reset + i, part), load_some(h + i, part)), part);
         }
         left[b] = t->p->linear_before_reset ? h : kept;
@@ -233,7 +233,7 @@ static void gru_step(const struct tile *t, const struct step *s)
     for (int64_t b = 0; b < s->count; b++) {
         const float *z = s->sums[b], *x = s->x[b] + 2 * n;
         if (t->p->linear_before_reset) {
-            EACH_VECTOR(n)
+            QN_EACH_VECTOR(n)
             store_some(out[b] + i,
                        vf_fma(load_some(z + n + i, part), load_some(out[b] + i, part), load_some(x + i, part)), part);
         }

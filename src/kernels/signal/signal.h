@@ -2,7 +2,7 @@
  *
  * fft: the transform of `length` numbers along an axis, of which x has x_size (zeros follow; what is too much is left
  * out). x has components 1 (real) or 2 (real, imaginary) in its last axis, `inner` numbers between neighbours along the
- * axis. A tile is some lines. Lengths of small factors run by mixed radix, others by Bluestein's way over a power of two.
+ * axis. A tile is some lines. Lengths of small factors run by mixed radix, others by Bluestein's over a power of two.
  *
  * det: a tile is one matrix [n, n], by LU with row exchange. */
 #ifndef QN_KERNELS_SIGNAL_SIGNAL_H

@@ -2,7 +2,7 @@
  *
  * The operands of tree_ensemble after x, all constants (record field `version` 1):
  *   nodes       i32 [n, 4]: feature | mode << 24 (enum qn_tree_mode) | QN_TREE_MISSING_TRUE, then the node of the true
- *               branch, of the false branch, and a set: its first member for mode MEMBER (else 0). A leaf has mode LEAF,
+ *               branch, of the false branch, and a set: its first member for mode MEMBER, or 0. A leaf has mode LEAF,
  *               in the second place its first vote and in the third the vote behind its last.
  *   thresholds  x's dtype [n]; of mode MEMBER: how many members
  *   roots       i32 [trees]
@@ -10,8 +10,8 @@
  *   weights     x's dtype [votes]
  *   members     x's dtype [any number]
  *   base        x's dtype [targets], added at the end
- * Nodes stand before their children, so that every walk ends. Whoever makes the operands has checked the numbers in them,
- * and that x has all features.
+ * Nodes stand before their children, so that every walk ends. Whoever makes the operands has checked the numbers in
+ * them, and that x has all features.
  *
  * A tile is QN_TREES_ROWS rows, which go down a tree together (few rows go down several trees): their walks are
  * independent, so the processor overlaps them. Votes are added in the order of the trees. */

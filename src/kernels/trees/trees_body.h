@@ -1,4 +1,4 @@
-/* TREES for one element type: the including file defines REAL and NAME. Who makes the operands has checked every index in
+/* TREES for one element type: the including file defines REAL and NAME. Who makes the operands has checked each index in
  * them. */
 
 /* Whether the node's branch is the true one; NaN compares false. */

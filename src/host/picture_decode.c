@@ -1,5 +1,5 @@
 /* Pictures by content: which reader, the pixel format asked for, and the op image_decode. */
-#include "host/image.h"
+#include "host/raster.h"
 
 #include "base/checked.h"
 #include "host/host_call.h"

@@ -1,0 +1,151 @@
+/* Host functions on their own: what they make of a call's inputs, and what they refuse. */
+#include <string.h>
+
+#include "host/host.h"
+#include "ir/ir.h"
+#include "quern/media.h"
+#include "support/testing.h"
+
+enum { MOST = 5 };
+
+struct fixture {
+    struct qn_store *store;
+    struct qn_view in[MOST];
+    struct qn_object *objects[MOST], *out[MOST];
+    struct qn_host_call call;
+};
+
+static void open_call(struct fixture *f, const void *attr)
+{
+    memset(f, 0, sizeof *f);
+    qn_assert_ok(qn_store_create(NULL, &f->store));
+    f->call = (struct qn_host_call){
+        .attr = attr, .in = f->in, .in_objects = f->objects, .out = f->out, .out_count = 1, .store = f->store};
+}
+
+static void close_call(struct fixture *f)
+{
+    for (int i = 0; i < MOST; i++) {
+        qn_object_release(f->objects[i]);
+        qn_object_release(f->out[i]);
+    }
+    qn_store_destroy(f->store);
+}
+
+static void give(struct fixture *f, qn_dtype dtype, uint32_t rank, int64_t a, int64_t b, const void *data)
+{
+    f->in[f->call.in_count++] = (struct qn_view){
+        .data = (void *)(uintptr_t)data, .dtype = dtype, .rank = rank, .dims = {a, b}, .strides = {b ? b : 1, 1}};
+}
+
+static void a_list_is_split_and_joined(void **state)
+{
+    (void)state;
+    static const float x[] = {1, 2, 3, 4, 5, 6};
+    static const int64_t sizes[] = {2, 0, 1};
+    struct qn_attr_seq_split attr = {.axis = -1, .keepdims = true};
+    struct fixture f;
+    open_call(&f, &attr);
+    give(&f, QN_DTYPE_F32, 2, 2, 3, x);
+    give(&f, QN_DTYPE_I64, 1, 3, 0, sizes);
+    qn_assert_ok(qn_host_seq_split(&f.call));
+    assert_int_equal(f.out[0]->count, 3);
+    assert_int_equal(f.out[0]->items[2]->tensor.dims[1], 1);
+    assert_true(((const float *)f.out[0]->items[2]->tensor.data)[1] == 6);
+    f.objects[0] = f.out[0];
+    f.out[0] = NULL;
+    f.call.in_count = 1;
+    f.in[0].dtype = QN_DTYPE_OBJECT;
+    attr.keepdims = false;
+    qn_assert_ok(qn_host_seq_concat(&f.call));
+    assert_int_equal(f.out[0]->tensor.dims[1], 3);
+    assert_memory_equal(f.out[0]->tensor.data, x, sizeof x);
+    close_call(&f);
+    open_call(&f, &attr); /* sizes that do not add up */
+    give(&f, QN_DTYPE_F32, 2, 2, 3, x);
+    give(&f, QN_DTYPE_I64, 1, 2, 0, sizes);
+    qn_assert_fails(qn_host_seq_split(&f.call), QN_INVALID_ARGUMENT, "parts of 2");
+    close_call(&f);
+}
+
+static void numbers_are_written_short_and_read_back(void **state)
+{
+    (void)state;
+    static const float x[] = {0.1f, 1, -1e-5f, 16777216, 3.4028235e38f, 1e-45f, 1e16f, 123456.7f};
+    static const char *const want[] = {"0.1",           "1.0",   "-1e-05", "16777216.0",
+                                       "3.4028235e+38", "1e-45", "1e+16",  "123456.7"};
+    struct qn_attr_cast attr = {.dtype = QN_DTYPE_F32};
+    struct fixture f;
+    open_call(&f, &attr);
+    give(&f, QN_DTYPE_F32, 1, 8, 0, x);
+    qn_assert_ok(qn_host_to_string(&f.call));
+    const struct qn_string *text = f.out[0]->tensor.data;
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(text[i].size, strlen(want[i]));
+        assert_memory_equal(text[i].data, want[i], text[i].size);
+    }
+    f.objects[0] = f.out[0];
+    f.out[0] = NULL;
+    qn_assert_ok(qn_host_from_string(&f.call));
+    assert_memory_equal(f.out[0]->tensor.data, x, sizeof x);
+    close_call(&f);
+    static const struct qn_string bad[] = {{"1.5x", 4}};
+    open_call(&f, &attr);
+    give(&f, QN_DTYPE_STRING, 1, 1, 0, bad);
+    qn_assert_fails(qn_host_from_string(&f.call), QN_INVALID_ARGUMENT, "'1.5x'");
+    close_call(&f);
+}
+
+static void patterns_match_the_whole_string(void **state)
+{
+    (void)state;
+    static const struct qn_string x[] = {{"ab", 2}, {"abc", 3}, {"a\n", 2}, {"\xff", 1}}, pattern = {"a|ab", 4};
+    static const uint8_t want[] = {1, 0, 0, 0};
+    struct fixture f;
+    open_call(&f, NULL);
+    give(&f, QN_DTYPE_STRING, 1, 4, 0, x);
+    give(&f, QN_DTYPE_STRING, 0, 0, 0, &pattern);
+    qn_assert_ok(qn_host_regex_match(&f.call));
+    assert_memory_equal(f.out[0]->tensor.data, want, sizeof want);
+    close_call(&f);
+    static const struct qn_string broken = {"a(", 2};
+    open_call(&f, NULL);
+    give(&f, QN_DTYPE_STRING, 1, 4, 0, x);
+    give(&f, QN_DTYPE_STRING, 0, 0, 0, &broken);
+    qn_assert_fails(qn_host_regex_match(&f.call), QN_INVALID_ARGUMENT, "pattern 'a('");
+    close_call(&f);
+}
+
+static void pictures_and_sound_are_read_and_cut_ones_refused(void **state)
+{
+    (void)state;
+    static const char pnm[] = "P6 # two pixels\n2 1 255\n\x01\x02\x03\xff\x80\x00";
+    static const unsigned char wav[] =
+        "RIFF\x28\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0"
+        "data\x04\0\0\0\x00\x40\x00\xc0";
+    struct qn_image image = {.struct_size = sizeof image};
+    struct qn_sound sound = {.struct_size = sizeof sound};
+    qn_assert_ok(qn_image_decode(pnm, sizeof pnm - 1, "p", 3, NULL, &image));
+    assert_int_equal(image.width, 2);
+    assert_memory_equal(image.pixels, "\x01\x02\x03\xff\x80\x00", 6);
+    qn_image_free(&image, NULL);
+    qn_assert_fails(qn_image_decode(pnm, sizeof pnm - 2, "p", 3, NULL, &image), QN_INVALID_FILE, "row 0");
+    qn_assert_fails(qn_image_decode("\xff\xd8\xff\xe0", 4, "p", 3, NULL, &image), QN_INVALID_FILE, "JPEG");
+    qn_assert_fails(qn_image_decode("what", 4, "p", 3, NULL, &image), QN_UNSUPPORTED, "no picture");
+    qn_assert_ok(qn_sound_decode(wav, sizeof wav - 1, "s", NULL, &sound));
+    assert_int_equal(sound.rate, 8000);
+    assert_true(sound.frames == 2 && sound.samples[0] == 0.5f && sound.samples[1] == -0.5f);
+    qn_sound_free(&sound, NULL);
+    qn_assert_fails(qn_sound_decode(wav, 36, "s", NULL, &sound), QN_INVALID_FILE, "data chunk");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_is_split_and_joined),
+        cmocka_unit_test(numbers_are_written_short_and_read_back),
+        cmocka_unit_test(patterns_match_the_whole_string),
+        cmocka_unit_test(pictures_and_sound_are_read_and_cut_ones_refused),
+    };
+    return cmocka_run_group_tests_name("host", tests, NULL, NULL);
+}
