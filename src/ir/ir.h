@@ -399,7 +399,8 @@ enum qn_resize_coordinates {
     QN_RESIZE_CROP, /* tf_crop_and_resize */
 };
 
-/* What a call runs. A body's inputs are listed in this order; "captured" are values of the outer graph that it reads. */
+/* What a call runs. A body's inputs are listed in this order; "captured" are values of the outer graph that it
+ * reads. */
 enum qn_call_kind {
     /* The rest of a graph: inputs to the body, its outputs out. */
     QN_CALL_BODY = 0,

@@ -419,8 +419,8 @@ static uint32_t print_encodings(const struct qn_graph *g, uint32_t from, uint32_
     return from;
 }
 
-/* check equal [N,M] "add.3": what rules noted. The nodes of a text would note the same, but in a rewritten graph they may
- * be gone. */
+/* check equal [N,M] "add.3": what rules noted. The nodes of a text would note the same, but in a rewritten graph
+ * they may be gone. */
 static void print_checks(const struct qn_graph *g, struct qn_strbuf *out)
 {
     static const char *const signs[] = {

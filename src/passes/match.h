@@ -32,8 +32,8 @@ bool qn_match_with_scalar(const struct qn_rewrite *r, qn_node n, qn_value *other
 /* A binary node, one of whose inputs is `known`: the other. */
 bool qn_match_other(const struct qn_rewrite *r, qn_node n, qn_value known, qn_value *other);
 
-/* A product taken apart: scale * factors / divisors, through mul, div, reciprocal and neg with one reader. What cannot be taken
- * apart is a factor. */
+/* A product taken apart: scale * factors / divisors, through mul, div, reciprocal and neg with one reader. What
+ * cannot be taken apart is a factor. */
 struct qn_match_product {
     double scale;
     uint32_t factor_count, divisor_count;

@@ -155,6 +155,40 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+/* Calls, late symbols, checks, strings and more inputs than a match can hold; each node that is an output's doing. */
+static const char late[] =
+    "graph \"late\"\nsymbol N 0..64\nsymbol M 0..64\nsymbol T 0..99 late\nsymbol U 0..99 late\n"
+    "%1:f32[N,4] = input \"x\"\n%2:f32[M,4] = input \"z\"\n%3:i64[1] = input \"n\"\n"
+    "%4 = bind_dims(%3) {dims=[T]}\n%5:f32[T,4], %6:object[] = call(%1, _, %2) {kind=2, body=1}\n"
+    "%7 = nonzero(%1) {count=U}\n%8 = iota() {count=U*2, dtype=i64}\n%9 = add(%1, %2)\n%10 = relu(%9)\n"
+    "%11 = concat(%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5,%5) {axis=1}\n"
+    "%12:string[2] = const {\"a\", \"b\"}\n%13:string[N] = input \"s\"\n%14 = gather(%12, %3)\n"
+    "%15 = equal(%13, %14)\n"
+    "output \"o\" = %6\noutput \"i\" = %8\noutput \"a\" = %10\noutput \"c\" = %11\noutput \"e\" = %15\n";
+
+static void what_a_run_finds_out_is_kept(void **state)
+{
+    struct qn_str text = qn_str_from(late);
+    struct qn_pass_options options = {.verify = true};
+    struct qn_graph *g;
+    (void)state;
+    qn_assert_ok(qn_graph_parse(text, NULL, &g));
+    qn_assert_ok(qn_pass_run_all(&g, &options));
+    assert_int_equal(count_op(g, QN_OP_bind_dims), 1);
+    assert_int_equal(count_op(g, QN_OP_nonzero), 1);
+    assert_int_equal(count_op(g, QN_OP_call), 1);
+    assert_int_equal(count_op(g, QN_OP_chain), 1);
+    assert_true(g->checks.count >= 1);
+    uint8_t *live = malloc(g->nodes.count);
+    assert_non_null(live);
+    qn_assert_ok(qn_graph_mark_live(g, live));
+    for (qn_node n = 1; n < g->nodes.count; n++)
+        assert_int_equal(live[n], 1);
+    free(live);
+    qn_graph_destroy(g);
+    assert_true(qn_test_every_allocation(parse_and_run, &text) > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +198,7 @@ int main(void)
         cmocka_unit_test(an_unknown_name_is_refused),
         cmocka_unit_test(a_second_run_finds_nothing),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(what_a_run_finds_out_is_kept),
     };
     return cmocka_run_group_tests_name("passes", tests, NULL, NULL);
 }
