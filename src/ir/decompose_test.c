@@ -36,7 +36,14 @@ static const char head[] = "graph \"fused\"\nsymbol N 1..512\nsymbol M 1..512\ns
                            "%27:f32[16,16] = input \"p\"\n"
                            "%28:f32[4] = input \"channels\"\n"
                            "%29:f32[2,N,4,16] = input \"tokens\"\n"
-                           "%30:f32[2,4,N,16] = input \"heads\"\n";
+                           "%30:f32[2,4,N,16] = input \"heads\"\n"
+                           "%31:u8[N,16] = input \"qa\"\n"
+                           "%32:u8[16,9] = input \"qb\"\n"
+                           "%33:f32[] = input \"scale\"\n"
+                           "%34:u8[] = input \"zero\"\n"
+                           "%35:u8[1,3,8,8] = input \"image\"\n"
+                           "%36:i8[4,3,3,3] = input \"filter\"\n"
+                           "%37:i8[] = input \"filter_zero\"\n";
 
 static const char *const nodes[] = {
     "rms_norm(%1, %4) {epsilon=1e-05}",
@@ -53,6 +60,10 @@ static const char *const nodes[] = {
     "attention(%29, %29, %29) {scale=0.25, turned=15}",
     "attention(%29, %30, %30) {scale=0.25, turned=1}",
     "attention(%30, %30, %29) {scale=0.25, turned=12}",
+    "q_linear(%31, %33, %34, %32, %33, %34) {dtype=f32}",
+    "q_linear(%31, %33, %34, %32, %33, %34, _, %33, %34) {dtype=u8}",
+    "q_conv(%35, %33, %34, %36, %33, %37, _, %33, %34) {dtype=u8}",
+    "q_add(%31, %33, %34, %31, %33, %34, %33, %34) {dtype=u8}",
     "paged_attention(%9, %10, %11, %12, %13, %13) {scale=0.25}",
     "paged_attention(%9, %10, %11, %12, %13, %13) {scale=0.25, window=4}",
     "silu(%1)",
@@ -94,7 +105,7 @@ static void types_agree(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
-        char text[2048];
+        char text[4096];
         struct qn_graph *g;
         qn_value inputs[16], out;
         union qn_attr_any attr;
