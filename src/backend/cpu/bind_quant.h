@@ -1,4 +1,5 @@
-/* Binding of packed matrix products, of integer products and convolutions, and of quantisation. Rows in cpu_backend.c. */
+/* Binding of packed matrix products, of integer products and convolutions, and of quantisation. Rows in
+ * cpu_backend.c. */
 #ifndef QN_BACKEND_CPU_BIND_QUANT_H
 #define QN_BACKEND_CPU_BIND_QUANT_H
 

@@ -96,7 +96,7 @@ QN_INLINE void gemm_tile_run(const int rows, const int units, enum gemm_source s
 QN_INLINE int64_t gemm_tile_rows(enum gemm_source source, const struct gemm_tile *t, int64_t rows)
 {
     bool full = t->columns >= TILE_COLUMNS;
-#define GEMM_ROWS(count)                                 \
+#define QN_GEMM_ROWS(count)                              \
     if ((count) <= TILE_ROWS && rows >= (count)) {       \
         if (full)                                        \
             gemm_tile_run((count), 1, source, t, true);  \
@@ -104,12 +104,12 @@ QN_INLINE int64_t gemm_tile_rows(enum gemm_source source, const struct gemm_tile
             gemm_tile_run((count), 1, source, t, false); \
         return (count);                                  \
     }
-    GEMM_ROWS(TILE_ROWS)
-    GEMM_ROWS(TILE_ROWS * 2 / 3)
-    GEMM_ROWS(TILE_ROWS / 3)
-    GEMM_ROWS(2)
-    GEMM_ROWS(1)
-#undef GEMM_ROWS
+    QN_GEMM_ROWS(TILE_ROWS)
+    QN_GEMM_ROWS(TILE_ROWS * 2 / 3)
+    QN_GEMM_ROWS(TILE_ROWS / 3)
+    QN_GEMM_ROWS(2)
+    QN_GEMM_ROWS(1)
+#undef QN_GEMM_ROWS
     return 1;
 }
 

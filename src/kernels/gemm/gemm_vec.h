@@ -1,5 +1,4 @@
-/* GEMM on vectors. A file for an instruction set defines ISA, SERIAL (of the f32 kernel; f16 and bf16 follow), NEEDS
- * and RANK and includes this.
+/* GEMM on vectors. A file for an instruction set includes this and names its kernels.
  *
  * A tile is a block of at most ROWS rows and COLUMNS columns of y. It walks along k in pieces of DEPTH: a piece of a
  * panel (DEPTH x 32) stays in the first cache level while all rows pass over it, the rows' piece stays in the second.
@@ -168,25 +167,3 @@ static void run_bf16(const void *params, int64_t begin, int64_t end, void *scrat
 {
     run_tiles(GEMM_BF16, params, begin, end, scratch);
 }
-
-#define GEMM_CAT_(a, b) a##b
-#define GEMM_CAT(a, b) GEMM_CAT_(a, b)
-#define GEMM_TEXT_(a) #a
-#define GEMM_TEXT(a) GEMM_TEXT_(a)
-#define GEMM_KERNEL(type, number, source_dtype, form)           \
-    const struct qn_kernel GEMM_CAT(qn_gemm_##type##_, ISA) = { \
-        .serial = number,                                       \
-        .name = "gemm_" #type "_" GEMM_TEXT(ISA),               \
-        .family = QN_FAMILY_GEMM,                               \
-        .needs = NEEDS,                                         \
-        .dtype = source_dtype,                                  \
-        .rank = RANK,                                           \
-        .tiles = tiles,                                         \
-        .scratch = scratch_bytes,                               \
-        .run = run_##type,                                      \
-        .pack = form,                                           \
-    }
-
-GEMM_KERNEL(f32, SERIAL, QN_DTYPE_F32, QN_PACK_PANELS_F32);
-GEMM_KERNEL(f16, SERIAL + 1, QN_DTYPE_F16, QN_PACK_PANELS_16);
-GEMM_KERNEL(bf16, SERIAL + 2, QN_DTYPE_BF16, QN_PACK_PANELS_16);

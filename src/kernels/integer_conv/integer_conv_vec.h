@@ -1,5 +1,5 @@
-/* INTEGER_CONV on vectors, channels last. A file for an instruction set defines ISA, SERIAL, NEEDS and RANK and
- * includes this.
+/* INTEGER_CONV on vectors, channels last. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS and RANK
+ * and includes this.
  *
  * A tile is a block of output pixels and of output channels of a group. Its pixels' taps are copied side by side into
  * rows (one by one convolutions without stride read x as it lies), and rows by panels is INTEGER_GEMM. Depthwise
@@ -77,8 +77,8 @@ static int64_t tiles(const void *params)
     return rows > 0 ? blocks(rows, block_rows(p)) * column_blocks(p) : 0;
 }
 
-/* Where a pixel's taps lie: at x + offsets[tap]. Those outside the image, and the one that makes the number even, lie in
- * a row of x_zero. */
+/* Where a pixel's taps lie: at x + offsets[tap]. Those outside the image, and the one that makes the number even, lie
+ * in a row of x_zero. */
 struct pixel_taps {
     const uint8_t *x;
     const int64_t *offsets;
@@ -98,7 +98,7 @@ static int64_t scratch_bytes(const void *params)
     int64_t bytes = (ROWS + INT_ROWS) * 4;
     if (!is_direct(p))
         bytes += block_rows(p) * row_bytes(p);
-#ifdef INT_WIDENS
+#ifdef QN_INT_WIDENS
     bytes += block_rows(p) * row_bytes(p) * 2;
 #endif
     return blocks(bytes, 64) * 64 + 64;
@@ -259,7 +259,7 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
     }
     for (int64_t r = 0; sums && r < rows; r++)
         row_sums[r] = int_sum((const uint8_t *)block.a + r * block.a_row, k, p->x_signed);
-#ifdef INT_WIDENS
+#ifdef QN_INT_WIDENS
     int64_t wide_row = 2 * row_bytes(p);
     for (int64_t r = 0; r < rows; r++)
         int_widen((int16_t *)(void *)(copied + r * wide_row), (const uint8_t *)block.a + r * block.a_row, k,
@@ -371,8 +371,8 @@ static void find_offsets(const struct qn_integer_conv_params *p, const int64_t a
         offsets[tap] = outside ? (int64_t)((uintptr_t)outside - (uintptr_t)x) : 0; /* its weight is 0 */
 }
 
-/* The taps of a run of pixels; `own` has room for the offsets of each. Where weights have zero points, the tap that makes
- * the number even counts: then every pixel has offsets of its own. */
+/* The taps of a run of pixels; `own` has room for the offsets of each. Where weights have zero points, the tap that
+ * makes the number even counts: then every pixel has offsets of its own. */
 static void find_taps(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, const uint8_t *outside,
                       const int64_t *shared, int64_t *own, struct pixel_taps *taps)
 {
@@ -474,14 +474,9 @@ static bool fits(const void *params)
     return p->n <= 1 || (p->x_n == x && p->y_n == y);
 }
 
-#define INT_CAT_(a, b) a##b
-#define INT_CAT(a, b) INT_CAT_(a, b)
-#define INT_TEXT_(a) #a
-#define INT_TEXT(a) INT_TEXT_(a)
-
-const struct qn_kernel INT_CAT(qn_integer_conv_, ISA) = {
+const struct qn_kernel KERNEL = {
     .serial = SERIAL,
-    .name = "integer_conv_" INT_TEXT(ISA),
+    .name = NAME,
     .family = QN_FAMILY_INTEGER_CONV,
     .needs = NEEDS,
     .rank = RANK,

@@ -1,5 +1,5 @@
-/* Family INTEGER_GEMM: y = sum over k of (a - a_zero) (b - b_zero), a [m][k] and b [k][n] of u8 or i8, summed exactly in
- * 32 bits (wrapping), then brought to y's dtype (struct qn_integer_out).
+/* Family INTEGER_GEMM: y = sum over k of (a - a_zero) (b - b_zero), a [m][k] and b [k][n] of u8 or i8, summed exactly
+ * in 32 bits (wrapping), then brought to y's dtype (struct qn_integer_out).
  *
  * The vector kernels read b in panels (QN_PACK_PANELS_I8), the generic one as it lies. A panel is QN_INTEGER_PANEL
  * columns: [k / 4 rounded up][QN_INTEGER_PANEL][4] signed bytes, zeros behind the last k and column, then the sum of
@@ -17,8 +17,8 @@ enum { QN_INTEGER_PANEL = 32 };
 /* From the sum s of a row and column to an element of y:
  *   I32     s + bias
  *   F32     activation((s + bias) a_scale b_scale), or with a bias in float activation(s a_scale b_scale + bias)
- *   U8, I8  that, divided by y_scale, rounded to nearest even, + y_zero, saturated. Without an activation, or with RELU,
- *           the three scales are one factor a_scale b_scale / y_scale: where the sequence dequantise, quantise rounds
+ *   U8, I8  that, divided by y_scale, rounded to nearest even, + y_zero, saturated. Without an activation, or with
+ *           RELU, the three scales are one factor a_scale b_scale / y_scale: where the sequence dequantise, quantise rounds
  *           in between, the result may be the neighbour. */
 struct qn_integer_out {
     void *y;

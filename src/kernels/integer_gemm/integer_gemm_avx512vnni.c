@@ -1,6 +1,7 @@
 #include "platform/cpu.h"
 
-#define ISA avx512vnni
+#define KERNEL qn_integer_gemm_avx512vnni
+#define NAME "integer_gemm_avx512vnni"
 #define SERIAL 2720
 #define NEEDS (QN_CPU_AVX512 | QN_CPU_AVX512VNNI)
 #define RANK 30

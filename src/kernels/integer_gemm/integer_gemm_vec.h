@@ -1,4 +1,5 @@
-/* INTEGER_GEMM on vectors. A file for an instruction set defines ISA, SERIAL, NEEDS and RANK and includes this.
+/* INTEGER_GEMM on vectors. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS and RANK and includes
+ * this.
  *
  * A tile is a block of at most ROWS rows and COLUMNS columns. A panel stays in the first cache level while the rows
  * pass over it. */
@@ -38,7 +39,7 @@ static int64_t scratch_bytes(const void *params)
 {
     const struct qn_integer_gemm_params *p = params;
     int64_t bytes = 2 * (ROWS + INT_ROWS) * 4;
-#ifdef INT_WIDENS
+#ifdef QN_INT_WIDENS
     bytes += ROWS * wide_row(p->k);
 #endif
     (void)p;
@@ -74,7 +75,7 @@ static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_
     } else {
         block.a_zero = int_zero(p->a_zero, 0, p->a_signed, shift);
     }
-#ifdef INT_WIDENS
+#ifdef QN_INT_WIDENS
     char *wide = (char *)(zeros + ROWS + INT_ROWS);
     for (int64_t r = 0; r < rows; r++)
         int_widen((int16_t *)(void *)(wide + r * wide_row(p->k)), a + r * p->a_stride, p->k, p->a_signed);
@@ -97,14 +98,9 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     }
 }
 
-#define INT_CAT_(a, b) a##b
-#define INT_CAT(a, b) INT_CAT_(a, b)
-#define INT_TEXT_(a) #a
-#define INT_TEXT(a) INT_TEXT_(a)
-
-const struct qn_kernel INT_CAT(qn_integer_gemm_, ISA) = {
+const struct qn_kernel KERNEL = {
     .serial = SERIAL,
-    .name = "integer_gemm_" INT_TEXT(ISA),
+    .name = NAME,
     .family = QN_FAMILY_INTEGER_GEMM,
     .needs = NEEDS,
     .rank = RANK,

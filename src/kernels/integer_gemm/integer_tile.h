@@ -26,7 +26,7 @@ QN_INLINE vi int_dot(vi sum, vi u, vi s)
 }
 #else
 enum { INT_ROWS = 6 };
-#define INT_WIDENS 1 /* rows are given as 16-bit numbers */
+#define QN_INT_WIDENS 1 /* rows are given as 16-bit numbers */
 #endif
 
 enum { INT_UNIT = 2 * VF_LANES /* columns of a register tile */, INT_VECTORS = QN_INTEGER_PANEL / VF_LANES };
@@ -57,7 +57,7 @@ static inline int32_t int_zero(const void *zero, int64_t i, bool is_signed, int3
     return (zero ? qn_integer_byte(zero, i, is_signed) : 0) + shift;
 }
 
-#ifndef INT_WIDENS
+#ifndef QN_INT_WIDENS
 /* Four bytes from `p`, of which `left` belong to the row. */
 QN_INLINE int32_t int_four(const uint8_t *p, int64_t left)
 {
@@ -79,8 +79,8 @@ struct int_bytes {
     bool is_signed, relu;
 };
 
-/* Two vectors of sums of a row, from column `column` of the panel on, to bytes. Saturating twice on the way to 8 bits is
- * clamping; the least of 2^30 keeps what is too large for 32 bits positive, and NaN becomes the lowest. */
+/* Two vectors of sums of a row, from column `column` of the panel on, to bytes. Saturating twice on the way to 8 bits
+ * is clamping; the least of 2^30 keeps what is too large for 32 bits positive, and NaN becomes the lowest. */
 QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t column, vi a, vi b)
 {
     vf most = vf_set(0x1p30f);
@@ -172,7 +172,7 @@ QN_INLINE void int_tile_wide(const int rows, const struct int_rows *block, int64
 }
 #endif
 
-#ifdef INT_WIDENS
+#ifdef QN_INT_WIDENS
 struct int_bytes;
 #endif
 
@@ -180,7 +180,7 @@ struct int_bytes;
 QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int64_t row, const char *panel,
                               int32_t *out, const struct int_bytes *bytes)
 {
-#ifdef INT_WIDENS
+#ifdef QN_INT_WIDENS
     (void)bytes;
     for (int64_t column = 0; column < QN_INTEGER_PANEL; column += 8)
         int_tile_wide(rows, block, row, panel, column, out);
@@ -364,7 +364,7 @@ static inline void int_block(const struct int_rows *block, const struct int_pane
         int_prepare(&c, out, block, column_sums, column, b->n, b->b_zero, b->b_zero_step, b->b_signed, int_folds(out));
         int64_t columns = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL;
         char *to = y + column * qn_integer_out_bytes(out);
-#ifndef INT_WIDENS
+#ifndef QN_INT_WIDENS
         if (int_folds(out) && !c.has_b_zero && !block->zeros && columns == QN_INTEGER_PANEL) {
             bool is_signed = out->dtype == QN_DTYPE_I8;
             struct int_bytes bytes = {

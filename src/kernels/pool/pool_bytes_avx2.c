@@ -1,8 +1,19 @@
-#include "platform/cpu.h"
-
-#define NEEDS QN_CPU_AVX2
-#define RANK 10
 #include "kernels/pool/pool_bytes_vec.h"
 
-POOL_BYTES_KERNEL(qn_pool_u8_avx2, 2430, QN_DTYPE_U8, u8);
-POOL_BYTES_KERNEL(qn_pool_i8_avx2, 2431, QN_DTYPE_I8, i8);
+#include "platform/cpu.h"
+
+#define KERNEL(type, number, element)                \
+    const struct qn_kernel qn_pool_##type##_avx2 = { \
+        .serial = number,                            \
+        .name = "pool_" #type "_avx2",               \
+        .family = QN_FAMILY_POOL,                    \
+        .needs = QN_CPU_AVX2,                        \
+        .dtype = element,                            \
+        .rank = 10,                                  \
+        .tiles = tiles,                              \
+        .run = run_##type,                           \
+        .fits = fits,                                \
+    }
+
+KERNEL(u8, 2430, QN_DTYPE_U8);
+KERNEL(i8, 2431, QN_DTYPE_I8);

@@ -1,5 +1,5 @@
-/* Largest elements of u8 and i8 images with channels last. A file for an instruction set defines NEEDS and RANK,
- * includes this and names its two kernels; the loops over channels are plain C that compilers bring onto vectors. A tile
+/* Largest elements of u8 and i8 images with channels last. A file for an instruction set includes this and
+ * names its two kernels; the loops over channels are plain C that compilers bring onto vectors. A tile
  * is a row of output pixels. */
 #include "ir/ir.h"
 #include "kernels/pool/pooling.h"
@@ -87,16 +87,3 @@ static bool fits(const void *params)
     const struct qn_pool_params *p = params;
     return p->op == QN_OP_max_pool && (p->c == 1 || (p->x.channel == 1 && p->y.channel == 1));
 }
-
-#define POOL_BYTES_KERNEL(symbol, number, type, suffix) \
-    const struct qn_kernel symbol = {                   \
-        .serial = number,                               \
-        .name = #symbol + 3,                            \
-        .family = QN_FAMILY_POOL,                       \
-        .needs = NEEDS,                                 \
-        .dtype = type,                                  \
-        .rank = RANK,                                   \
-        .tiles = tiles,                                 \
-        .run = run_##suffix,                            \
-        .fits = fits,                                   \
-    }

@@ -1,7 +1,7 @@
 /* Family Q_ADD: y = quantise(activation(a_scale (a - a_zero) + b_scale (b - b_zero))) over n bytes, u8 or i8 each, the
  * scales one each. Activation NONE or RELU. Computed as
- * nearest even(a * (a_scale / y_scale) + b * (b_scale / y_scale) + constant), so that where the sequence dequantise, add,
- * quantise rounds in between, the result may be the neighbour. */
+ * nearest even(a * (a_scale / y_scale) + b * (b_scale / y_scale) + constant), so that where the sequence dequantise,
+ * add, quantise rounds in between, the result may be the neighbour. */
 #ifndef QN_KERNELS_Q_ADD_H
 #define QN_KERNELS_Q_ADD_H
 

@@ -1,5 +1,5 @@
 /* QUANTIZE on vectors: f32 to bytes and bytes to f32, with one scale or one for each slice of an axis; the rest goes to
- * the generic kernel. A file for an instruction set defines ISA, SERIAL, NEEDS and RANK and includes this. */
+ * the generic kernel. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS and RANK and includes this. */
 #include "kernels/quantize/quantize.h"
 #include "kernels/simd/vec_bytes.h"
 
@@ -178,14 +178,9 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     }
 }
 
-#define QUANTIZE_CAT_(a, b) a##b
-#define QUANTIZE_CAT(a, b) QUANTIZE_CAT_(a, b)
-#define QUANTIZE_TEXT_(a) #a
-#define QUANTIZE_TEXT(a) QUANTIZE_TEXT_(a)
-
-const struct qn_kernel QUANTIZE_CAT(qn_quantize_, ISA) = {
+const struct qn_kernel KERNEL = {
     .serial = SERIAL,
-    .name = "quantize_" QUANTIZE_TEXT(ISA),
+    .name = NAME,
     .family = QN_FAMILY_QUANTIZE,
     .needs = NEEDS,
     .rank = RANK,
