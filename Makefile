@@ -66,7 +66,8 @@ conformance:
 	@tools/install-deps.sh --test
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
-	@QUERN_CONFORMANCE_REQUIRED=1 tools/run-tests $(BUILD) -L conformance
+	@QUERN_CONFORMANCE_REQUIRED=1 tools/run-tests $(BUILD) -L conformance; bad=$$?; \
+	    sed -n -E '/^[a-z_-]+: [0-9,]+ (cases|frames)/p' $(BUILD)/Testing/Temporary/LastTest.log; exit $$bad
 
 clean:
 	rm -rf $(BUILD)

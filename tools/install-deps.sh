@@ -12,7 +12,7 @@ set -eu
 
 run="gcc libc6-dev cmake ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libjpeg-dev libpng-dev
      libwebp-dev libtiff-dev libopenjp2-7-dev"
-test="libcmocka-dev"
+test="libcmocka-dev xz-utils"
 python="python3"
 tidy="$python clang-format clang-tidy"
 clang="clang libclang-rt-dev llvm"
@@ -44,6 +44,7 @@ has() {
     gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc ;;
     qemu-user) command -v qemu-aarch64 ;;
     llvm) command -v llvm-symbolizer ;;
+    xz-utils) command -v xz ;;
     libpcre2-dev) pkg-config --exists libpcre2-8 ;;
     libutf8proc-dev) pkg-config --exists libutf8proc ;;
     libedit-dev) pkg-config --exists libedit ;;
