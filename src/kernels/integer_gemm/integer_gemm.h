@@ -18,8 +18,8 @@ enum { QN_INTEGER_PANEL = 32 };
  *   I32     s + bias
  *   F32     activation((s + bias) a_scale b_scale), or with a bias in float activation(s a_scale b_scale + bias)
  *   U8, I8  that, divided by y_scale, rounded to nearest even, + y_zero, saturated. Without an activation, or with
- *           RELU, the three scales are one factor a_scale b_scale / y_scale: where the sequence dequantise, quantise rounds
- *           in between, the result may be the neighbour. */
+ *           RELU, the three scales are one factor a_scale b_scale / y_scale: where the sequence dequantise, quantise
+ *           rounds in between, the result may be the neighbour. */
 struct qn_integer_out {
     void *y;
     qn_dtype dtype;
