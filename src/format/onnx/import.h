@@ -1,11 +1,11 @@
 /* An ONNX model as IR graphs: the main one, and the bodies that runs ask for (ir/body.h).
  *
- * Names are resolved once, when the program is made: every value of every graph, subgraph and function call has a number,
- * nodes stand in topological order, model-local functions are written out, and an op that Quern lacks is an error that
- * lists them all. Graphs are then imported from that, as often as they are asked for.
+ * Names are resolved once, when the program is made: every value of every graph, subgraph and function call has a
+ * number, nodes stand in topological order, model-local functions are written out, and an op that Quern lacks is an
+ * error that lists them all. Graphs are then imported from that, as often as they are asked for.
  *
- * Initialisers are constants, also where the model lists them among its inputs (IR version 3, or a default that a caller
- * may override in ONNX): they are no inputs of the graph.
+ * Initialisers are constants, also where the model lists them among its inputs (IR version 3, or a default that a
+ * caller may override in ONNX): they are no inputs of the graph.
  */
 #ifndef QN_FORMAT_ONNX_IMPORT_H
 #define QN_FORMAT_ONNX_IMPORT_H

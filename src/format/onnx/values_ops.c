@@ -1,4 +1,4 @@
-/* Shape arithmetic without nodes: what small tensors hold is followed through the ops that models compute sizes with. */
+/* Shape arithmetic without nodes: what small tensors hold, through the ops that models compute sizes with. */
 #include <math.h>
 
 #include "format/onnx/import_state.h"

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "format/onnx/import_state.h"
-#include "format/onnx/ops/attention.h"
+#include "format/onnx/ops/attend.h"
 #include "format/onnx/ops/attention_norm.h"
 
 #define BINARY(op, x, y) qn_lower_binary(l, QN_OP_##op, x, y)

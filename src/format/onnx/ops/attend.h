@@ -1,6 +1,6 @@
 /* Scaled dot-product attention as core ops, for the ops of ai.onnx and com.microsoft; the passes fuse it. */
-#ifndef QN_FORMAT_ONNX_OPS_ATTENTION_H
-#define QN_FORMAT_ONNX_OPS_ATTENTION_H
+#ifndef QN_FORMAT_ONNX_OPS_ATTEND_H
+#define QN_FORMAT_ONNX_OPS_ATTEND_H
 
 #include "format/onnx/ops/elementwise.h"
 

@@ -1,5 +1,5 @@
 /* Attention (ai.onnx), rotary embeddings, and what stands around them. */
-#include "format/onnx/ops/attention.h"
+#include "format/onnx/ops/attend.h"
 
 #include <inttypes.h>
 #include <math.h>
