@@ -274,12 +274,6 @@ static void note_why(struct qn_onnx_import *im, qn_status status)
                          QN_STR_ARG(im->step->node->op_type), qn_status_message(status));
 }
 
-static qn_status lower_custom(struct qn_onnx_import *im, struct qn_onnx_step *step)
-{
-    (void)im;
-    return QN_ERROR(QN_UNSUPPORTED, "custom op %s", step->custom->name);
-}
-
 static qn_status lower_step(struct qn_onnx_import *im, struct qn_onnx_step *step)
 {
     struct qn_lower l = {.import = im,
@@ -289,7 +283,7 @@ static qn_status lower_step(struct qn_onnx_import *im, struct qn_onnx_step *step
                          .input_count = step->input_count,
                          .output_count = step->output_count};
     if (step->custom)
-        QN_TRY(lower_custom(im, step));
+        QN_TRY(qn_onnx_lower_custom(im, step));
     else
         step->row->lower(&l);
     qn_status status = im->b.status;
@@ -604,6 +598,15 @@ static const struct qn_scan *source_scan(void *context, uint32_t scan)
     return found;
 }
 
+static const struct qn_custom_node *source_custom(void *context, uint32_t number)
+{
+    struct qn_onnx_program *program = context;
+    qn_onnx_lock(program);
+    const struct qn_custom_node *found = number < program->customs.count ? program->customs.items[number] : NULL;
+    qn_onnx_unlock(program);
+    return found;
+}
+
 static void source_destroy(void *context)
 {
     qn_onnx_program_destroy(context);
@@ -622,8 +625,11 @@ qn_status qn_onnx_program_create(const struct qn_onnx_file *file, const struct q
     if (options)
         program->options = *options;
     qn_arena_init(&program->arena, allocator);
-    program->source = (struct qn_body_source){
-        .context = program, .graph = source_graph, .scan = source_scan, .destroy = source_destroy};
+    program->source = (struct qn_body_source){.context = program,
+                                              .graph = source_graph,
+                                              .scan = source_scan,
+                                              .custom = source_custom,
+                                              .destroy = source_destroy};
     qn_status status = qn_onnx_resolve_program(program);
     if (status)
         qn_onnx_program_destroy(program);
@@ -639,6 +645,7 @@ void qn_onnx_program_destroy(struct qn_onnx_program *program)
     qn_array_free(&program->slots, program->allocator);
     qn_array_free(&program->bodies, program->allocator);
     qn_array_free(&program->scans, program->allocator);
+    qn_array_free(&program->customs, program->allocator);
     qn_arena_deinit(&program->arena);
     qn_free(program->allocator, program, sizeof *program);
 }

@@ -81,6 +81,7 @@ struct qn_onnx_program {
     uint32_t lock; /* of what follows, and of the arena once graphs are imported */
     QN_ARRAY(struct qn_onnx_body *) bodies;
     QN_ARRAY(struct qn_scan *) scans;
+    QN_ARRAY(struct qn_custom_node *) customs; /* in the arena: their addresses stay */
 };
 
 /* import_resolve.c */
@@ -119,6 +120,9 @@ struct qn_onnx_import {
     QN_ARRAY(struct qn_onnx_step *) rest; /* deferred steps */
 };
 
+/* custom.c */
+qn_status qn_onnx_lower_custom(struct qn_onnx_import *im, struct qn_onnx_step *step) QN_MUST_USE;
+
 /* import.c */
 struct qn_onnx_bound *qn_onnx_entry_of(struct qn_onnx_import *im, uint32_t slot);
 /* Steps in order; what cannot be imported yet is left in im->rest. */
@@ -130,8 +134,8 @@ qn_value qn_onnx_entry_value(struct qn_onnx_import *im, uint32_t slot);
 const struct qn_contents *qn_onnx_entry_contents(struct qn_onnx_import *im, uint32_t slot);
 /* The contents are used: the graph holds for these bytes only. */
 void qn_onnx_pin(struct qn_onnx_import *im, const struct qn_contents *contents);
-/* A type with declared dtype and rank as an IR type with numbers where they are declared and late symbols; false when it
- * is not declared. */
+/* A type with declared dtype and rank as an IR type, with numbers where they are declared and late symbols; false when
+ * it is not declared. */
 bool qn_onnx_declared_type(struct qn_onnx_import *im, const struct qn_onnx_type_proto *proto, struct qn_type *type);
 struct qn_onnx_type qn_onnx_proto_type(const struct qn_onnx_type_proto *proto);
 /* The graph of a body for typed inputs. depth 0: for a run; deeper: to find out the types of what control flow gives,
@@ -159,8 +163,8 @@ struct qn_onnx_body_parts {
 };
 qn_status qn_onnx_add_body(struct qn_onnx_import *im, const struct qn_onnx_body_parts *parts,
                            uint32_t *body) QN_MUST_USE;
-/* Of the values in `slots`, those that a body has to be given: in *live, which has room for `count`; the rest is told in
- * *fixed, which has room too, or lies in the program. */
+/* Of the values in `slots`, those that a body has to be given: in *live, which has room for `count`; the rest is told
+ * in *fixed, which has room too, or lies in the program. */
 qn_status qn_onnx_sort_captured(struct qn_onnx_import *im, const uint32_t *slots, uint32_t count, uint32_t *live,
                                 uint32_t *live_count, struct qn_onnx_fixed *fixed, uint32_t *fixed_count) QN_MUST_USE;
 /* The deferred steps become a call; afterwards all outputs are there. */

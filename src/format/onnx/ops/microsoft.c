@@ -184,8 +184,8 @@ QN_ONNX_LOWER(multi_head_attention)
 
 /* ---- GroupQueryAttention -------------------------------------------------------------------------------------- */
 
-/* past [b, g, p, d] with x [b, g, s, d] written from row start[b] on; p + s rows. A cache may hold fewer valid rows than
- * it has. */
+/* past [b, g, p, d] with x [b, g, s, d] written from row start[b] on; p + s rows. A cache may hold fewer valid rows
+ * than it has. */
 static qn_value append(struct qn_lower *l, uint32_t input, qn_value x, qn_value start)
 {
     struct qn_attr_scatter scatter = {.axis = 2};
