@@ -72,6 +72,17 @@ foreach(source IN LISTS example_sources)
   target_link_libraries(example_${name} PRIVATE libquern quern_flags)
 endforeach()
 
+# A library that programs open while they run; it finds the functions it calls in the program.
+add_library(example_extension MODULE examples/extension/extension.c)
+target_include_directories(example_extension PRIVATE include)
+target_link_libraries(example_extension PRIVATE quern_flags)
+set_target_properties(example_extension PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+if(TARGET extension_test)
+  add_dependencies(extension_test example_extension)
+  set_target_properties(extension_test PROPERTIES ENABLE_EXPORTS ON)
+  target_compile_definitions(extension_test PRIVATE QN_TEST_EXTENSION="$<TARGET_FILE:example_extension>")
+endif()
+
 file(GLOB bench_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} bench/*.c)
 foreach(source IN LISTS bench_sources)
   get_filename_component(name ${source} NAME_WE)

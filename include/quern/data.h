@@ -23,10 +23,10 @@ struct qn_image_options {
     bool raw;                    /* 0 .. 255 as they are */
 };
 
-/* Reads a file for an input. By the file's name: .npy (numpy), .pb (ONNX TensorProto, SequenceProto or OptionalProto, by
- * the slot's kind), .png .jpg .jpeg .bmp .ppm (picture: to the slot's shape, [n, c, h, w] or [n, h, w, c], n = 1), .wav
- * (mono samples, [1, t] or [t]). slot gives the dtype and shape expected: a picture needs them, the others are checked by
- * the run. image may be NULL: 0 .. 1. Errors name the file. */
+/* Reads a file for an input. By the file's name: .npy (numpy), .pb (ONNX TensorProto, SequenceProto or OptionalProto,
+ * by the slot's kind), .png .jpg .jpeg .bmp .ppm (picture: to the slot's shape, [n, c, h, w] or [n, h, w, c], n = 1),
+ * .wav (mono samples, [1, t] or [t]). slot gives the dtype and shape expected: a picture needs them, the others are
+ * checked by the run. image may be NULL: 0 .. 1. Errors name the file. */
 qn_status qn_data_load(const char *path, const struct qn_slot_info *slot, const struct qn_image_options *image,
                        const struct qn_allocator *allocator, struct qn_data *out) QN_MUST_USE;
 /* The same from the bytes of an ONNX TensorProto, SequenceProto or OptionalProto (its content; kind NONE when empty). */
@@ -38,9 +38,9 @@ qn_status qn_data_random(const struct qn_slot_info *slot, const struct qn_dim_si
                          uint64_t seed, const struct qn_allocator *allocator, struct qn_data *out) QN_MUST_USE;
 void qn_data_free(struct qn_data *data, const struct qn_allocator *allocator);
 
-/* Writes a tensor to <stem>.npy, element i of a sequence to <stem>.<i>.npy, a map to <stem>.0.npy (keys) and <stem>.1.npy
- * (values). Types that numpy lacks are written as float32 (float kinds), or int8 and uint8 (4 and 2 bits); strings as
- * numpy unicode. Files are written aside and renamed. An optional without content writes nothing. */
+/* Writes a tensor to <stem>.npy, element i of a sequence to <stem>.<i>.npy, a map to <stem>.0.npy (keys) and
+ * <stem>.1.npy (values). Types that numpy lacks are written as float32 (float kinds), or int8 and uint8 (4 and 2
+ * bits); strings as numpy unicode. Files are written aside and renamed. An optional without content writes nothing. */
 qn_status qn_data_save(const struct qn_data *data, const char *stem, const struct qn_allocator *allocator) QN_MUST_USE;
 
 #ifdef __cplusplus

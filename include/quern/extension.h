@@ -1,8 +1,8 @@
 /* Extensions: ops and backends that the application, or a shared library, adds to Quern.
  *
  * An op: a domain, a name, a rule for the outputs' types, and a function that computes. A session that is given the
- * extension takes the op wherever a model has it; an op that Quern knows itself is replaced only where the extension says
- * so.
+ * extension takes the op wherever a model has it; an op that Quern knows itself is replaced only where the extension
+ * says so.
  *
  * A shared library exports `const struct qn_extension *quern_extension(uint32_t abi)`; qn_extension_load opens it.
  *
@@ -52,8 +52,8 @@ struct qn_custom_op {
     uint32_t outputs;          /* at most */
     bool replace;              /* also where Quern has the op */
     void *context;
-    /* Types of the outputs: dtype, rank and dims; a dim that is not known until the sizes are, is -1. Called while a model
-     * is loaded, and again in each run with all sizes known (then no dim may be -1). */
+    /* Types of the outputs: dtype, rank and dims; a dim that is not known until the sizes are, is -1. Called while a
+     * model is loaded, and again in each run with all sizes known (then no dim may be -1). */
     qn_status (*shape)(void *context, const struct qn_node_view *node, struct qn_tensor *outputs);
     /* Computes; inputs and outputs are contiguous, outputs have the sizes that `shape` gave. */
     qn_status (*compute)(void *context, const struct qn_node_view *node, const struct qn_tensor *inputs,

@@ -16,7 +16,8 @@
  *     status = qn_run_execute(run);
  *     status = qn_run_output(run, 0, &result);            (lives until the next execute)
  *
- * Threads: a session may be used by many threads at once; a run belongs to one thread at a time (but for qn_run_cancel).
+ * Threads: a session may be used by many threads at once; a run belongs to one thread at a time (but for
+ * qn_run_cancel).
  */
 #ifndef QUERN_SESSION_H
 #define QUERN_SESSION_H
@@ -146,6 +147,13 @@ void qn_session_cancel(struct qn_session *session);
 qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options *options, bool optimised, char **text,
                         size_t *size) QN_MUST_USE;
 void qn_graph_text_free(const struct qn_session_options *options, char *text, size_t size);
+
+/* Which backend runs which node of the optimised graph: told for each backend that was asked about a node, in the
+ * order of options->backends. `why` is NULL where the backend takes the node, otherwise its reason not to. Texts live
+ * during the call. */
+typedef void (*qn_partition_fn)(void *context, const char *node, const char *op, const char *backend, const char *why);
+qn_status qn_graph_partition(struct qn_model *model, const struct qn_session_options *options, qn_partition_fn told,
+                             void *context) QN_MUST_USE;
 
 /* One pass of the pipeline over a model: nodes alive before and after. */
 struct qn_pass_info {

@@ -43,8 +43,8 @@ const char *qn_status_message(qn_status status);
 /* Source position where the status was raised ("src/format/gguf/gguf_read.c:120"); "" for NULL. */
 const char *qn_status_origin(qn_status status);
 
-/* Makes a status, for extensions and programs that report through the same type: QN_STATUS(QN_NOT_FOUND, "no %s", name). A
- * lack of memory gives the out-of-memory status. */
+/* Makes a status, for extensions and programs that report through the same type: QN_STATUS(QN_NOT_FOUND, "no %s",
+ * name). A lack of memory gives the out-of-memory status. */
 #define QN_STATUS(code, ...) qn_status_make((code), __FILE__, __LINE__, __VA_ARGS__)
 qn_status qn_status_make(enum qn_code code, const char *file, int line, const char *fmt, ...)
     QN_PRINTF(4, 5) QN_MUST_USE __attribute__((returns_nonnull));

@@ -12,7 +12,6 @@ struct times {
     double load_s, first_s;
     double *seconds;
     size_t count;
-
 };
 
 static int compare(const void *a, const void *b)
@@ -94,9 +93,10 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
            qn_terminal_seconds(t->seconds[0], d));
     printf("throughput  %.2f runs/s\n", 1 / mean);
     printf("load        %s, first run %s\n", qn_terminal_seconds(t->load_s, a), qn_terminal_seconds(t->first_s, b));
-    printf("memory      peak %s: file %s, packed weights %s, workspace %s\n", qn_terminal_bytes(qn_terminal_peak_bytes(), a),
-           qn_terminal_bytes(info.file_bytes, b), qn_terminal_bytes(memory.weights, c),
-           qn_terminal_bytes(memory.workspace + memory.kept, d));
+    const char *peak = qn_terminal_bytes(qn_terminal_peak_bytes(), a);
+    printf("memory      peak %s: file %s, packed weights %s, workspace %s\n",
+           qn_terminal_bytes(qn_terminal_peak_bytes(), a), qn_terminal_bytes(info.file_bytes, b),
+           qn_terminal_bytes(memory.weights, c), qn_terminal_bytes(memory.workspace + memory.kept, d));
     return NULL;
 }
 
@@ -114,8 +114,7 @@ static qn_status work(const struct qn_bench_tensors *args, struct qn_tensor_run 
 int qn_bench_tensors(const struct qn_bench_tensors *args, struct qn_tensor_run *run)
 {
     struct times times = {.seconds = calloc((size_t)args->repeats, sizeof(double))};
-    qn_status status = times.seconds ? work(args, run, &times)
-                                     : QN_STATUS(QN_OUT_OF_MEMORY, "no memory for %lld times", (long long)args->repeats);
+    qn_status status = times.seconds ? work(args, run, &times) : QN_STATUS(QN_OUT_OF_MEMORY, "no memory for the times");
     bool cancelled = qn_status_code(status) == QN_CANCELLED;
     int code = qn_command_status(status);
     free(times.seconds);

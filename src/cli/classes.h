@@ -17,9 +17,9 @@ struct qn_classes {
     } items[QN_CLASSES_MAX];             /* likeliest first */
 };
 
-/* From the first output of floats whose last axis has more than one element (with labels: as many as there are labels, or
- * one more, the background in front). Scores that are no probabilities go through softmax. labels: a file with a label a
- * line, or NULL. */
+/* From the first output of floats whose last axis has more than one element (with labels: as many as there are labels,
+ * or one more, the background in front). Scores that are no probabilities go through softmax. labels: a file with a
+ * label a line, or NULL. */
 qn_status qn_classes_find(const struct qn_tensor_run *run, const char *labels, uint32_t top,
                           struct qn_classes *out) QN_MUST_USE;
 /* " 97.3 %  star" a line, with a bar. */

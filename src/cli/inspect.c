@@ -11,7 +11,9 @@ int qn_cmd_inspect(int argc, char **argv)
 {
     const char *path = NULL;
     const char *passes_off = NULL;
-    bool graph = false, optimised = false, passes = false;
+    const char *backends = NULL;
+    struct qn_arg_list extensions = {0};
+    bool graph = false, optimised = false, passes = false, partition = false;
     struct qn_inspect_options options = {.json = false};
     const struct qn_arg table[] = {
         QN_ARG_POSITION("FILE", &path, "model file; the first file of a split model"),
@@ -22,6 +24,9 @@ int qn_cmd_inspect(int argc, char **argv)
         QN_ARG_FLAG('g', "graph", &graph, "print the model's graph as the importer builds it, in core ops"),
         QN_ARG_FLAG('o', "optimised", &optimised, "with --graph: after the passes"),
         QN_ARG_FLAG(0, "passes", &passes, "show the nodes before and after each pass"),
+        QN_ARG_FLAG(0, "partition", &partition, "show which backend runs which node, and why not"),
+        QN_ARG_TEXT(0, "backend", &backends, "LIST", "backends in the order of preference (default cpu)"),
+        QN_ARG_LIST(0, "extension", &extensions, "FILE", "shared library with ops or backends; may be repeated"),
         QN_ARG_TEXT(0, "passes-off", &passes_off, "LIST", "passes not to run, separated by commas, or all"),
         QN_ARG_FLAG('a', "all", &options.full, "show long arrays and texts in full"),
         QN_ARG_FLAG('j', "json", &options.json, "write JSON; nothing is shortened"),
@@ -33,7 +38,8 @@ int qn_cmd_inspect(int argc, char **argv)
                                  "  quern inspect model.gguf --json\n"
                                  "  quern inspect model.onnx --interface\n"
                                  "  quern inspect model.gguf --graph --optimised\n"
-                                 "  quern inspect model.gguf --passes\n"};
+                                 "  quern inspect model.gguf --passes\n"
+                                 "  quern inspect model.onnx --partition --extension ./mine.so --backend mine,cpu\n"};
     int code = QN_EXIT_OK;
     if (!qn_args_parse(&args, argc, argv, &code))
         return code;
@@ -43,6 +49,8 @@ int qn_cmd_inspect(int argc, char **argv)
         return qn_command_status(status);
     if (passes)
         status = qn_inspect_passes(model, passes_off, options.json, stdout);
+    else if (partition)
+        status = qn_inspect_partition(model, backends, &extensions, passes_off, options.json, stdout);
     else if (graph || optimised)
         status = qn_inspect_graph(model, optimised, passes_off, stdout);
     else

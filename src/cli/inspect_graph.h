@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "cli/args.h"
 #include "cli/json_out.h"
 #include "quern/model.h"
 
@@ -13,5 +14,9 @@ qn_status qn_inspect_graph(struct qn_model *model, bool optimised, const char *p
 
 /* Nodes before and after each pass. */
 qn_status qn_inspect_passes(struct qn_model *model, const char *passes_off, bool json, FILE *out) QN_MUST_USE;
+
+/* Who runs what: one line a node and backend that was asked. extensions: shared libraries to load first. */
+qn_status qn_inspect_partition(struct qn_model *model, const char *backends, const struct qn_arg_list *extensions,
+                               const char *passes_off, bool json, FILE *out) QN_MUST_USE;
 
 #endif

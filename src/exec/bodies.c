@@ -340,6 +340,11 @@ struct qn_shared_weights *qn_bodies_weights(struct qn_bodies *bodies, const stru
     return made;
 }
 
+const struct qn_body_source *qn_bodies_source(const struct qn_bodies *bodies)
+{
+    return bodies ? bodies->options.source : NULL;
+}
+
 const struct qn_scan *qn_bodies_scan(const struct qn_bodies *bodies, uint32_t number)
 {
     const struct qn_body_source *source = bodies->options.source;

@@ -37,6 +37,7 @@ struct qn_shared_weights {
     void *data;              /* pages */
 };
 struct qn_shared_weights *qn_bodies_weights(struct qn_bodies *bodies, const struct qn_shared_weights *key);
+const struct qn_body_source *qn_bodies_source(const struct qn_bodies *bodies); /* NULL gives NULL */
 const struct qn_scan *qn_bodies_scan(const struct qn_bodies *bodies, uint32_t number);
 /* No body goes any more: texts of events point into their plans. */
 void qn_bodies_keep(struct qn_bodies *bodies);

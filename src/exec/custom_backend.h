@@ -14,8 +14,8 @@ struct qn_backends {
     struct qn_backend *made; /* QN_MAX_BACKENDS */
 };
 
-/* names: "a,b,cpu", what stands behind cpu is never asked; NULL: the CPU alone. An unknown name is an error that lists the
- * known ones. The extensions must outlive the backends. */
+/* names: "a,b,cpu", what stands behind cpu is never asked; NULL: the CPU alone. An unknown name is an error that lists
+ * the known ones. The extensions must outlive the backends. */
 qn_status qn_backends_init(struct qn_backends *backends, const char *names,
                            const struct qn_extension *const *extensions, uint32_t extension_count,
                            const struct qn_allocator *allocator) QN_MUST_USE;

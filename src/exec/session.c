@@ -121,7 +121,23 @@ int32_t qn_session_find(const struct qn_session *session, enum qn_slot_kind kind
 
 /* ---- creation ------------------------------------------------------------------------------------------------- */
 
-static qn_status create(struct qn_session *session, const struct qn_session_options *options)
+/* Whom to tell who takes which node; `told` NULL: nobody. */
+struct partition {
+    qn_partition_fn told;
+    void *context;
+};
+
+static void tell(void *context, const struct qn_graph *graph, qn_node n, const struct qn_backend *backend,
+                 const char *why)
+{
+    const struct partition *partition = context;
+    const struct qn_node_info *node = qn_graph_node(graph, n);
+    partition->told(partition->context, node->name.size ? node->name.data : "", qn_op_info(node->op)->name,
+                    backend->name, why);
+}
+
+static qn_status create(struct qn_session *session, const struct qn_session_options *options,
+                        struct partition *partition)
 {
     struct qn_graph *graph;
     QN_TRY(qn_backends_init(&session->backends, options->backends, options->extensions, options->extension_count,
@@ -133,11 +149,16 @@ static qn_status create(struct qn_session *session, const struct qn_session_opti
                                          .backends = session->backends.preferred,
                                          .backend_count = session->backends.count,
                                          .bodies = session->source};
+    if (partition->told) {
+        compile.partition = tell;
+        compile.partition_context = partition;
+    }
     QN_TRY(qn_compiled_init(&session->compiled, graph, session->model, &compile, session->allocator));
     return describe_slots(session);
 }
 
-qn_status qn_session_create(struct qn_model *model, const struct qn_session_options *given, struct qn_session **out)
+static qn_status make_session(struct qn_model *model, const struct qn_session_options *given,
+                              struct partition partition, struct qn_session **out)
 {
     struct qn_session_options options;
     QN_TRY(read_options(given, &options));
@@ -146,12 +167,26 @@ qn_status qn_session_create(struct qn_model *model, const struct qn_session_opti
         return QN_OOM();
     session->allocator = options.allocator;
     session->model = model;
-    qn_status status = create(session, &options);
+    qn_status status = create(session, &options, &partition);
     if (status)
         qn_session_destroy(session);
     else
         *out = session;
     return status;
+}
+
+qn_status qn_session_create(struct qn_model *model, const struct qn_session_options *options, struct qn_session **out)
+{
+    return make_session(model, options, (struct partition){0}, out);
+}
+
+qn_status qn_graph_partition(struct qn_model *model, const struct qn_session_options *options, qn_partition_fn told,
+                             void *context)
+{
+    struct qn_session *session;
+    QN_TRY(make_session(model, options, (struct partition){told, context}, &session));
+    qn_session_destroy(session);
+    return NULL;
 }
 
 void qn_session_destroy(struct qn_session *session)

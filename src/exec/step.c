@@ -222,7 +222,8 @@ static qn_status run_host(struct qn_frame *f, const struct qn_plan_step *step)
                                 .store = f->store,
                                 .pool = f->exec->pool,
                                 .cancel = f->cancel,
-                                .context = row->host_context};
+                                .context = row->host_context,
+                                .source = qn_bodies_source(f->exec->bodies)};
     if (!qn_plan_attr(plan, step, f->values, f->views.attr, &call.attr))
         return QN_ERROR(QN_INVALID_ARGUMENT, "step '%s': a size is below zero or overflows", qn_step_name(plan, step));
     for (uint32_t i = 0; i < step->in_count; i++) {

@@ -566,6 +566,7 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_fft, QN_FAMILY_SIGNAL, 0, NULL, NULL, qn_bind_fft, NULL},
     {QN_OP_det, QN_FAMILY_SIGNAL, 0, NULL, NULL, qn_bind_det, NULL},
     {QN_OP_tree_ensemble, QN_FAMILY_TREES, 0, NULL, NULL, qn_bind_trees, NULL},
+    HOST(custom),
     HOST(nonzero),
     HOST(nms),
     HOST(unique),
