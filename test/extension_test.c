@@ -60,6 +60,27 @@ static void op_in_a_model(void **state)
     check(x, y, 3);
 }
 
+/* Nodes that each backend took, by the op's name. */
+struct taken {
+    int example, cpu, refused;
+};
+
+static void on_partition(void *context, const char *node, const char *op, const char *backend, const char *why)
+{
+    struct taken *taken = context;
+    bool arithmetic = strcmp(op, "add") == 0 || strcmp(op, "mul") == 0;
+    assert_non_null(node);
+    if (strcmp(backend, "example") == 0 && !why) {
+        assert_true(arithmetic);
+        taken->example++;
+    } else if (strcmp(backend, "example") == 0) {
+        assert_string_equal(why, "it only adds and multiplies");
+        taken->refused++;
+    } else {
+        taken->cpu += !why;
+    }
+}
+
 static void backend_beside_the_cpu(void **state)
 {
     (void)state;
@@ -67,6 +88,19 @@ static void backend_beside_the_cpu(void **state)
     float y[6];
     qn_assert_ok(run_model("example,cpu", &extension, 1, x, 2, y));
     check(x, y, 6);
+    struct qn_model *model = NULL;
+    struct taken taken = {0};
+    const struct qn_session_options options = {.struct_size = sizeof options,
+                                               .disabled_passes = "chain",
+                                               .backends = "example,cpu",
+                                               .extensions = &extension,
+                                               .extension_count = 1};
+    qn_assert_ok(qn_model_open(qn_test_source("test/data/onnx/scale_shift.onnx"), NULL, &model));
+    qn_assert_ok(qn_graph_partition(model, &options, on_partition, &taken));
+    assert_int_equal(taken.example, 2); /* mul and add */
+    assert_int_equal(taken.refused, 2); /* the custom op and exp */
+    assert_int_equal(taken.cpu, 2);
+    qn_model_close(model);
 }
 
 static void what_goes_wrong(void **state)
