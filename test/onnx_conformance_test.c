@@ -1,7 +1,7 @@
 /* The ONNX conformance data: backend tests by group, real models, a voice detector's stream. Each case runs with one
  * thread, with two (the same bits), and with all passes off.
  *
- *     onnx_conformance_test                          as a test: all groups, against test/conformance/onnx_known_failures.txt
+ *     onnx_conformance_test                          as a test: all, against test/conformance/onnx_known_failures.txt
  *     onnx_conformance_test [--group G] [--case TEXT] [--off PASSES] [--threads N] [--isolate] [--json] [--quiet]
  *                                                    runs cases once and prints each failure
  */

@@ -2,8 +2,8 @@
  *
  *     quern run model.onnx --extension ./libexample_extension.so --backend example,cpu --random
  *
- * The op example.org.ScaleShift(x) = scale x + shift, scale and shift being attributes. The backend takes the adding and
- * multiplying of equal shapes of f32: not because it is faster, but to show how one is written.
+ * The op example.org.ScaleShift(x) = scale x + shift, scale and shift being attributes. The backend adds and
+ * multiplies f32 of equal shapes: not because it is faster, but to show how one is written.
  */
 #include <stdio.h>
 #include <string.h>

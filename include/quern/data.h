@@ -29,7 +29,7 @@ struct qn_image_options {
  * checked by the run. image may be NULL: 0 .. 1. Errors name the file. */
 qn_status qn_data_load(const char *path, const struct qn_slot_info *slot, const struct qn_image_options *image,
                        const struct qn_allocator *allocator, struct qn_data *out) QN_MUST_USE;
-/* The same from the bytes of an ONNX TensorProto, SequenceProto or OptionalProto (its content; kind NONE when empty). */
+/* The same from the bytes of an ONNX TensorProto, SequenceProto or OptionalProto (its content; kind NONE: empty). */
 qn_status qn_data_decode(const void *bytes, uint64_t size, const char *name, enum qn_data_message message,
                          const struct qn_allocator *allocator, struct qn_data *out) QN_MUST_USE;
 /* Random numbers for a slot: normal for floats, 0 or 1 for bools, 0 .. 9 for integers; symbolic dims by name from

@@ -6,10 +6,10 @@
 
 struct qn_gguf;
 
-/* The GGUF file behind a model, NULL when it is of another format. It belongs to the model. */
+/* The GGUF file behind a model, NULL when it is of another format. The model owns it. */
 struct qn_gguf *qn_model_gguf(const struct qn_model *model);
 struct qn_onnx_file;
-/* The ONNX file behind a model (format/onnx/onnx_file.h), NULL when it is of another format. It belongs to the model. */
+/* The ONNX file behind a model (format/onnx/onnx_file.h), NULL for another format. The model owns it. */
 struct qn_onnx_file *qn_model_onnx(const struct qn_model *model);
 
 #endif

@@ -56,13 +56,9 @@ static qn_status language_graph(const struct qn_model *model, const struct qn_se
     return qn_model_lm_graph(model, &config, &lm, allocator, out);
 }
 
-qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options,
-                         const struct qn_allocator *allocator, struct qn_graph **out, struct qn_body_source **source)
+static qn_status onnx_graph(const struct qn_onnx_file *onnx, const struct qn_session_options *options,
+                            const struct qn_allocator *allocator, struct qn_graph **out, struct qn_body_source **source)
 {
-    const struct qn_onnx_file *onnx = qn_model_onnx(model);
-    *source = NULL;
-    if (!onnx)
-        return language_graph(model, options, allocator, out);
     struct qn_onnx_import_options import = {.dims = options->dims,
                                             .dim_count = options->dim_count,
                                             .extensions = options->extensions,
@@ -75,4 +71,14 @@ qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_o
     else
         *source = qn_onnx_program_source(program);
     return status;
+}
+
+qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options,
+                         const struct qn_allocator *allocator, struct qn_graph **out, struct qn_body_source **source)
+{
+    const struct qn_onnx_file *onnx = qn_model_onnx(model);
+    *source = NULL;
+    if (!onnx)
+        return language_graph(model, options, allocator, out);
+    return qn_status_note(onnx_graph(onnx, options, allocator, out, source), "%s", onnx->path.data);
 }

@@ -16,9 +16,9 @@ qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_con
                             const struct qn_lm_options *options, const struct qn_allocator *allocator,
                             struct qn_graph **out) QN_MUST_USE;
 
-/* The graph of any model: a language model's with the context, chunk and kv_dtype of the options, that of another format
- * with its dims and extensions. The options have all fields of today; what they point to must outlive *source. *source is
- * what the graph's calls refer to: NULL when there are none, otherwise the caller ends it with
+/* The graph of any model: a language model's with the context, chunk and kv_dtype of the options, that of another
+ * format with its dims and extensions. The options have all fields of today; what they point to must outlive *source.
+ * *source is what the graph's calls refer to: NULL when there are none, otherwise the caller ends it with
  * source->destroy(source->context) when no graph of it runs any more. */
 qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options,
                          const struct qn_allocator *allocator, struct qn_graph **out,

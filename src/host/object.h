@@ -22,7 +22,7 @@ void *qn_store_take(struct qn_store *store, uint64_t bytes);
 void qn_store_give(struct qn_store *store, void *block); /* NULL is allowed */
 /* Bytes of strings live until the store's next qn_store_reset: elements of string tensors point there. */
 char *qn_store_text(struct qn_store *store, size_t size);
-void qn_store_reset(struct qn_store *store); /* drops text; blocks in use stay */
+void qn_store_reset(struct qn_store *store);           /* drops text; blocks in use stay */
 uint64_t qn_store_bytes(const struct qn_store *store); /* held from the system: the high-water mark */
 
 enum qn_object_kind {

@@ -20,8 +20,8 @@ enum { QN_IMAGE_MAX_PIXELS = 1 << 28 };
  * released by its caller, also after an error. */
 qn_status qn_raster_take(struct qn_raster *raster, uint64_t width, uint64_t height) QN_MUST_USE;
 
-/* Each may be missing from a build (NULL in the table of picture_decode.c). Errors are QN_INVALID_FILE with the words of
- * the library. */
+/* Each may be missing from a build (NULL in the table of picture_decode.c). Errors are QN_INVALID_FILE with the words
+ * of the library. */
 qn_status qn_image_read_jpeg(const uint8_t *bytes, size_t size, struct qn_raster *out) QN_MUST_USE;
 qn_status qn_image_read_png(const uint8_t *bytes, size_t size, struct qn_raster *out) QN_MUST_USE;
 qn_status qn_image_read_bmp(const uint8_t *bytes, size_t size, struct qn_raster *out) QN_MUST_USE;

@@ -288,9 +288,9 @@ struct qn_floats {
 enum { QN_CHAIN_MAX = 24, QN_CHAIN_INPUT = 128 };
 struct qn_chain {
     struct qn_chain_step {
-        uint16_t op;      /* an op with trait ELEMENTWISE */
-        uint8_t a, b, c;  /* operands; those the op does not have are 0 */
-        uint8_t dtype;    /* of the result */
+        uint16_t op;     /* an op with trait ELEMENTWISE */
+        uint8_t a, b, c; /* operands; those the op does not have are 0 */
+        uint8_t dtype;   /* of the result */
     } steps[QN_CHAIN_MAX];
 };
 
@@ -358,7 +358,7 @@ typedef qn_status (*qn_decompose_fn)(struct qn_graph *to, const qn_value *inputs
                                      const void *attr, qn_value *outs);
 
 struct qn_op_info {
-    const char *name; /* NULL: no such op */
+    const char *name;                        /* NULL: no such op */
     uint8_t min_inputs, max_inputs, outputs; /* QN_ANY: any number */
     uint32_t traits;
     const char *record; /* of attrs.def */

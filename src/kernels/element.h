@@ -81,10 +81,11 @@ static inline bool qn_element_is_unsigned(qn_dtype dtype)
 
 /* Element i of a run lies at from + i * step bytes. */
 
-/* Any dtype with numbers; 64-bit integers round to odd, so that a rounding to a shorter float after it is the only one. */
+/* Any dtype with numbers; 64-bit integers round to odd, so that a rounding to a shorter float after it is the only
+ * one. */
 void qn_load_f64(double *out, const void *from, int64_t step, qn_dtype dtype, int64_t n);
-/* Rounds once to the dtype (nearest even), floats of 8 bits and less saturate; to integers it truncates, saturates (those
- * of 4 and 2 bits wrap), and NaN gives 0. */
+/* Rounds once to the dtype (nearest even), floats of 8 bits and less saturate; to integers it truncates, saturates
+ * (those of 4 and 2 bits wrap), and NaN gives 0. */
 void qn_store_f64(void *to, int64_t step, qn_dtype dtype, const double *in, int64_t n);
 /* Any dtype with numbers; u64 keeps its bits, floats convert as qn_store_f64 does to i64. */
 void qn_load_i64(int64_t *out, const void *from, int64_t step, qn_dtype dtype, int64_t n);

@@ -49,15 +49,15 @@ enum qn_family {
     QN_FAMILY_ARG = 20,        /* argmax, argmin */
     QN_FAMILY_CHAIN = 21,      /* fused elementwise programs */
     QN_FAMILY_RANDOM = 22,
-    QN_FAMILY_CONV = 23,       /* also conv_transpose, deform_conv, col2im */
+    QN_FAMILY_CONV = 23, /* also conv_transpose, deform_conv, col2im */
     QN_FAMILY_POOL = 24,
-    QN_FAMILY_IMAGE = 25,      /* resize, grid_sample, roi_align */
-    QN_FAMILY_GEMM = 26,       /* y = x b with b [k][n], packed or as it lies */
+    QN_FAMILY_IMAGE = 25, /* resize, grid_sample, roi_align */
+    QN_FAMILY_GEMM = 26,  /* y = x b with b [k][n], packed or as it lies */
     QN_FAMILY_INTEGER_GEMM = 27,
     QN_FAMILY_INTEGER_CONV = 28,
-    QN_FAMILY_QUANTIZE = 29,   /* quantize, dequantize, dynamic_quantize */
-    QN_FAMILY_RECURRENT = 30,  /* lstm, gru, rnn */
-    QN_FAMILY_SIGNAL = 31,     /* fft, det */
+    QN_FAMILY_QUANTIZE = 29,  /* quantize, dequantize, dynamic_quantize */
+    QN_FAMILY_RECURRENT = 30, /* lstm, gru, rnn */
+    QN_FAMILY_SIGNAL = 31,    /* fft, det */
     QN_FAMILY_TREES = 32,
     QN_FAMILY_GROUP_NORM = 33,
     QN_FAMILY_Q_ADD = 34,
@@ -78,8 +78,8 @@ enum qn_pack {
     QN_PACK_NONE = 0,
     QN_PACK_PANELS_F32 = 1, /* gemm/gemm.h */
     QN_PACK_PANELS_16 = 2,
-    QN_PACK_PANELS_I8 = 3, /* integer_gemm/integer_gemm.h */
-    QN_PACK_CONV_I8 = 4,   /* integer_conv/integer_conv.h */
+    QN_PACK_PANELS_I8 = 3,  /* integer_gemm/integer_gemm.h */
+    QN_PACK_CONV_I8 = 4,    /* integer_conv/integer_conv.h */
     QN_PACK_CONV_F32_8 = 5, /* conv/conv.h, by the floats in a vector */
     QN_PACK_CONV_F32_16 = 6,
     QN_PACK_LIMIT = 32,

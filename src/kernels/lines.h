@@ -1,5 +1,5 @@
-/* Lines of a tensor along one axis, taken in blocks of neighbours, so that memory is read in order whichever axis it is:
- * where the axis is the innermost in memory a block is one line, otherwise up to QN_LINES lines side by side. */
+/* Lines of a tensor along one axis, taken in blocks of neighbours, so that memory is read in order whichever axis it
+ * is: where the axis is the innermost in memory a block is one line, otherwise up to QN_LINES lines side by side. */
 #ifndef QN_KERNELS_LINES_H
 #define QN_KERNELS_LINES_H
 

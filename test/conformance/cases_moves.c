@@ -7,7 +7,7 @@
 #include "conformance/conformance.h"
 #include "ir/ir.h"
 #include "kernels/arg/arg.h"
-#include "kernels/chain/chain.h"
+#include "kernels/chain/chain_program.h"
 #include "kernels/cumulate/cumulate.h"
 #include "kernels/element.h"
 #include "kernels/move/move.h"

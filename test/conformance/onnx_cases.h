@@ -30,8 +30,8 @@ void onnx_find_cases(const char *group, const char *folder, enum onnx_layout lay
                      struct onnx_cases *out);
 void onnx_free_cases(struct onnx_cases *cases);
 
-/* Reads lines "group/case: reason" into the cases' `known`. Lines of a group that name no case are an error: *stale gets
- * the first one. The text must outlive the cases. */
+/* Reads lines "group/case: reason" into the cases' `known`. Lines of a group that name no case are an error: *stale
+ * gets the first one. The text must outlive the cases. */
 void onnx_mark_known(char *text, struct onnx_cases *cases, bool whole_group, char stale[200]);
 
 struct onnx_config {

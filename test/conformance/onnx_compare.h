@@ -8,8 +8,9 @@
 
 #include "quern/session.h"
 
-/* |found - expected| <= absolute + relative * |expected|, NaN equal to NaN; strings, bools, dtypes and shapes exactly. With
- * `of_range`, relative is to the difference of the tensor's extremes instead. With `loose`, arg-max and cosine alone. */
+/* |found - expected| <= absolute + relative * |expected|, NaN equal to NaN; strings, bools, dtypes and shapes exactly.
+ * With `of_range`, relative is to the difference of the tensor's extremes instead. With `loose`, arg-max and cosine
+ * alone. */
 struct onnx_tolerance {
     double relative, absolute;
     bool of_range, loose;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/arg/arg.h"
-#include "kernels/chain/chain.h"
+#include "kernels/chain/chain_program.h"
 #include "kernels/copy/copy.h"
 #include "kernels/cumulate/cumulate.h"
 #include "kernels/element.h"

@@ -93,8 +93,8 @@ static void bind_copy(const struct qn_bind *b, int64_t call, struct qn_params *p
     p->quantise = qn_quant(p->y.dtype)->quantise;
     if (b->op == QN_OP_cast) {
         const struct qn_attr_cast *attr = b->attr;
-        bool narrow = qn_dtype_info(p->y.dtype)->class_ == QN_DTYPE_CLASS_FLOAT &&
-                      qn_dtype_info(p->y.dtype)->block_bytes == 1;
+        bool narrow =
+            qn_dtype_info(p->y.dtype)->class_ == QN_DTYPE_CLASS_FLOAT && qn_dtype_info(p->y.dtype)->block_bytes == 1;
         p->wrap = narrow && attr->wrap;
         p->rounding = narrow ? (uint8_t)attr->rounding : 0;
     }

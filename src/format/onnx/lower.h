@@ -10,12 +10,13 @@
  *
  * The first error sticks in l->b->status; after it every call gives 0 and does nothing, so a function need not look.
  *
- * Sizes. ONNX computes shapes with tensors (Shape, Gather, Concat, Reshape). The importer follows small integer tensors
- * and knows their contents as constants and expressions over the inputs' symbols, so that most of that arithmetic
- * vanishes. A function asks for contents with qn_onnx_sizes or qn_onnx_known. When the contents cannot be told at load,
- * qn_onnx_sizes has the run find them out (late symbols), and qn_onnx_known has the rest of the graph imported when it is
- * called, with the contents at hand (ir/body.h): the function then runs again, later, and gets an answer. The same
- * happens to a function that says qn_onnx_defer because the rank, the dtype or a dim of an input is not known.
+ * Sizes. ONNX computes shapes with tensors (Shape, Gather, Concat, Reshape). The importer follows small integer
+ * tensors and knows their contents as constants and expressions over the inputs' symbols, so that most of that
+ * arithmetic vanishes. A function asks for contents with qn_onnx_sizes or qn_onnx_known. When the contents cannot be
+ * told at load, qn_onnx_sizes has the run find them out (late symbols), and qn_onnx_known has the rest of the graph
+ * imported when it is called, with the contents at hand (ir/body.h): the function then runs again, later, and gets an
+ * answer. The same happens to a function that says qn_onnx_defer because the rank, the dtype or a dim of an input is
+ * not known.
  */
 #ifndef QN_FORMAT_ONNX_LOWER_H
 #define QN_FORMAT_ONNX_LOWER_H
@@ -45,8 +46,8 @@ struct qn_lower {
 
 /* ---- inputs and outputs --------------------------------------------------------------------------------------- */
 
-/* A tensor input as an IR value of known dtype and rank; 0 when it is absent. An input that is an object of unknown type
- * defers. Asking past the end gives 0. */
+/* A tensor input as an IR value of known dtype and rank; 0 when it is absent. An input that is an object of unknown
+ * type defers. Asking past the end gives 0. */
 qn_value qn_onnx_in(struct qn_lower *l, uint32_t i);
 /* Any input as it is, objects too. */
 qn_value qn_onnx_in_any(struct qn_lower *l, uint32_t i);
@@ -102,9 +103,9 @@ struct qn_sizes {
     struct qn_size items[QN_MAX_RANK * 4];
 };
 
-/* Contents of input i, an integer tensor of rank 0 or 1, as far as they are sizes: unknown elements become late symbols.
- * Use it where an element is a count of elements or a position that has been made non-negative (or where -1 and the like
- * can only stand in constants). False on error or when the input is absent. */
+/* Contents of input i, an integer tensor of rank 0 or 1, as far as they are sizes: unknown elements become late
+ * symbols. Use it where an element is a count of elements or a position that has been made non-negative (or where -1
+ * and the like can only stand in constants). False on error or when the input is absent. */
 bool qn_onnx_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out);
 /* The same without late symbols: false when something is not known, and nothing happens. */
 bool qn_onnx_try_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out);
@@ -129,7 +130,7 @@ void qn_onnx_node(struct qn_lower *l, uint16_t op, const qn_value *inputs, uint3
                   qn_value *outs, uint32_t outputs);
 /* Constants. dims NULL: rank 0 (count 1) or 1. data is copied. */
 qn_value qn_onnx_data(struct qn_lower *l, qn_dtype dtype, uint32_t rank, const int64_t *dims, const void *data);
-qn_value qn_onnx_i64(struct qn_lower *l, int64_t value);                         /* rank 0 */
+qn_value qn_onnx_i64(struct qn_lower *l, int64_t value);                              /* rank 0 */
 qn_value qn_onnx_i64_list(struct qn_lower *l, const int64_t *values, uint32_t count); /* rank 1 */
 qn_value qn_onnx_strings(struct qn_lower *l, const struct qn_str *values, uint32_t count);
 /* A number of the dtype, rank 0. */

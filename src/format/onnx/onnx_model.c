@@ -500,7 +500,7 @@ static const struct qn_format_ops ops = {
 
 /* ---- recognising ---------------------------------------------------------------------------------------------- */
 
-/* ONNX has no magic number: the fields of a ModelProto, each with its wire type, and among them its version or graph. */
+/* ONNX has no magic number: the fields of a ModelProto, each with its wire type, its version or graph among them. */
 bool qn_onnx_probe(const uint8_t *head, uint64_t size)
 {
     enum { LOOKED_AT = 64, VARINT = 0, BYTES = 2, NO = 9 };

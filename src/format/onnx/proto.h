@@ -1,8 +1,9 @@
 /* ONNX files as they are written: protobuf messages decoded into plain structs that point into the file's bytes.
  *
- * Nothing is copied but the tables of pointers (in the caller's arena): names, strings and tensor bytes are views of the
- * mapped file. Every length is checked against the message around it; unknown fields are skipped, as protobuf wants;
- * nesting is limited. A field with the wrong wire type is an error that names the message, the field and the offset.
+ * Nothing is copied but the tables of pointers (in the caller's arena): names, strings and tensor bytes are views of
+ * the mapped file. Every length is checked against the message around it; unknown fields are skipped, as protobuf
+ * wants; nesting is limited. A field with the wrong wire type is an error that names the message, the field and the
+ * offset.
  */
 #ifndef QN_FORMAT_ONNX_PROTO_H
 #define QN_FORMAT_ONNX_PROTO_H
@@ -198,9 +199,9 @@ qn_status qn_onnx_tensor_stored(const struct qn_onnx_tensor *tensor, uint64_t *e
 
 /* Bytes of a tensor in the form that the IR holds: narrow kinds unpacked to a byte an element, strings as struct
  * qn_string, everything else little-endian as it lies. When the file has just these bytes, *data points there (of any
- * alignment; *in_file true); otherwise they are made in the arena, well aligned. Sizes and dims that disagree are errors that
- * name the tensor. External tensors are the caller's business. Without an arena nothing is made: the call checks and
- * tells the bytes, and *data is NULL where they would be new. */
+ * alignment; *in_file true); otherwise they are made in the arena, well aligned. Sizes and dims that disagree are
+ * errors that name the tensor. External tensors are the caller's business. Without an arena nothing is made: the call
+ * checks and tells the bytes, and *data is NULL where they would be new. */
 qn_status qn_onnx_tensor_bytes(const struct qn_onnx_tensor *tensor, struct qn_arena *arena, const void **data,
                                uint64_t *bytes, bool *in_file) QN_MUST_USE;
 /* The same for a tensor whose stored bytes lie at stored[0..size), in another file. */

@@ -150,7 +150,7 @@ static unsigned fixed_bytes(enum qn_pb_kind kind)
     return kind == QN_PB_FIXED64S ? 8 : 4;
 }
 
-/* Entries that a wire entry brings to its field; counting needs no decoding: the last byte of a varint is below 0x80. */
+/* Entries that a wire entry brings to its field; no decoding is needed: the last byte of a varint is below 0x80. */
 static qn_status count_entry(const struct decoder *d, const struct qn_pb_message *message,
                              const struct qn_pb_field *field, const struct entry *entry, uint64_t *count)
 {

@@ -1,5 +1,6 @@
 /* Family ARG: the position of the largest or smallest element along an axis. x is any dtype with numbers, any strides;
- * the axis is not empty. Among equal elements the first counts, or with `last` the last; a NaN counts before all others.
+ * the axis is not empty. Among equal elements the first counts, or with `last` the last; a NaN counts before all
+ * others.
  *
  * A tile is a run of lines along the axis, in row-major order of the other axes.
  */

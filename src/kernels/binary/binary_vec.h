@@ -1,6 +1,6 @@
-/* BINARY on vectors: arithmetic and glu in f32, f16 and bf16, and what the compiler makes vectors of by itself; the rest
- * goes to the generic kernel. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes
- * this. */
+/* BINARY on vectors: arithmetic and glu in f32, f16 and bf16, and what the compiler makes vectors of by itself; the
+ * rest goes to the generic kernel. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and
+ * includes this. */
 #include "kernels/binary/binary.h"
 #include "kernels/simd/vec_ops.h"
 #include "kernels/walk.h"

@@ -1,7 +1,7 @@
 /* CHAIN. A file for an instruction set defines fast(), then UNARY, BINARY and COPY (its kernels of those families),
  * KERNEL, SERIAL, NAME, NEEDS and RANK and includes this. */
 #include "kernels/binary/binary.h"
-#include "kernels/chain/chain.h"
+#include "kernels/chain/chain_program.h"
 #include "kernels/copy/copy.h"
 #include "kernels/unary/unary.h"
 #include "kernels/walk.h"

@@ -1,4 +1,4 @@
-#include "kernels/chain/chain.h"
+#include "kernels/chain/chain_program.h"
 
 static bool fast(uint16_t op, const struct qn_chain_value *v, const struct qn_chain_value *out, int64_t n)
 {

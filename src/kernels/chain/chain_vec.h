@@ -1,5 +1,5 @@
 /* CHAIN on vectors: what the vector kernels of UNARY and BINARY do themselves runs here without a detour. */
-#include "kernels/chain/chain.h"
+#include "kernels/chain/chain_program.h"
 #include "kernels/simd/vec_ops.h"
 
 static bool fast(uint16_t op, const struct qn_chain_value *v, const struct qn_chain_value *out, int64_t n)

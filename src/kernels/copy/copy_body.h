@@ -1,5 +1,5 @@
-/* COPY. A file for an instruction set defines CONVERT (as qn_convert_elements), SQUARE_4 (see square), KERNEL, SERIAL, NAME,
- * NEEDS and RANK and includes this. */
+/* COPY. A file for an instruction set defines CONVERT (as qn_convert_elements), SQUARE_4 (see square), KERNEL, SERIAL,
+ * NAME, NEEDS and RANK and includes this. */
 #include "kernels/copy/copy.h"
 #include "kernels/walk.h"
 

@@ -1,6 +1,6 @@
 /* Family SCAN: running sums and products along an axis. x and y have one dtype (any number) and the same dims, any
- * strides. Floats accumulate in f64 and are rounded as they are written; integers wrap. Exclusive: element i is left out
- * of its own result, the first is 0 or 1. Reverse: from the end.
+ * strides. Floats accumulate in f64 and are rounded as they are written; integers wrap. Exclusive: element i is left
+ * out of its own result, the first is 0 or 1. Reverse: from the end.
  *
  * A tile is a run of lines along the axis, in row-major order of the other axes.
  */

@@ -1,13 +1,13 @@
 /* Family MOVE: elements put in other places: pad, gather_elements, gather_nd, scatter_elements, scatter_nd as ops.def
  * says. All operands but the indices have one plain dtype (strings and complex numbers too), any strides.
  *
- * An index outside its axis (below minus its size, negative ones count from the end) reports QN_FAULT_INDEX; gathers give
- * 0 for it, scatters leave it out. Scatters take the updates in row-major order, so that duplicates have one result; they
- * run on a y that holds data already (a call of COPY before).
+ * An index outside its axis (below minus its size, negative ones count from the end) reports QN_FAULT_INDEX; gathers
+ * give 0 for it, scatters leave it out. Scatters take the updates in row-major order, so that duplicates have one
+ * result; they run on a y that holds data already (a call of COPY before).
  *
  * A tile: pad, a run of rows of y along its last axis; gather_elements, a run of rows of indices along the last axis;
- * gather_nd, a run of coordinates; scatter_elements, a run of lines of indices along `axis`; scatter_nd, a run of elements
- * in what an update replaces.
+ * gather_nd, a run of coordinates; scatter_elements, a run of lines of indices along `axis`; scatter_nd, a run of
+ * elements in what an update replaces.
  */
 #ifndef QN_KERNELS_MOVE_H
 #define QN_KERNELS_MOVE_H

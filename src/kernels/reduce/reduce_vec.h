@@ -1,10 +1,10 @@
-/* REDUCE on vectors: f32, f16 and bf16 that lie contiguously, over their innermost axes or over axes around those that stay;
- * the rest goes to the generic kernel. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and
- * includes this.
+/* REDUCE on vectors: f32, f16 and bf16 that lie contiguously, over their innermost axes or over axes around those that
+ * stay; the rest goes to the generic kernel. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and
+ * RANK and includes this.
  *
- * Order of a sum. Innermost axes: lane j of four vectors takes the elements j modulo 4 VF_LANES of a run of up to 4,096,
- * the vectors fold, and runs add up in f64. Axes around: an element at a time, 64 in f32, then those in f64. Neither
- * depends on what else is computed. */
+ * Order of a sum. Innermost axes: lane j of four vectors takes the elements j modulo 4 VF_LANES of a run of up to
+ * 4,096, the vectors fold, and runs add up in f64. Axes around: an element at a time, 64 in f32, then those in f64.
+ * Neither depends on what else is computed. */
 #include "ir/ir.h"
 #include "kernels/reduce/reduce.h"
 #include "kernels/simd/vec_element.h"

@@ -44,21 +44,24 @@ QN_INLINE void vf_each(vf (*f)(vf), const float *x, float *y, int64_t n)
         vf_store_part(y + i, f(vf_load_part(x + i, n - i)), n - i);
 }
 
-#define VF_UNARY_OPS(CASE)                                                                              \
-    CASE(neg, vf_negate)                                                                                \
-    CASE(abs, vf_abs)                                                                                   \
-    CASE(exp, vf_exp)                                                                                   \
-    CASE(expm1, vf_expm1)                                                                               \
-    CASE(log, vf_log) CASE(log1p, vf_log1p) CASE(sqrt, vf_sqrt) CASE(rsqrt, vf_reciprocal_root)         \
-        CASE(reciprocal, vf_reciprocal) CASE(tanh, vf_tanh) CASE(sigmoid, vf_sigmoid) CASE(erf, vf_erf) \
-            CASE(relu, vf_relu) CASE(floor, vf_floor) CASE(ceil, vf_ceiling) CASE(round, vf_nearest)    \
-                CASE(sign, vf_signum) CASE(silu, vf_silu) CASE(gelu_tanh, vf_gelu_tanh) CASE(gelu_erf, vf_gelu_erf)
+/* clang-format off */
+#define QN_VF_UNARY_OPS(CASE)                                                                                     \
+    CASE(neg, vf_negate)                                                                                          \
+    CASE(abs, vf_abs)                                                                                             \
+    CASE(exp, vf_exp)                                                                                             \
+    CASE(expm1, vf_expm1)                                                                                         \
+    CASE(log, vf_log)                                                                                             \
+    CASE(log1p, vf_log1p) CASE(sqrt, vf_sqrt) CASE(rsqrt, vf_reciprocal_root) CASE(reciprocal, vf_reciprocal)     \
+        CASE(tanh, vf_tanh) CASE(sigmoid, vf_sigmoid) CASE(erf, vf_erf) CASE(relu, vf_relu) CASE(floor, vf_floor) \
+            CASE(ceil, vf_ceiling) CASE(round, vf_nearest) CASE(sign, vf_signum) CASE(silu, vf_silu)              \
+                CASE(gelu_tanh, vf_gelu_tanh) CASE(gelu_erf, vf_gelu_erf)
+/* clang-format on */
 
 static inline bool vf_has_unary(uint16_t op)
 {
     switch (op) {
 #define HAS(name, f) case QN_OP_##name:
-        VF_UNARY_OPS(HAS)
+        QN_VF_UNARY_OPS(HAS)
 #undef HAS
         return true;
     default:
@@ -74,7 +77,7 @@ static inline void vf_apply_unary(uint16_t op, const float *x, float *y, int64_t
     case QN_OP_##name:       \
         vf_each(f, x, y, n); \
         break;
-        VF_UNARY_OPS(APPLY)
+        QN_VF_UNARY_OPS(APPLY)
 #undef APPLY
     default:
         break;
@@ -120,19 +123,19 @@ QN_INLINE void vf_each_pair(vf (*f)(vf, vf), const struct vf_operands *o, float 
         vf_store_part(y + i, f(vf_load_part(a + i, n - i), vf_load_part(b + i, n - i)), n - i);
 }
 
-#define VF_BINARY_OPS(CASE) \
-    CASE(add, vf_add)       \
-    CASE(sub, vf_sub)       \
-    CASE(mul, vf_mul)       \
-    CASE(div, vf_div)       \
-    CASE(max, vf_maximum)   \
+#define QN_VF_BINARY_OPS(CASE) \
+    CASE(add, vf_add)          \
+    CASE(sub, vf_sub)          \
+    CASE(mul, vf_mul)          \
+    CASE(div, vf_div)          \
+    CASE(max, vf_maximum)      \
     CASE(min, vf_minimum)
 
 static inline bool vf_has_binary(uint16_t op)
 {
     switch (op) {
 #define HAS(name, f) case QN_OP_##name:
-        VF_BINARY_OPS(HAS)
+        QN_VF_BINARY_OPS(HAS)
 #undef HAS
         return true;
     default:
@@ -148,7 +151,7 @@ static inline void vf_apply_binary(uint16_t op, const struct vf_operands *o, flo
     case QN_OP_##name:            \
         vf_each_pair(f, o, y, n); \
         break;
-        VF_BINARY_OPS(APPLY)
+        QN_VF_BINARY_OPS(APPLY)
 #undef APPLY
     default:
         break;

@@ -1,6 +1,6 @@
 /* SOFTMAX on vectors: f32, f16 and bf16; f64 goes to the generic kernel. A row of 16-bit floats, or one whose elements
- * lie apart, is staged as floats in scratch; rows of f32 side by side are taken 256 at a time, as they lie. A file for an
- * instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
+ * lie apart, is staged as floats in scratch; rows of f32 side by side are taken 256 at a time, as they lie. A file for
+ * an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes this.
  *
  * Lane j sums the elements j, j + VF_LANES, ... of the row; then the lanes fold. Side by side: one after the other. */
 #include "kernels/lines.h"

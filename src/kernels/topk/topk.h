@@ -1,5 +1,5 @@
-/* Family TOPK: the k largest (or smallest) elements along the last axis, best first, and their indices; among equal ones
- * the lower index comes first. NaN counts as larger than every number.
+/* Family TOPK: the k largest (or smallest) elements along the last axis, best first, and their indices; among equal
+ * ones the lower index comes first. NaN counts as larger than every number.
  *
  * A tile is one row. */
 #ifndef QN_KERNELS_TOPK_H

@@ -1,5 +1,5 @@
-/* TREES for one element type: the including file defines REAL and NAME. Who makes the operands has checked each index in
- * them. */
+/* TREES for one element type: the including file defines REAL and NAME. Who makes the operands has checked each index
+ * in them. */
 
 /* Whether the node's branch is the true one; NaN compares false. */
 static bool NAME(takes)(const struct qn_trees_params *p, const struct qn_tree_node *node, REAL threshold, REAL v)

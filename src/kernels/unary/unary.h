@@ -1,6 +1,6 @@
 /* Family UNARY: y = op(x), element by element, for the one-input elementwise ops of ops.def (neg to is_inf, not, silu,
- * gelu_tanh, gelu_erf). x and y have one dtype (y of is_nan and is_inf is bool) and the same dims, any strides; they may
- * be the same memory with the same strides. Floats compute in f32, f64 in f64; neg, abs, relu and sign also take
+ * gelu_tanh, gelu_erf). x and y have one dtype (y of is_nan and is_inf is bool) and the same dims, any strides; they
+ * may be the same memory with the same strides. Floats compute in f32, f64 in f64; neg, abs, relu and sign also take
  * integers, bit_not takes nothing else, not takes bool.
  *
  * A tile is QN_ELEMENT_TILE elements of y in row-major order. An element's bits do not depend on where it lies.

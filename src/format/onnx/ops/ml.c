@@ -155,7 +155,8 @@ QN_ONNX_LOWER(linear_regressor)
     qn_onnx_out(l, 0, qn_ml_post(l, y, qn_ml_post_of(l)));
 }
 
-/* One score for two labels decides by its sign; the other label's score is what is missing to 1 (as ONNX Runtime does). */
+/* One score for two labels decides by its sign; the other label's score is what is missing to 1 (as ONNX Runtime
+ * does). */
 QN_ONNX_LOWER(linear_classifier)
 {
     struct qn_ml_labels labels = qn_ml_labels(l, "classlabels_ints");

@@ -1,5 +1,5 @@
-/* Einsum as transposes, reshapes, matrix products and sums: the operands are joined one by one from the left, and an index
- * is summed as soon as neither the output nor a later operand has it. */
+/* Einsum as transposes, reshapes, matrix products and sums: the operands are joined one by one from the left, and an
+ * index is summed as soon as neither the output nor a later operand has it. */
 #include "format/onnx/ops/elementwise.h"
 
 /* Labels: letters stand for themselves; the axes of "..." are DOTS, DOTS + 1, ... from the right. */

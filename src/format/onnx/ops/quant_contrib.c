@@ -1,5 +1,5 @@
 /* Quantised ops of com.microsoft: products, elementwise ops, pooling, and weights in blocks of few bits. */
-#include "format/onnx/ops/quant.h"
+#include "format/onnx/ops/linear_quant.h"
 
 #include "format/onnx/ops/image_window.h"
 
