@@ -80,5 +80,5 @@ qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_o
     *source = NULL;
     if (!onnx)
         return language_graph(model, options, allocator, out);
-    return qn_status_note(onnx_graph(onnx, options, allocator, out, source), "%s", onnx->path.data);
+    return qn_status_note(onnx_graph(onnx, options, allocator, out, source), "%s", onnx->sources[0].path.data);
 }
