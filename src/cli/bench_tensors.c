@@ -93,7 +93,6 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
            qn_terminal_seconds(t->seconds[0], d));
     printf("throughput  %.2f runs/s\n", 1 / mean);
     printf("load        %s, first run %s\n", qn_terminal_seconds(t->load_s, a), qn_terminal_seconds(t->first_s, b));
-    const char *peak = qn_terminal_bytes(qn_terminal_peak_bytes(), a);
     printf("memory      peak %s: file %s, packed weights %s, workspace %s\n",
            qn_terminal_bytes(qn_terminal_peak_bytes(), a), qn_terminal_bytes(info.file_bytes, b),
            qn_terminal_bytes(memory.weights, c), qn_terminal_bytes(memory.workspace + memory.kept, d));

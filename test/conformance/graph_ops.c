@@ -17,10 +17,12 @@
 
 enum operand_type {
     ABSENT,
-    THIS,   /* the type under test */
-    FLOATS, /* f32 */
-    TRUTHS, /* bool */
-    NUMBERS /* i32 */
+    THIS,    /* the type under test */
+    FLOATS,  /* f32 */
+    TRUTHS,  /* bool */
+    NUMBERS, /* i32 */
+    BYTES,   /* u8 */
+    SIGNED   /* i8 */
 };
 
 struct operand {
@@ -90,6 +92,188 @@ static const struct op_case cases[] = {
     BINARY(less, 0, 5),
     BINARY(less_equal, 0, 3),
     BINARY(and, 0, 1),
+    UNARY(floor, -5, 5),
+    UNARY(ceil, -5, 5),
+    UNARY(round, -5, 5),
+    UNARY(sign, -5, 5),
+    UNARY(tan, -1, 1),
+    UNARY(asin, -0.9, 0.9),
+    UNARY(acos, -0.9, 0.9),
+    UNARY(atan, -5, 5),
+    UNARY(sinh, -3, 3),
+    UNARY(cosh, -3, 3),
+    UNARY(asinh, -5, 5),
+    UNARY(acosh, 1.1, 9),
+    UNARY(atanh, -0.9, 0.9),
+    UNARY(log1p, -0.5, 9),
+    UNARY(expm1, -3, 3),
+    UNARY(reciprocal, 0.5, 4),
+    UNARY(bit_not, 0, 99),
+    UNARY(is_nan, -5, 5),
+    UNARY(is_inf, -5, 5),
+    BINARY(or, 0, 1),
+    BINARY(xor, 0, 1),
+    BINARY(mod, 1, 9),
+    BINARY(rem, 1, 9),
+    BINARY(bit_and, 0, 99),
+    BINARY(bit_or, 0, 99),
+    BINARY(bit_xor, 0, 99),
+    BINARY(shift_left, 0, 3),
+    BINARY(shift_right, 0, 3),
+    {QN_OP_bitcast, ATTR(cast, .dtype = QN_DTYPE_U32), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
+    {QN_OP_reduce_min, ATTR(reduce, .axes = {1, {-1}}), false, {{THIS, 3, {3, 4, 5}, 0, 9, false}}},
+    {QN_OP_reduce_prod, ATTR(reduce, .axes = {1, {1}}), false, {{THIS, 3, {3, 4, 5}, 1, 2, false}}},
+    {QN_OP_argmax, ATTR(arg, .axis = 1), false, {{THIS, 2, {3, 40}, 0, 9, false}}},
+    {QN_OP_argmin, ATTR(arg, .axis = 0, .last = 1), false, {{THIS, 2, {30, 7}, 0, 9, false}}},
+    {QN_OP_pad,
+     ATTR(pad, .begin = {2, {1, 2}}, .end = {2, {0, 3}}, .mode = 1),
+     false,
+     {{THIS, 2, {4, 9}, 0, 9, false}}},
+    {QN_OP_reverse, ATTR(axes, .axes = {1, {1}}), false, {{THIS, 2, {4, 35}, 0, 9, false}}},
+    {QN_OP_gather_elements,
+     ATTR(axis, .axis = 1),
+     false,
+     {{THIS, 2, {4, 9}, 0, 9, false}, {NUMBERS, 2, {4, 6}, -9, 8.9, false}}},
+    {QN_OP_gather_nd,
+     ATTR(gather_nd, .batch_dims = 0),
+     false,
+     {{THIS, 3, {4, 9, 5}, 0, 9, false}, {NUMBERS, 2, {7, 2}, 0, 3.9, false}}},
+    {QN_OP_scatter_elements,
+     ATTR(scatter, .axis = 0, .reduction = 1),
+     false,
+     {{THIS, 2, {5, 9}, 0, 9, false}, {NUMBERS, 2, {3, 9}, 0, 4.9, false}, {THIS, 2, {3, 9}, 0, 9, false}}},
+    {QN_OP_scatter_nd,
+     ATTR(scatter, .reduction = 0),
+     false,
+     {{THIS, 2, {9, 6}, 0, 9, false}, {NUMBERS, 2, {1, 1}, 0, 8.9, false}, {THIS, 2, {1, 6}, 0, 9, false}}},
+    {QN_OP_cumsum, ATTR(cumulate, .axis = 1, .reverse = 1), false, {{THIS, 2, {4, 20}, 0, 2, false}}},
+    {QN_OP_cumprod, ATTR(cumulate, .axis = 0, .exclusive = 1), false, {{THIS, 2, {6, 9}, 1, 1.5, false}}},
+    {QN_OP_random_uniform,
+     ATTR(random, .dims = {1, {99}}, .dtype = QN_DTYPE_F32, .seed = 7, .high = 1),
+     false,
+     {{ABSENT}}},
+    {QN_OP_random_normal,
+     ATTR(random, .dims = {1, {99}}, .dtype = QN_DTYPE_F32, .seed = 7, .high = 1),
+     false,
+     {{ABSENT}}},
+    {QN_OP_conv,
+     ATTR(conv, .strides = {2, {2, 1}}, .begin = {2, {1, 1}}, .end = {2, {1, 0}}, .activation = QN_ACTIVATION_RELU),
+     false,
+     {{THIS, 4, {2, 6, 9, 8}, -1, 1, false}, {THIS, 4, {5, 6, 3, 3}, -1, 1, false}, {THIS, 1, {5}, -1, 1, false}}},
+    {QN_OP_conv,
+     ATTR(conv, .channels_last = 1, .begin = {2, {1, 1}}, .end = {2, {1, 1}}),
+     false,
+     {{THIS, 4, {1, 9, 8, 16}, -1, 1, false}, {THIS, 4, {40, 16, 3, 3}, -0.2, 0.2, false}}},
+    {QN_OP_conv,
+     ATTR(conv, .channels_last = 1, .groups = 24, .begin = {2, {1, 1}}, .end = {2, {1, 1}}),
+     false,
+     {{THIS, 4, {1, 9, 8, 24}, -1, 1, false}, {THIS, 4, {24, 1, 3, 3}, -1, 1, false}}},
+    {QN_OP_conv_transpose,
+     ATTR(conv_transpose, .strides = {2, {2, 2}}, .dims = {2, {9, 7}}),
+     false,
+     {{THIS, 4, {1, 4, 4, 3}, -1, 1, false}, {THIS, 4, {4, 5, 3, 3}, -1, 1, false}}},
+    {QN_OP_max_pool,
+     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}),
+     false,
+     {{THIS, 4, {2, 5, 9, 8}, -1, 1, false}}},
+    {QN_OP_max_pool,
+     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}, .channels_last = 1),
+     false,
+     {{THIS, 4, {2, 9, 8, 20}, -1, 1, false}}},
+    {QN_OP_max_pool_indices,
+     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}),
+     false,
+     {{THIS, 4, {2, 5, 9, 8}, -1, 1, false}}},
+    {QN_OP_avg_pool,
+     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}, .channels_last = 1),
+     false,
+     {{THIS, 4, {2, 9, 8, 20}, -1, 1, false}}},
+    {QN_OP_lp_pool,
+     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}, .p = 2),
+     false,
+     {{THIS, 4, {2, 5, 9, 8}, 0, 1, false}}},
+    {QN_OP_resize, ATTR(resize, .dims = {4, {1, 2, 7, 9}}, .mode = 1), false, {{THIS, 4, {1, 2, 4, 5}, -1, 1, false}}},
+    {QN_OP_grid_sample,
+     ATTR(grid_sample, .mode = 1),
+     false,
+     {{THIS, 4, {1, 2, 6, 5}, -1, 1, false}, {THIS, 4, {1, 4, 3, 2}, -1, 1, false}}},
+    {QN_OP_roi_align,
+     ATTR(roi_align, .height = 2, .width = 2, .sampling = 2, .scale = 1),
+     false,
+     {{THIS, 4, {1, 2, 9, 9}, -1, 1, false}, {THIS, 2, {3, 4}, 1, 6, false}, {NUMBERS, 1, {3}, 0, 0.5, false}}},
+    {QN_OP_deform_conv,
+     ATTR(deform_conv, .begin = {2, {0, 0}}),
+     false,
+     {{THIS, 4, {1, 4, 6, 6}, -1, 1, false},
+      {THIS, 4, {3, 4, 2, 2}, -1, 1, false},
+      {THIS, 4, {1, 8, 5, 5}, -0.5, 0.5, false}}},
+    {QN_OP_col2im,
+     ATTR(col2im, .image = {2, {5, 5}}, .block = {2, {2, 2}}),
+     false,
+     {{THIS, 3, {1, 12, 16}, -1, 1, false}}},
+    {QN_OP_lstm,
+     ATTR(rnn, .hidden = 6, .activations = {3, {QN_ACTIVATION_SIGMOID, QN_ACTIVATION_TANH, QN_ACTIVATION_TANH}}),
+     false,
+     {{THIS, 3, {4, 2, 5}, -1, 1, false},
+      {THIS, 3, {1, 24, 5}, -1, 1, false},
+      {THIS, 3, {1, 24, 6}, -1, 1, false},
+      {THIS, 2, {1, 48}, -1, 1, false}}},
+    {QN_OP_gru,
+     ATTR(rnn, .hidden = 6, .activations = {2, {QN_ACTIVATION_SIGMOID, QN_ACTIVATION_TANH}}),
+     false,
+     {{THIS, 3, {4, 2, 5}, -1, 1, false},
+      {THIS, 3, {1, 18, 5}, -1, 1, false},
+      {THIS, 3, {1, 18, 6}, -1, 1, false},
+      {THIS, 2, {1, 36}, -1, 1, false}}},
+    {QN_OP_rnn,
+     ATTR(rnn, .hidden = 6, .activations = {1, {QN_ACTIVATION_TANH}}),
+     false,
+     {{THIS, 3, {4, 2, 5}, -1, 1, false},
+      {THIS, 3, {1, 6, 5}, -1, 1, false},
+      {THIS, 3, {1, 6, 6}, -1, 1, false},
+      {THIS, 2, {1, 12}, -1, 1, false}}},
+    {QN_OP_fft, ATTR(fft, .axis = 1, .length = 30), false, {{THIS, 3, {2, 30, 1}, -1, 1, false}}},
+    {QN_OP_det, NULL, false, {{THIS, 3, {3, 4, 4}, -1, 1, false}}},
+    {QN_OP_quantize,
+     ATTR(quantize, .dtype = QN_DTYPE_U8),
+     false,
+     {{THIS, 2, {5, 40}, -1, 1, false}, {THIS, 0, {}, 0.01, 0.02, false}, {BYTES, 0, {}, 120, 130, false}}},
+    {QN_OP_dequantize,
+     ATTR(quantize, .dtype = QN_DTYPE_F32, .axis = 1),
+     false,
+     {{THIS, 2, {5, 40}, 0, 99, false}, {FLOATS, 1, {40}, 0.01, 0.02, false}}},
+    {QN_OP_dynamic_quantize, NULL, false, {{THIS, 2, {5, 40}, -1, 1, false}}},
+    {QN_OP_matmul_integer, NULL, false, {{BYTES, 2, {7, 70}, 0, 255, false}, {SIGNED, 2, {70, 40}, -128, 127, false}}},
+    {QN_OP_conv_integer,
+     ATTR(conv, .channels_last = 1),
+     false,
+     {{BYTES, 4, {1, 6, 6, 8}, 0, 255, false}, {SIGNED, 4, {9, 8, 3, 3}, -128, 127, false}}},
+    {QN_OP_group_norm,
+     ATTR(group_norm, .groups = 2, .epsilon = 1e-5f),
+     false,
+     {{THIS, 4, {2, 6, 5, 4}, -1, 1, false}, {THIS, 1, {6}, -1, 1, false}, {THIS, 1, {6}, -1, 1, false}}},
+    {QN_OP_chain,
+     ATTR(chain, .length = 2, .code = {{{QN_OP_add, 128, 129, 0, QN_DTYPE_F32}, {QN_OP_tanh, 0, 0, 0, QN_DTYPE_F32}}}),
+     false,
+     {{THIS, 2, {7, 40}, -1, 1, false}, {THIS, 1, {40}, -1, 1, false}}},
+    {QN_OP_q_linear,
+     ATTR(q_linear, .dtype = QN_DTYPE_F32),
+     false,
+     {{BYTES, 2, {7, 70}, 0, 255, false},
+      {FLOATS, 0, {}, 0.01, 0.02, false},
+      {BYTES, 0, {}, 120, 130, false},
+      {SIGNED, 2, {70, 40}, -128, 127, false},
+      {FLOATS, 1, {40}, 0.01, 0.02, false},
+      {SIGNED, 0, {}, -0.1, 0.1, false}}},
+    {QN_OP_q_conv,
+     ATTR(conv, .dtype = QN_DTYPE_F32, .channels_last = 1),
+     false,
+     {{BYTES, 4, {1, 6, 6, 8}, 0, 255, false},
+      {FLOATS, 0, {}, 0.01, 0.02, false},
+      {BYTES, 0, {}, 120, 130, false},
+      {SIGNED, 4, {9, 8, 3, 3}, -128, 127, false},
+      {FLOATS, 1, {9}, 0.01, 0.02, false},
+      {SIGNED, 0, {}, -0.1, 0.1, false}}},
     {QN_OP_where,
      NULL,
      false,
@@ -114,6 +298,7 @@ static const struct op_case cases[] = {
      NULL,
      true,
      {{THIS, 3, {9, 2, 256}, 0, 0, true}, {NUMBERS, 1, {1}, 0, 8.9, false}, {FLOATS, 3, {1, 2, 256}, -3, 3, false}}},
+    {QN_OP_dims, ATTR(dims, .dims = {3, {7, 8, 9}}), false, {{ABSENT}}},
     {QN_OP_iota, ATTR(iota, .count = 77, .dtype = QN_DTYPE_I32), false, {{ABSENT}}},
     {QN_OP_matmul,
      ATTR(matmul, .trans_b = 1),
@@ -239,6 +424,10 @@ static qn_dtype operand_dtype(const struct subject *s, int i)
         return QN_DTYPE_BOOL;
     case NUMBERS:
         return QN_DTYPE_I32;
+    case BYTES:
+        return QN_DTYPE_U8;
+    case SIGNED:
+        return QN_DTYPE_I8;
     default:
         return QN_DTYPE_NONE;
     }
@@ -280,8 +469,9 @@ static qn_status build(const struct subject *s, bool decomposed, struct qn_graph
             QN_TRY(qn_graph_add_input(g, text, &type, &values[i]));
         }
     }
+    static const _Alignas(16) uint8_t zeros[512]; /* a decomposition wants a record where a node may go without */
     if (decomposed)
-        QN_TRY(info->decompose(g, values, count, s->c->attr, outs));
+        QN_TRY(info->decompose(g, values, count, s->c->attr ? s->c->attr : zeros, outs));
     else
         QN_TRY(qn_graph_add_node(g, s->c->op, values, count, s->c->attr, QN_STR("op"), outs));
     if (state) {
@@ -523,6 +713,18 @@ static bool takes(const struct subject *s)
     return accepted;
 }
 
+/* Ops that no kernel computes (host functions, calls, views) have tests of their own; so have trees, whose operands are
+ * tables that belong together, and q_add: cases_recurrent.c, cases_quant.c. */
+static bool has_kernel(uint16_t op)
+{
+    if (op == QN_OP_tree_ensemble || op == QN_OP_q_add)
+        return false;
+    for (uint32_t i = 0; i < qn_backend_cpu.row_count; i++)
+        if (qn_backend_cpu.rows[i].op == op && !qn_backend_cpu.rows[i].host)
+            return true;
+    return false;
+}
+
 int64_t cf_graph_ops(uint32_t features, int64_t *runs)
 {
     struct qn_pool *pool;
@@ -542,6 +744,10 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
                 continue;
             struct subject s = {.c = &cases[i], .dtype = (qn_dtype)t};
             bool block = qn_dtype_is_block(s.dtype);
+            bool narrow =
+                t >= QN_DTYPE_F8E4M3FN && t <= QN_DTYPE_F4E2M1; /* moved and cast; too coarse to compare sums */
+            if (narrow && qn_op_info(cases[i].op)->decompose)
+                continue;
             if (!qn_dtype_info(s.dtype)->name || (block && (!s.c->blocks || !qn_quant(s.dtype)->quantise)) ||
                 !whole_blocks(&s) || (s.c->operands[0].type == ABSENT && t != QN_DTYPE_F32))
                 continue;
@@ -556,7 +762,7 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
         }
     }
     for (uint16_t op = 1; op < QN_OP_LIMIT; op++) {
-        if (qn_op_info(op)->name && !seen[op] && !only) {
+        if (qn_op_info(op)->name && !seen[op] && !only && has_kernel(op)) {
             printf("  %s: no case of the suite\n", qn_op_info(op)->name);
             failures++;
         }
