@@ -90,15 +90,9 @@ static void fill_weights(qn_dtype dtype, uint8_t *w, size_t size)
     const struct qn_dtype_info *info = qn_dtype_info(dtype);
     int offsets[2], count = half_offsets(dtype, offsets);
     for (size_t i = 0; i < size; i += info->block_bytes) {
-        double f64 = random_f32();
-        float f32 = (float)f64;
-        uint16_t f16 = qn_f32_to_f16(f32), bf16 = qn_f32_to_bf16(f32);
+        float value = random_f32();
         if (info->class_ == QN_DTYPE_CLASS_FLOAT) {
-            const void *source = info->block_bytes == 8   ? (void *)&f64
-                                 : info->block_bytes == 4 ? (void *)&f32
-                                 : dtype == QN_DTYPE_F16  ? (void *)&f16
-                                                          : (void *)&bf16;
-            memcpy(w + i, source, info->block_bytes);
+            qn_quant(dtype)->quantise(&value, w + i, 1, NULL);
             continue;
         }
         for (uint32_t j = 0; j < info->block_bytes; j++)
@@ -234,8 +228,6 @@ static void check_values(const struct qn_kernel *kernel, const struct problem *q
             sum += q->params.bias ? q->bias[j] : 0;
             sum += q->params.residual ? q->residual[r * n + j] : 0;
             double error = fabs(c[r * n + j] - sum);
-            if (!isfinite(sum) && !isfinite(c[r * n + j])) /* random bytes of a float8 kind may be NaN or infinite */
-                continue;
             if (!(error <= 1e-6 * (size + 2)))
                 fail_msg("%s %s k %ld: c[%ld][%ld] is %.9g, expected %.9g", kernel->name,
                          qn_dtype_name(q->params.w_dtype), (long)k, (long)r, (long)j, (double)c[r * n + j], sum);
