@@ -32,8 +32,8 @@ qn_status qn_data_load(const char *path, const struct qn_slot_info *slot, const 
 /* The same from the bytes of an ONNX TensorProto, SequenceProto or OptionalProto (its content; kind NONE: empty). */
 qn_status qn_data_decode(const void *bytes, uint64_t size, const char *name, enum qn_data_message message,
                          const struct qn_allocator *allocator, struct qn_data *out) QN_MUST_USE;
-/* Random numbers for a slot: normal for floats, 0 or 1 for bools, 0 .. 9 for integers; symbolic dims by name from
- * `dims`, 1 where not named. */
+/* Random numbers for a slot: normal for floats, 0 or 1 for the rest (indices into small tables); symbolic dims by name
+ * from `dims`, 1 where not named. */
 qn_status qn_data_random(const struct qn_slot_info *slot, const struct qn_dim_size *dims, uint32_t dim_count,
                          uint64_t seed, const struct qn_allocator *allocator, struct qn_data *out) QN_MUST_USE;
 void qn_data_free(struct qn_data *data, const struct qn_allocator *allocator);

@@ -85,7 +85,7 @@ static void random_fill(qn_dtype dtype, void *data, uint64_t count, uint64_t *st
             qn_quant(dtype)->quantise(&value, at, 1, NULL);
         } else {
             memset(at, 0, info->block_bytes);
-            *at = (uint8_t)(next(state) % (info->class_ == QN_DTYPE_CLASS_BOOL ? 2 : 10));
+            *at = (uint8_t)(next(state) % 2);
         }
     }
 }

@@ -7,7 +7,7 @@
 #include "format/onnx/import_state.h"
 #include "platform/thread.h"
 
-enum { COPIED_BYTES = 4096, COPIED_UNALIGNED = 1 << 20 };
+enum { COPIED_BYTES = 4096, COPIED_UNALIGNED = 1 << 16 };
 
 /* ---- locks ---------------------------------------------------------------------------------------------------- */
 
