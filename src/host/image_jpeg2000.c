@@ -1,5 +1,6 @@
 /* JPEG 2000 (files and bare code streams) by OpenJPEG: gray, RGB and YCbCr of any depth. */
 #if QN_HAVE_JPEG2000
+#include <math.h>
 #include <stdio.h>
 
 #include <openjpeg.h>
@@ -70,7 +71,7 @@ static int sample(const opj_image_t *image, uint32_t c, uint32_t x, uint32_t y)
 
 static uint8_t clip(double v)
 {
-    return v < 0 ? 0 : v > 255 ? 255 : (uint8_t)(v + 0.5);
+    return v < 0 ? 0 : v > 255 ? 255 : (uint8_t)lrint(v);
 }
 
 static qn_status convert(const opj_image_t *image, struct qn_raster *out)

@@ -107,6 +107,9 @@ qn_status qn_sound_decode(const void *bytes, size_t size, const char *name, cons
     struct wav wav = {0};
     allocator = allocator ? allocator : qn_allocator_default();
     QN_TRY(qn_status_note(read_chunks(bytes, size, &wav), "'%s'", name));
+    if (wav.bits < 8 || wav.channels == 0)
+        return QN_ERROR(QN_INVALID_FILE, "'%s': %u channels of %u bits", name, (unsigned)wav.channels,
+                        (unsigned)wav.bits);
     uint64_t step = wav.bits / 8, frames = wav.size / (step * wav.channels), samples = frames * wav.channels;
     out->channels = wav.channels;
     out->rate = wav.rate;

@@ -96,7 +96,7 @@ static bool get(qn_dtype dtype, const uint8_t *data, uint64_t index, struct numb
         out->i = data[index];
         return true;
     case QN_DTYPE_I8:
-        out->i = (int8_t)data[index];
+        out->i = data[index] - (data[index] & 0x80 ? 256 : 0);
         return true;
     default:
         return false;

@@ -176,8 +176,7 @@ static bool follow_logic(struct follow *f)
 
 static bool same_item(const struct qn_item *a, const struct qn_item *b)
 {
-    return a->known && b->known && a->plus == b->plus && a->minus == b->minus &&
-           memcmp(&a->real, &b->real, sizeof a->real) == 0;
+    return a->known && b->known && a->plus == b->plus && a->minus == b->minus && a->real == b->real;
 }
 
 static bool follow_where(struct follow *f)

@@ -122,7 +122,7 @@ static void pack(const struct qn_conv_pack_params *p, enum qn_pack form, int64_t
     for (int64_t i = begin; i < end; i++) {
         if (plan.way == QN_CONV_WAY_DEPTHWISE)
             pack_depthwise(&plan, p);
-        else
+        else if (plan.panels > 0)
             pack_panel(&plan, p, i / plan.panels, i % plan.panels);
     }
 }

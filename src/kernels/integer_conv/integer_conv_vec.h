@@ -255,12 +255,12 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
         copy_rows(p, row, rows, group, copied, row_bytes(p), zero);
         block.a = copied;
         block.a_row = row_bytes(p);
-        copied += block_rows(p) * row_bytes(p);
     }
     for (int64_t r = 0; sums && r < rows; r++)
         row_sums[r] = int_sum((const uint8_t *)block.a + r * block.a_row, k, p->x_signed);
 #ifdef QN_INT_WIDENS
     int64_t wide_row = 2 * row_bytes(p);
+    copied += is_direct(p) ? 0 : block_rows(p) * row_bytes(p);
     for (int64_t r = 0; r < rows; r++)
         int_widen((int16_t *)(void *)(copied + r * wide_row), (const uint8_t *)block.a + r * block.a_row, k,
                   p->x_signed);
