@@ -209,10 +209,10 @@ static qn_status check_node_late(struct late_walk *w, qn_node n)
         for (uint32_t i = 0; i < info->field_count; i++) {
             const void *at = (const char *)qn_graph_attr(w->g, n) + info->fields[i].offset;
             const struct qn_ints *list = at;
-            uint32_t count = info->fields[i].kind == QN_ATTR_dim ? 1 : list->count;
-            const qn_dim *dims = info->fields[i].kind == QN_ATTR_dim ? at : list->items;
             if (info->fields[i].kind != QN_ATTR_dim && info->fields[i].kind != QN_ATTR_dims)
                 continue;
+            uint32_t count = info->fields[i].kind == QN_ATTR_dim ? 1 : list->count;
+            const qn_dim *dims = info->fields[i].kind == QN_ATTR_dim ? at : list->items;
             for (uint32_t k = 0; k < count; k++) {
                 note_bound(w, dims[k], binds && pass == 0);
                 if (pass == 1)
