@@ -138,8 +138,9 @@ int main(int argc, char **argv)
         memory[i] = (uint8_t)i;
     for (int i = 0; i < threads; i++)
         works[i].memory = memory + (size_t)i * BYTES;
-    double f32 = 0, i8 = 0, total = 1e-9 * (double)threads * STEPS * CHAINS;
+    double f32 = 0, i8 = 0;
 #if defined(__x86_64__)
+    double total = 1e-9 * (double)threads * STEPS * CHAINS;
     bool wide = __builtin_cpu_supports("avx512f"), vnni = wide && __builtin_cpu_supports("avx512vnni");
     f32 = total * (wide ? 16 : 8) / best(wide ? fma_avx512 : fma_avx2, works, threads);
     i8 = total * (vnni ? 64 : 16) / best(vnni ? dot_vnni : dot_avx2, works, threads);

@@ -37,7 +37,7 @@ void qn_walk_start(struct qn_walk *walk, const struct qn_view *const *views, uin
         int64_t dim = walk->dims[axis];
         walk->index[axis] = dim ? first % dim : 0;
         first = dim ? first / dim : 0;
-        for (uint32_t o = 0; o < operands; o++)
+        for (uint32_t o = 0; o < operands && walk->index[axis]; o++)
             walk->at[o] += walk->index[axis] * walk->steps[o][axis];
     }
 }

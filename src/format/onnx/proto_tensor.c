@@ -284,7 +284,7 @@ qn_status qn_onnx_tensor_bytes(const struct qn_onnx_tensor *tensor, struct qn_ar
     if (tensor->has_raw && dtype != QN_DTYPE_STRING && (tensor->raw.size || !elements))
         return qn_onnx_stored_bytes(tensor, tensor->raw.data, tensor->raw.size, arena, data, bytes, in_file);
     QN_TRY(from_fields(tensor, dtype, elements, stored, arena, &out));
-    if (!*data) /* no elements: some pointer all the same */
+    if (!*data && *bytes == 0) /* no elements: some pointer all the same */
         *data = "";
     return NULL;
 }

@@ -36,7 +36,7 @@ extern const struct qn_kernel qn_conv_ref;
 /* PACK: weights f32 [o][c / groups][taps] to the form of a fast kernel. `conv` carries the geometry alone. */
 struct qn_conv_pack_params {
     struct qn_conv_params conv;
-    const float *from;
+    const float *from; /* as the file has them: at any address */
     float *to;
 };
 

@@ -1,4 +1,6 @@
 /* How the fast f32 kernels go about a convolution, and the weights in the form that they read. */
+#include <string.h>
+
 #include "kernels/conv/conv.h"
 
 #include "ir/ir.h"
@@ -81,12 +83,19 @@ static int64_t pack_tiles(const struct qn_conv_plan *plan, const struct qn_conv_
 }
 
 /* [tap][channel], channels padded with zeros to whole vectors */
+static inline float weight(const struct qn_conv_pack_params *p, int64_t index)
+{
+    float value;
+    memcpy(&value, (const char *)p->from + index * (int64_t)sizeof value, sizeof value);
+    return value;
+}
+
 static void pack_depthwise(const struct qn_conv_plan *plan, const struct qn_conv_pack_params *p)
 {
     int64_t width = round_up(p->conv.o, plan->lanes);
     for (int64_t tap = 0; tap < plan->taps; tap++)
         for (int64_t c = 0; c < width; c++)
-            p->to[tap * width + c] = c < p->conv.o ? p->from[c * plan->taps + tap] : 0;
+            p->to[tap * width + c] = c < p->conv.o ? weight(p, c * plan->taps + tap) : 0;
 }
 
 /* Weight of column o for element r of a tap's run; run and tap as the plan's way counts them. */
@@ -111,7 +120,7 @@ static void pack_panel(const struct qn_conv_plan *plan, const struct qn_conv_pac
             for (int64_t r = chunk; r < chunk + n; r++, to += width)
                 for (int64_t i = 0; i < width; i++)
                     to[i] = first + i < plan->columns
-                                ? p->from[weight_at(plan, &p->conv, group * plan->columns + first + i, tap, r)]
+                                ? weight(p, weight_at(plan, &p->conv, group * plan->columns + first + i, tap, r))
                                 : 0;
     }
 }
