@@ -225,7 +225,7 @@ void *qn_frame_address(const struct qn_frame *f, const struct qn_plan_tensor *te
     const struct qn_object *object;
     switch (tensor->place) {
     case QN_PLACE_WORKSPACE:
-        return (uint8_t *)f->workspace.data + f->offsets[tensor->index];
+        return f->workspace.data ? (uint8_t *)f->workspace.data + f->offsets[tensor->index] : NULL;
     case QN_PLACE_CONSTANT:
         return (void *)(uintptr_t)f->exec->blobs[tensor->index]; /* kernels only read it */
     case QN_PLACE_PACKED:

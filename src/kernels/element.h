@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "quern/dtype.h"
 
@@ -108,10 +109,16 @@ void qn_zero_elements(void *to, int64_t step, int64_t bytes, int64_t n);
 /* A number that orders the elements of a dtype; NaN is the largest, -0 equals 0. */
 uint64_t qn_element_key(const void *element, qn_dtype dtype);
 
-/* One i32 or i64 index. */
+/* One i32 or i64 index, at any address: large constants lie as their file has them. */
 static inline int64_t qn_load_index(const void *from, qn_dtype dtype)
 {
-    return dtype == QN_DTYPE_I64 ? *(const int64_t *)from : *(const int32_t *)from;
+    int64_t wide;
+    int32_t narrow;
+    if (dtype == QN_DTYPE_I64)
+        memcpy(&wide, from, sizeof wide);
+    else
+        memcpy(&narrow, from, sizeof narrow);
+    return dtype == QN_DTYPE_I64 ? wide : narrow;
 }
 
 #endif
