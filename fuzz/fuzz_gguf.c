@@ -97,6 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         qn_status_free(status);
         return 0;
     }
+    if (!qn_model_gguf(model)) { /* bytes of another format */
+        qn_model_close(model);
+        return 0;
+    }
     uint64_t sum = walk(qn_model_gguf(model));
     __asm__ volatile("" : : "r"(sum));
     show(model, false, false);

@@ -42,16 +42,22 @@ void qn_walk_start(struct qn_walk *walk, const struct qn_view *const *views, uin
     }
 }
 
+/* An absent operand stands at NULL and has steps of 0: C allows not even that sum on pointers. */
+static inline char *moved(char *at, int64_t bytes)
+{
+    return (char *)((uintptr_t)at + (uintptr_t)bytes);
+}
+
 void qn_walk_advance(struct qn_walk *walk, int64_t n)
 {
     for (uint32_t axis = walk->rank; axis-- > 0; n = 1) {
         for (uint32_t o = 0; o < walk->operands; o++)
-            walk->at[o] += n * walk->steps[o][axis];
+            walk->at[o] = moved(walk->at[o], n * walk->steps[o][axis]);
         walk->index[axis] += n;
         if (walk->index[axis] < walk->dims[axis] || axis == 0)
             return;
         for (uint32_t o = 0; o < walk->operands; o++)
-            walk->at[o] -= walk->dims[axis] * walk->steps[o][axis];
+            walk->at[o] = moved(walk->at[o], -walk->dims[axis] * walk->steps[o][axis]);
         walk->index[axis] = 0;
     }
 }
