@@ -6,8 +6,13 @@
 
 #define AT(type, base, i) (*(type *)((char *)(base) + (i)*step))
 /* At any address: large constants lie as their file has them. */
-#define AT_ANY(type) const type __attribute__((aligned(1), may_alias))
-#define GET(type, base, i) (*(AT_ANY(type) *)((const char *)(base) + (i)*step))
+#define READ(type, from)                                  \
+    ({                                                    \
+        type value_;                                      \
+        __builtin_memcpy(&value_, (from), sizeof value_); \
+        value_;                                           \
+    })
+#define GET(type, base, i) READ(type, (const char *)(base) + (i)*step)
 
 /* A double with an odd last bit where the integer does not fit. */
 static double odd_f64(uint64_t size, bool negative)
@@ -290,7 +295,7 @@ void qn_move_elements(void *to, int64_t to_step, const void *from, int64_t from_
 #define MOVE(size, type)                                              \
     case size:                                                        \
         for (int64_t i = 0; i < n; i++, y += to_step, x += from_step) \
-            *(type *)y = *(AT_ANY(type) *)x;                          \
+            *(type *)y = READ(type, x);                               \
         break;
     switch (bytes) {
         MOVE(1, uint8_t)
@@ -361,7 +366,7 @@ void qn_convert_elements(void *to, int64_t to_step, qn_dtype to_dtype, const voi
     if (to_dtype == QN_DTYPE_F64 && (from_dtype == QN_DTYPE_I64 || from_dtype == QN_DTYPE_U64)) {
         for (int64_t i = 0; i < n; i++) {
             const char *x = (const char *)from + i * from_step;
-            double y = from_dtype == QN_DTYPE_I64 ? (double)*(AT_ANY(int64_t) *)x : (double)*(AT_ANY(uint64_t) *)x;
+            double y = from_dtype == QN_DTYPE_I64 ? (double)READ(int64_t, x) : (double)READ(uint64_t, x);
             *(double *)((char *)to + i * to_step) = y;
         }
         return;
