@@ -387,12 +387,26 @@ static qn_status count_fields(const struct decoder *d, const struct qn_pb_messag
     return NULL;
 }
 
+/* Texts that the message leaves out are empty, never NULL: readers may walk and point into any of them. */
+static void clear_texts(const struct qn_pb_message *message, uint8_t *object)
+{
+    static const struct qn_str empty = {"", 0};
+    for (uint32_t i = 0; i < message->field_count; i++) {
+        const struct qn_pb_field *field = &message->fields[i];
+        if (field->kind == QN_PB_TEXT)
+            memcpy(object + field->offset, &empty, sizeof empty);
+        else if (field->kind == QN_PB_MESSAGE)
+            clear_texts(field->message, object + field->offset);
+    }
+}
+
 static qn_status decode(struct decoder *d, const struct qn_pb_message *message, const uint8_t *data, uint64_t size,
                         uint8_t *object, uint32_t depth)
 {
     struct tally tally = {0};
     struct list lists[QN_PB_MAX_FIELDS] = {0};
     const uint8_t *at = data, *end = size ? data + size : data;
+    clear_texts(message, object);
     QN_TRY(count_fields(d, message, at, end, &tally));
     for (uint32_t i = 0; i < message->field_count; i++) {
         const struct qn_pb_field *field = &message->fields[i];

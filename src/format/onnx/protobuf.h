@@ -1,9 +1,10 @@
 /* Protobuf messages decoded by tables into plain structs, without copying what they hold.
  *
  * A table lists a message's fields: number, kind, and where in the struct the value goes. Texts and bytes become views
- * of the encoded bytes; only arrays of numbers and of structs take memory, from an arena, at most a fixed multiple of
- * the encoded size. Unknown fields are skipped; of a field that may stand once the last one counts; repeated numbers
- * are read packed or one by one. A field with the wrong wire type is an error that names message, field and offset.
+ * of the encoded bytes (a text that is left out is empty, never NULL); only arrays of numbers and of structs take
+ * memory, from an arena, at most a fixed multiple of the encoded size. Unknown fields are skipped; of a field that may
+ * stand once the last one counts; repeated numbers are read packed or one by one. A field with the wrong wire type is
+ * an error that names message, field and offset.
  */
 #ifndef QN_FORMAT_ONNX_PROTOBUF_H
 #define QN_FORMAT_ONNX_PROTOBUF_H
