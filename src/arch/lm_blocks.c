@@ -25,10 +25,8 @@ static void fail_shape(struct qn_lm *lm, struct qn_str name, const struct qn_typ
                             QN_STR_ARG(name), found, wanted);
 }
 
-/* The constant of a tensor with the given shape; trailing ones in the file's shape do not matter. 0 when absent and
- * not required, or on error. */
-static qn_value weight(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t rank,
-                       const uint32_t *dims)
+qn_value qn_lm_weight(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t rank,
+                      const uint32_t *dims)
 {
     if (lm->b.status)
         return 0;
@@ -65,10 +63,9 @@ static qn_value weight(struct qn_lm *lm, const char *name, const char *suffix, b
     return lm->b.status ? 0 : out;
 }
 
-/* Biases and norm weights take part in elementwise sums: f32 whatever the file stores. */
-static qn_value vector(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t size)
+qn_value qn_lm_vector(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t size)
 {
-    qn_value value = weight(lm, name, suffix, required, 1, &size);
+    qn_value value = qn_lm_weight(lm, name, suffix, required, 1, &size);
     if (lm->b.status || !value || lm->b.graph->values.items[value].type.dtype == QN_DTYPE_F32)
         return value;
     struct qn_attr_cast cast = {.dtype = QN_DTYPE_F32};
@@ -99,21 +96,23 @@ void qn_lm_end_layer(struct qn_lm *lm)
 
 qn_value qn_lm_embedding(struct qn_lm *lm, const char *name, uint32_t rows, qn_value indices)
 {
-    qn_value table = weight(lm, name, ".weight", true, 2, (uint32_t[]){rows, lm->config->dim});
+    qn_value table = qn_lm_weight(lm, name, ".weight", true, 2, (uint32_t[]){rows, lm->config->dim});
     return qn_build_gather(&lm->b, table, indices, 0, QN_DTYPE_F32);
 }
 
 qn_value qn_lm_linear(struct qn_lm *lm, qn_value x, const char *name, uint32_t in, uint32_t out)
 {
-    qn_value y = qn_build_matmul(&lm->b, x, weight(lm, name, ".weight", true, 2, (uint32_t[]){out, in}), true, name);
-    qn_value bias = vector(lm, name, ".bias", false, out);
+    struct qn_attr_matmul attr = {.trans_b = true, .packs = lm->packs};
+    qn_value w = qn_lm_weight(lm, name, ".weight", true, 2, (uint32_t[]){out, in});
+    qn_value y = qn_build_node(&lm->b, QN_OP_matmul, (qn_value[]){x, w}, 2, &attr, name);
+    qn_value bias = qn_lm_vector(lm, name, ".bias", false, out);
     return bias ? qn_lm_add(lm, y, bias) : y;
 }
 
 qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim)
 {
     struct qn_build *b = &lm->b;
-    qn_value w = vector(lm, name, ".weight", true, dim);
+    qn_value w = qn_lm_vector(lm, name, ".weight", true, dim);
     qn_value mean = qn_build_reduce(b, QN_OP_reduce_mean, qn_build_binary(b, QN_OP_mul, x, x), -1, true);
     qn_value epsilon = qn_build_scalar(b, (float)lm->config->norm_epsilon);
     qn_value scale = qn_build_unary(b, QN_OP_rsqrt, qn_build_binary(b, QN_OP_add, mean, epsilon));
@@ -123,8 +122,8 @@ qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t
 qn_value qn_lm_layer_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim)
 {
     struct qn_build *b = &lm->b;
-    qn_value w = vector(lm, name, ".weight", true, dim);
-    qn_value bias = vector(lm, name, ".bias", true, dim);
+    qn_value w = qn_lm_vector(lm, name, ".weight", true, dim);
+    qn_value bias = qn_lm_vector(lm, name, ".bias", true, dim);
     qn_value centred = qn_build_binary(b, QN_OP_sub, x, qn_build_reduce(b, QN_OP_reduce_mean, x, -1, true));
     qn_value square = qn_build_binary(b, QN_OP_mul, centred, centred);
     qn_value variance = qn_build_reduce(b, QN_OP_reduce_mean, square, -1, true);
@@ -285,7 +284,7 @@ qn_value qn_lm_plain_ffn(struct qn_lm *lm, qn_value x, enum qn_lm_activation act
 /* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in]: [N, K, 1, out] */
 static qn_value expert_linear(struct qn_lm *lm, qn_value x, qn_value ids, const char *name, uint32_t in, uint32_t out)
 {
-    qn_value w = weight(lm, name, ".weight", true, 3, (uint32_t[]){lm->config->experts, out, in});
+    qn_value w = qn_lm_weight(lm, name, ".weight", true, 3, (uint32_t[]){lm->config->experts, out, in});
     return qn_build_matmul(&lm->b, x, qn_build_gather(&lm->b, w, ids, 0, QN_DTYPE_F32), true, name);
 }
 
@@ -379,7 +378,7 @@ static void make_mask(struct qn_lm *lm)
     lm->mask = qn_build_reshape(b, mask, 4, (qn_dim[]){lm->n, 1, 1, lm->l});
 }
 
-static qn_status check_config(const struct qn_lm_config *c, const struct qn_lm_options *options)
+qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_options *options)
 {
     const struct {
         const char *what;
@@ -422,7 +421,7 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
         return qn_status_note(QN_ERROR(QN_UNSUPPORTED, "architecture '%.*s' is not supported; known are:%s",
                                        QN_STR_ARG(config->arch), qn_arch_names()),
                               "%.*s", QN_STR_ARG(source->file));
-    qn_status status = check_config(config, options);
+    qn_status status = qn_lm_check_config(config, options);
     if (!status) {
         struct qn_lm lm = {.b.graph = graph, .config = config, .source = source, .options = options};
         lm.n = symbol(&lm, "N", options->chunk);

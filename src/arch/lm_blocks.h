@@ -19,6 +19,7 @@ struct qn_lm {
     qn_value token_rows; /* i32[N, L]: cache row of each position each token may see */
     qn_value mask;       /* f32[N, 1, 1, L]: 0 or -infinity */
     qn_value cos, sin;   /* f32[N, rope.dims / 2], 0 before the first rotation */
+    bool packs;          /* many rows at a time are the rule: float weights may be packed into panels */
 };
 
 enum qn_lm_rope_kind { QN_LM_ROPE_INTERLEAVED, QN_LM_ROPE_HALVES };
@@ -29,6 +30,12 @@ void qn_lm_begin_layer(struct qn_lm *lm, uint32_t layer);
 void qn_lm_end_layer(struct qn_lm *lm);
 bool qn_lm_has(struct qn_lm *lm, const char *name);
 
+/* The constant <name><suffix> with the given shape; leading ones in the source's shape do not matter. 0 when absent and
+ * not required, or on error. */
+qn_value qn_lm_weight(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t rank,
+                      const uint32_t *dims);
+/* A bias or the weight of a norm: it takes part in elementwise sums, so f32 whatever the source stores. */
+qn_value qn_lm_vector(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t size);
 /* Rows of <name>.weight [rows, dim] by index. */
 qn_value qn_lm_embedding(struct qn_lm *lm, const char *name, uint32_t rows, qn_value indices);
 /* x [..., in] times <name>.weight [out, in], plus <name>.bias [out] where the file has one. */
@@ -54,6 +61,8 @@ qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x);
 qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x);
 /* logits = x times output.weight, or token_embd.weight where the file has no output (tied embeddings). */
 void qn_lm_head(struct qn_lm *lm, qn_value x);
+
+qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_options *options) QN_MUST_USE;
 
 /* The frame of most decoders: embedding; in each layer x += attention(norm(x)), x += feed-forward(norm(x)), the latter
  * gated, or of experts where the configuration has them; a last norm and the head. All norms are RMS. */
