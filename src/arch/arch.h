@@ -13,6 +13,7 @@
 
 #include "ir/build.h"
 #include "ir/ir.h"
+#include "quern/model.h"
 
 enum qn_rope_scaling {
     QN_ROPE_SCALING_NONE = 0,
@@ -43,18 +44,29 @@ struct qn_lm_config {
     struct qn_rope_config rope;
 };
 
-/* A weight as the source file has it. */
+/* A weight as the source has it. */
 struct qn_lm_tensor {
     struct qn_type type; /* constant dims, outermost first */
     struct qn_blob blob;
-    const void *data; /* the mapped bytes, for the few small tensors that an importer computes with */
+    const void *data; /* the bytes, for the few small tensors that an importer computes with; NULL where they are made
+                         on demand */
 };
 
-/* Where weights come from: names as in GGUF ("blk.0.attn_q.weight"), which other formats map to. */
+/* A metadata value, or one element of an array. */
+struct qn_lm_value {
+    struct qn_meta_item item; /* kind NONE for an element past the end */
+    bool array;
+    uint64_t count; /* elements of an array, otherwise 1 */
+};
+
+/* Where a model comes from. Everything has GGUF's names, which other formats map theirs to: tensors
+ * ("blk.0.attn_q.weight") and keys ("llama.block_count"). */
 struct qn_lm_source {
     void *context;
     struct qn_str file; /* for messages */
     bool (*find)(void *context, struct qn_str name, struct qn_lm_tensor *out);
+    /* Element `item` of an array, or (item 0) a plain value; false when there is no such key. */
+    bool (*value)(void *context, struct qn_str key, uint64_t item, struct qn_lm_value *out);
 };
 
 struct qn_lm_options {
@@ -77,6 +89,10 @@ struct qn_arch {
 const struct qn_arch *qn_arch_find(struct qn_str name);
 /* "gpt2, llama, ..." for messages. Static storage. */
 const char *qn_arch_names(void);
+
+/* Reads the architecture's hyper-parameters (arch/lm_config.h has the keys that an architecture reads by itself). Keys
+ * that are missing or contradict each other are errors that name file and key. Strings belong to the source. */
+qn_status qn_lm_config_read(const struct qn_lm_source *source, struct qn_lm_config *out) QN_MUST_USE;
 
 /* Builds the whole graph of a model. Errors name the file and the tensor or the key. */
 qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_source *source,

@@ -424,6 +424,7 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
     qn_status status = qn_lm_check_config(config, options);
     if (!status) {
         struct qn_lm lm = {.b.graph = graph, .config = config, .source = source, .options = options};
+        lm.keys = (struct qn_lm_keys){.source = source, .arch = config->arch, .status = &lm.b.status};
         lm.n = symbol(&lm, "N", options->chunk);
         qn_dim s = symbol(&lm, "S", options->sequences);
         lm.l = symbol(&lm, "L", options->positions);

@@ -7,12 +7,14 @@
 #define QN_ARCH_LM_BLOCKS_H
 
 #include "arch/arch.h"
+#include "arch/lm_config.h"
 
 struct qn_lm {
     struct qn_build b;
     const struct qn_lm_config *config;
     const struct qn_lm_source *source;
     const struct qn_lm_options *options;
+    struct qn_lm_keys keys; /* further keys of the architecture; errors stick to the builder */
     uint32_t layer;
     qn_dim n, l; /* tokens in the step, positions visible */
     qn_value tokens, pos, slot, seq, rows, out_rows;

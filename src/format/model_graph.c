@@ -1,36 +1,98 @@
 #include "format/model_graph.h"
 
 #include "format/format.h"
-#include "format/gguf/gguf_lm.h"
 #include "format/model.h"
 #include "format/onnx/import.h"
 
 enum { DEFAULT_CHUNK = 512 };
 
-static qn_status need_gguf(const struct qn_model *model, struct qn_gguf **out)
+/* ---- any model as a source of language-model keys and tensors ------------------------------------------------- */
+
+static bool find_tensor(void *context, struct qn_str name, struct qn_lm_tensor *out)
 {
-    *out = qn_model_gguf(model);
-    if (*out)
-        return NULL;
-    struct qn_model_file file = {.struct_size = sizeof file};
-    QN_TRY(qn_model_file(model, 0, &file));
-    return QN_ERROR(QN_UNSUPPORTED, "%s: not a language model that Quern can run", file.path);
+    const struct qn_model *model = context;
+    uint32_t index = model->ops->find_tensor(model->impl, name);
+    if (index == UINT32_MAX)
+        return false;
+    struct qn_model_tensor tensor = {0};
+    model->ops->tensor(model->impl, index, &tensor);
+    *out = (struct qn_lm_tensor){.type = {.dtype = tensor.dtype, .rank = tensor.rank}, .data = tensor.data};
+    for (uint32_t i = 0; i < tensor.rank; i++)
+        out->type.dims[i] = (qn_dim)tensor.dims[i];
+    if (tensor.offset != UINT64_MAX)
+        out->blob = (struct qn_blob){
+            .place = QN_BLOB_FILE, .file = tensor.file, .offset = tensor.offset, .bytes = tensor.bytes};
+    else if (tensor.data)
+        out->blob = (struct qn_blob){.place = QN_BLOB_MEMORY, .bytes = tensor.bytes, .data = tensor.data};
+    else /* made on demand: a file after the model's own, with the tensor's number for an offset */
+        out->blob = (struct qn_blob){
+            .place = QN_BLOB_FILE, .file = model->info.file_count, .offset = index, .bytes = tensor.bytes};
+    return true;
+}
+
+static bool find_value(void *context, struct qn_str key, uint64_t item, struct qn_lm_value *out)
+{
+    const struct qn_model *model = context;
+    uint32_t index = model->ops->find_meta(model->impl, key);
+    if (index == UINT32_MAX)
+        return false;
+    struct qn_model_meta meta = {0};
+    model->ops->meta(model->impl, index, &meta);
+    *out = (struct qn_lm_value){.array = meta.kind == QN_META_ARRAY, .count = meta.count};
+    if (item < meta.count)
+        model->ops->meta_item(model->impl, index, item, &out->item);
+    return true;
+}
+
+static qn_status make_source(const struct qn_model *model, struct qn_lm_source *out)
+{
+    struct qn_model_file file = {0};
+    model->ops->file(model->impl, 0, &file);
+    if (qn_model_onnx(model))
+        return QN_ERROR(QN_UNSUPPORTED, "%s: not a language model that Quern can run", file.path);
+    *out = (struct qn_lm_source){
+        .context = (void *)(uintptr_t)model, /* only read */
+        .file = qn_str_from(file.path),
+        .find = find_tensor,
+        .value = find_value,
+    };
+    return NULL;
 }
 
 qn_status qn_model_lm_config(const struct qn_model *model, struct qn_lm_config *out)
 {
-    struct qn_gguf *gguf;
-    QN_TRY(need_gguf(model, &gguf));
-    return qn_gguf_lm_config(gguf, out);
+    struct qn_lm_source source;
+    QN_TRY(make_source(model, &source));
+    return qn_lm_config_read(&source, out);
+}
+
+static qn_status add_files(const struct qn_model *model, struct qn_graph *graph)
+{
+    uint32_t index;
+    for (uint32_t i = 0; i < model->info.file_count; i++) {
+        struct qn_model_file file = {0};
+        model->ops->file(model->impl, i, &file);
+        QN_TRY(qn_graph_file(graph, qn_str_from(file.path), &index));
+    }
+    return NULL;
 }
 
 qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_config *config,
                             const struct qn_lm_options *options, const struct qn_allocator *allocator,
                             struct qn_graph **out)
 {
-    struct qn_gguf *gguf;
-    QN_TRY(need_gguf(model, &gguf));
-    return qn_gguf_lm_graph(gguf, config, options, allocator, out);
+    struct qn_lm_source source;
+    struct qn_graph *graph;
+    QN_TRY(make_source(model, &source));
+    QN_TRY(qn_graph_create(allocator, config->arch, &graph));
+    qn_status status = add_files(model, graph);
+    if (!status)
+        status = qn_lm_build(config, &source, options, graph);
+    if (status)
+        qn_graph_destroy(graph);
+    else
+        *out = graph;
+    return status;
 }
 
 struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t index)
