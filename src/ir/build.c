@@ -120,6 +120,15 @@ qn_value qn_build_softmax(struct qn_build *b, qn_value x, int64_t axis)
     return qn_build_node(b, QN_OP_softmax, &x, 1, &attr, NULL);
 }
 
+qn_value qn_build_soft_cap(struct qn_build *b, qn_value x, double cap)
+{
+    if (b->status)
+        return 0;
+    qn_value bound = qn_build_scalar_as(b, b->graph->values.items[x].type.dtype, cap);
+    x = qn_build_unary(b, QN_OP_tanh, qn_build_binary(b, QN_OP_div, x, bound));
+    return qn_build_binary(b, QN_OP_mul, x, bound);
+}
+
 qn_dim qn_build_expr(struct qn_build *b, enum qn_expr_op op, qn_dim x, qn_dim y)
 {
     qn_dim out = 0;

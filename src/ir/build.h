@@ -36,6 +36,8 @@ qn_value qn_build_matmul(struct qn_build *b, qn_value x, qn_value w, bool trans_
 qn_value qn_build_gather(struct qn_build *b, qn_value data, qn_value indices, int64_t axis, qn_dtype dtype);
 qn_value qn_build_reduce(struct qn_build *b, uint16_t op, qn_value x, int64_t axis, bool keepdims);
 qn_value qn_build_softmax(struct qn_build *b, qn_value x, int64_t axis);
+/* cap * tanh(x / cap): x, bent to stay within -cap and cap. */
+qn_value qn_build_soft_cap(struct qn_build *b, qn_value x, double cap);
 /* enum qn_activation written as core ops; NONE gives x. */
 qn_value qn_build_activation(struct qn_build *b, qn_value x, int64_t activation, float alpha, float beta);
 qn_dim qn_build_expr(struct qn_build *b, enum qn_expr_op op, qn_dim x, qn_dim y);

@@ -1,4 +1,5 @@
-/* attention: softmax(q k^T * scale + mask) v over the last two axes, whatever stands before them.
+/* attention: softmax(q k^T * scale + mask) v over the last two axes, whatever stands before them. Under the mask the
+ * scores may be capped: cap * tanh(scores / cap).
  * The scale may lie on the scores, on q, on k, or on several of them, as a product or a quotient. k^T is a matmul with
  * trans_b or a transpose node. The mask is added, or the scores stand in a `where` whose other branch is minus infinity
  * or so far below zero that a sum with it is that number itself. */
@@ -13,9 +14,9 @@
 
 struct parts {
     qn_value q, k, v;
-    qn_value mask;      /* added to the scores; 0: none */
-    qn_value condition; /* or this one, with `fill` where it is false, or true if `inverted` */
-    double fill, scale;
+    qn_value mask;           /* added to the scores; 0: none */
+    qn_value condition;      /* or this one, with `fill` where it is false, or true if `inverted` */
+    double fill, scale, cap; /* cap 0: none */
     bool inverted;
     bool guarded;    /* rows that see nothing give 0 instead of NaN */
     bool transposed; /* k is to be transposed by perm first */
@@ -80,7 +81,12 @@ static bool find_scores(const struct qn_rewrite *r, qn_value v, int depth, struc
     if (r->uses[v] != 1 || depth == 0)
         return false;
     qn_value inner = unscaled(r, v, &scale);
-    if (inner != v) {
+    if ((n = qn_match_inner(r, inner, QN_OP_tanh))) { /* scale tanh(factor q k^T) */
+        p->cap = scale;
+        v = qn_match_input(r, n, 0);
+        inner = r->uses[v] == 1 ? unscaled(r, v, &scale) : v;
+    }
+    if (inner != v || p->cap != 0) {
         p->scale *= scale;
         n = qn_match_inner(r, inner, QN_OP_matmul); /* a mask below the scale is none of ours */
         return n && find_product(r, n, p);
@@ -207,6 +213,7 @@ static bool match_attention(const struct qn_rewrite *r, qn_node root, struct qn_
         return false;
     qn_value mask = p.mask ? p.mask : p.condition;
     attr->scale = (float)p.scale;
+    attr->cap = (float)p.cap;
     qn_match_set(match, QN_OP_attention, (qn_value[]){p.q, p.k, p.v, mask}, mask ? 4 : 3);
     match->emit = emit_attention;
     return true;

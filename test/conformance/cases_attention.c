@@ -9,7 +9,8 @@
 
 /* One query: keys j of 0 .. count with their mask (NULL: none), rows d and e long. */
 static void attend(const double *q, const double *k, const double *v, const int64_t *rows, int64_t low, int64_t high,
-                   const double *mask, double scale, int64_t d, int64_t e, int64_t k_row, int64_t v_row, double *out)
+                   const double *mask, double scale, double cap, int64_t d, int64_t e, int64_t k_row, int64_t v_row,
+                   double *out)
 {
     double max = -INFINITY, total = 0;
     double *s = malloc((size_t)(high + 1) * sizeof *s);
@@ -17,7 +18,8 @@ static void attend(const double *q, const double *k, const double *v, const int6
         s[j] = 0;
         for (int64_t i = 0; i < d; i++)
             s[j] += q[i] * k[(rows ? rows[j] : j) * k_row + i];
-        s[j] = s[j] * scale + (mask ? mask[j] : 0);
+        s[j] *= scale;
+        s[j] = (cap != 0 ? cap * tanh(s[j] / cap) : s[j]) + (mask ? mask[j] : 0);
         max = fmax(max, s[j]);
     }
     for (int64_t i = 0; i < e; i++)
@@ -37,12 +39,13 @@ struct dense_case {
     int64_t batch, heads, m, l, d, e;
     bool shared_keys; /* heads share keys and values: stride 0 */
     int mask;         /* 0 none, 1 causal in floats, 2 bool, 3 one row for all queries */
+    float cap;
 };
 
 static void dense_case(struct cf *cf, const struct dense_case *c, qn_dtype dtype, qn_dtype kv, int number)
 {
-    cf_case(cf, "dense %s keys m %lld l %lld d %lld e %lld mask %d", qn_dtype_name(kv), (long long)c->m,
-            (long long)c->l, (long long)c->d, (long long)c->e, c->mask);
+    cf_case(cf, "dense %s keys m %lld l %lld d %lld e %lld mask %d cap %g", qn_dtype_name(kv), (long long)c->m,
+            (long long)c->l, (long long)c->d, (long long)c->e, c->mask, (double)c->cap);
     int64_t heads = c->heads, kv_heads = c->shared_keys ? 1 : heads;
     int64_t q_dims[] = {c->batch, heads, c->m, c->d}, y_dims[] = {c->batch, heads, c->m, c->e};
     int64_t k_dims[] = {c->batch, kv_heads, c->l, c->d}, v_dims[] = {c->batch, kv_heads, c->l, c->e};
@@ -64,7 +67,7 @@ static void dense_case(struct cf *cf, const struct dense_case *c, qn_dtype dtype
         cf_set(&mask, mv);
         free(mv);
     }
-    struct qn_attention_params p = {.scale = 0.3f, .q = q.view, .y = y.view};
+    struct qn_attention_params p = {.scale = 0.3f, .cap = c->cap, .q = q.view, .y = y.view};
     p.k = cf_broadcast(&k, c->shared_keys ? 2 : 0, q_dims);
     p.v = cf_broadcast(&v, c->shared_keys ? 2 : 0, q_dims);
     if (c->mask)
@@ -77,7 +80,7 @@ static void dense_case(struct cf *cf, const struct dense_case *c, qn_dtype dtype
     for (int64_t i = 0; i < c->batch * heads * c->m; i++) {
         int64_t b = i / c->m;
         attend(qv + i * c->d, kv_ + b * c->l * c->d, vv + b * c->l * c->e, NULL, 0, c->l, mv ? mv + i * c->l : NULL,
-               (double)0.3f, c->d, c->e, c->d, c->e, want + i * c->e);
+               (double)0.3f, (double)c->cap, c->d, c->e, c->d, c->e, want + i * c->e);
     }
     cf_check(cf, &y, want, cf_rounding(dtype) + 1e-5, 2e-5);
     cf_ran(cf, "attention", kv);
@@ -96,6 +99,7 @@ static void dense_case(struct cf *cf, const struct dense_case *c, qn_dtype dtype
 struct paged_case {
     int64_t n, kv_heads, group, d, e, cache, seqs, l, window;
     bool shared;
+    float cap;
 };
 
 /* A cache, its page table and the tokens that look into it. */
@@ -195,7 +199,7 @@ static void check_paged(struct cf *cf, const struct paged *s, const struct paged
         int64_t token = i / (c->kv_heads * c->group), head = i / c->group % c->kv_heads, at = (int64_t)s->place[token];
         int64_t low = c->window && at >= c->window ? at - c->window + 1 : 0;
         attend(q + i * c->d, k + head * c->d, v + head * c->e, s->row + (int64_t)s->sequence[token] * c->l, low, at + 1,
-               NULL, 0.25, c->d, c->e, c->kv_heads * c->d, c->kv_heads * c->e, want + i * c->e);
+               NULL, 0.25, (double)c->cap, c->d, c->e, c->kv_heads * c->d, c->kv_heads * c->e, want + i * c->e);
     }
     cf_check(cf, &s->y, want, 1e-5, 2e-5);
     free(q);
@@ -206,13 +210,13 @@ static void check_paged(struct cf *cf, const struct paged *s, const struct paged
 
 static void paged_case(struct cf *cf, const struct paged_case *c, qn_dtype kv, int number)
 {
-    cf_case(cf, "paged %s n %lld heads %lldx%lld d %lld e %lld l %lld window %lld%s", qn_dtype_name(kv),
+    cf_case(cf, "paged %s n %lld heads %lldx%lld d %lld e %lld l %lld window %lld%s cap %g", qn_dtype_name(kv),
             (long long)c->n, (long long)c->kv_heads, (long long)c->group, (long long)c->d, (long long)c->e,
-            (long long)c->l, (long long)c->window, c->shared ? " split" : "");
+            (long long)c->l, (long long)c->window, c->shared ? " split" : "", (double)c->cap);
     struct paged s;
     make_paged(&s, c, kv, number);
     int32_t fault = 0;
-    struct qn_attention_params p = {.paged = true, .scale = 0.25f, .window = c->window, .fault = &fault};
+    struct qn_attention_params p = {.paged = true, .scale = 0.25f, .cap = c->cap, .window = c->window, .fault = &fault};
     p.q = s.q.view;
     p.k = s.k.view;
     p.v = s.v.view;
@@ -235,15 +239,17 @@ static void paged_case(struct cf *cf, const struct paged_case *c, qn_dtype kv, i
 void cf_attention(struct cf *cf)
 {
     static const struct dense_case dense[] = {
-        {1, 1, 1, 1, 4, 4, false, 0},    {2, 3, 5, 37, 8, 16, false, 1},    {1, 2, 70, 70, 64, 64, true, 1},
-        {2, 2, 3, 300, 20, 33, true, 2}, {1, 1, 130, 520, 32, 8, false, 3}, {1, 2, 9, 256, 80, 80, false, 0},
+        {1, 1, 1, 1, 4, 4, false, 0},         {2, 3, 5, 37, 8, 16, false, 1},    {1, 2, 70, 70, 64, 64, true, 1},
+        {2, 2, 3, 300, 20, 33, true, 2},      {1, 1, 130, 520, 32, 8, false, 3}, {1, 2, 9, 256, 80, 80, false, 0},
+        {1, 2, 7, 40, 16, 16, true, 1, 0.5f},
     };
     static const struct paged_case paged[] = {
-        {1, 1, 1, 8, 8, 40, 1, 20, 0, false},        {5, 2, 4, 64, 64, 100, 1, 33, 0, false},
-        {33, 2, 2, 32, 32, 400, 3, 100, 0, false},   {70, 1, 8, 96, 64, 700, 1, 600, 0, false},
-        {6, 2, 3, 64, 32, 1300, 2, 600, 0, true},    {1, 4, 8, 64, 64, 800, 1, 770, 0, true},
-        {40, 2, 1, 32, 96, 600, 1, 530, 100, false}, {3, 1, 2, 64, 64, 600, 3, 190, 7, true},
-        {2, 1, 80, 32, 32, 300, 1, 290, 0, false},
+        {1, 1, 1, 8, 8, 40, 1, 20, 0, false},          {5, 2, 4, 64, 64, 100, 1, 33, 0, false},
+        {33, 2, 2, 32, 32, 400, 3, 100, 0, false},     {70, 1, 8, 96, 64, 700, 1, 600, 0, false},
+        {6, 2, 3, 64, 32, 1300, 2, 600, 0, true},      {1, 4, 8, 64, 64, 800, 1, 770, 0, true},
+        {40, 2, 1, 32, 96, 600, 1, 530, 100, false},   {3, 1, 2, 64, 64, 600, 3, 190, 7, true},
+        {2, 1, 80, 32, 32, 300, 1, 290, 0, false},     {9, 2, 2, 32, 32, 300, 1, 290, 20, false, 0.5f},
+        {2, 2, 2, 32, 64, 700, 1, 600, 0, true, 1.5f},
     };
     static const qn_dtype types[] = {QN_DTYPE_F32, QN_DTYPE_F16, QN_DTYPE_BF16, QN_DTYPE_F64};
     static const qn_dtype caches[] = {QN_DTYPE_F32, QN_DTYPE_F16, QN_DTYPE_BF16, QN_DTYPE_Q8_0, QN_DTYPE_Q4_0};

@@ -391,6 +391,7 @@ static void bind_attention(const struct qn_bind *b, int64_t call, struct qn_para
     }
     p->y = y;
     p->scale = attr->scale;
+    p->cap = attr->cap;
     p->fault = b->fault;
 }
 
@@ -401,6 +402,7 @@ static void bind_paged_attention(const struct qn_bind *b, int64_t call, struct q
     const struct qn_attr_attention *attr = b->attr;
     p->paged = true;
     p->scale = attr->scale;
+    p->cap = attr->cap;
     p->window = attr->window;
     p->q = b->in[0];
     p->k = b->in[1];

@@ -23,6 +23,7 @@ QN_DECOMPOSE(attention)
         return b.status;
     qn_value scale = qn_build_scalar_as(&b, qn_graph_type(to, scores)->dtype, a->scale);
     scores = qn_build_binary(&b, QN_OP_mul, scores, scale);
+    scores = a->cap != 0 ? qn_build_soft_cap(&b, scores, a->cap) : scores;
     if (input_count == 4)
         scores = qn_build_binary(&b, QN_OP_add, scores, inputs[3]);
     qn_value weights = qn_build_softmax(&b, scores, -1);

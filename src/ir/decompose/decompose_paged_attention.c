@@ -30,6 +30,7 @@ QN_DECOMPOSE(paged_attention)
     qn_value v = qn_build_transpose(&b, qn_build_gather(&b, inputs[2], rows, 0, QN_DTYPE_F32), 4, heads_first);
     qn_value scores = qn_build_matmul(&b, inputs[0], k, true, NULL);
     scores = qn_build_binary(&b, QN_OP_mul, scores, qn_build_scalar(&b, a->scale));
+    scores = a->cap != 0 ? qn_build_soft_cap(&b, scores, a->cap) : scores;
     qn_value mask = visible(&b, inputs[5], n, l, a->window);
     mask = qn_build_reshape(&b, mask, 4, (qn_dim[]){n, 1, 1, l});
     scores = qn_build_binary(&b, QN_OP_add, scores, mask);

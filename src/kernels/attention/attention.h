@@ -1,4 +1,5 @@
 /* Family ATTENTION: softmax(q k^T * scale + mask) v in one pass over the keys, for a dense call and for a paged cache.
+ * A cap bends the scaled scores s to cap * tanh(s / cap) before the mask.
  * q and y are of any float dtype; k and v share one: f32, f16, bf16, f64, or for the paged form a block type (head
  * sizes whole blocks; strides of block views in blocks). Sums run in f32 or better.
  *
@@ -29,8 +30,8 @@ enum { QN_ATTENTION_PART = 256 }; /* positions */
 
 struct qn_attention_params {
     bool paged;
-    float scale;
-    int64_t window; /* PAGED; 0: all */
+    float scale, cap; /* cap 0: none */
+    int64_t window;   /* PAGED; 0: all */
     struct qn_view q, k, v, y;
     struct qn_view mask;           /* DENSE; data NULL: none */
     struct qn_view rows, seq, pos; /* PAGED: i32 [s, l], [n], [n] */

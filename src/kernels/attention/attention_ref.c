@@ -44,7 +44,10 @@ static void add_key(struct query *s, const char *k, const char *v, double mask)
     load_row(s, &s->p->k, k, s->d);
     for (int64_t i = 0; i < s->d; i++)
         score += s->q[i] * s->row[i];
-    score = score * (double)s->p->scale + mask;
+    score *= (double)s->p->scale;
+    if (s->p->cap != 0)
+        score = (double)s->p->cap * qn_tanh(score / (double)s->p->cap);
+    score += mask;
     if (score == -__builtin_inf())
         return;
     if (score > s->max) {

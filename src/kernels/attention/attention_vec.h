@@ -159,11 +159,13 @@ static void score_part(const struct job *job, int64_t start, int64_t from, int64
     }
 }
 
-/* Scores of lanes at position `at`: scaled, masked, -inf outside [low, high). */
+/* Scores of lanes at position `at`: scaled, capped, masked, -inf outside [low, high). */
 QN_INLINE vf row_scores(const struct job *job, int64_t row, const float *scores, int64_t at, int64_t low, int64_t high)
 {
     vf s = vf_mul(vf_load(scores), vf_set(job->p->scale)), hidden = vf_set(-__builtin_inff());
     int64_t first = low > at ? low : at, end = high < at + VF_LANES ? high : at + VF_LANES;
+    if (job->p->cap != 0)
+        s = vf_mul(vf_tanh(vf_div(s, vf_set(job->p->cap))), vf_set(job->p->cap));
     if (job->masks) {
         float mask[VF_LANES] = {0};
         const struct qn_view *view = &job->p->mask;
