@@ -129,6 +129,22 @@ qn_value qn_build_soft_cap(struct qn_build *b, qn_value x, double cap)
     return qn_build_binary(b, QN_OP_mul, x, bound);
 }
 
+qn_value qn_build_sink_softmax(struct qn_build *b, qn_value scores, qn_value sinks)
+{
+    if (b->status || !sinks)
+        return qn_build_softmax(b, scores, -1);
+    const struct qn_type type = *qn_graph_type(b->graph, scores);
+    uint32_t last = type.rank - 1;
+    struct qn_attr_reshape column = {.dims = {.count = type.rank}};
+    for (uint32_t i = 0; i < last; i++)
+        column.dims.items[i] = type.dims[i];
+    column.dims.items[last] = 1;
+    sinks = type.dtype == QN_DTYPE_F32 ? sinks : qn_build_cast(b, sinks, type.dtype);
+    sinks = qn_build_node(b, QN_OP_expand, &sinks, 1, &column, NULL);
+    qn_value all = qn_build_softmax(b, qn_build_concat(b, scores, sinks, last), -1);
+    return qn_build_slice(b, all, last, 0, type.dims[last]);
+}
+
 qn_dim qn_build_expr(struct qn_build *b, enum qn_expr_op op, qn_dim x, qn_dim y)
 {
     qn_dim out = 0;

@@ -652,6 +652,24 @@ static struct qn_type straight(const struct qn_type *type, bool turned)
     return out;
 }
 
+/* Input i, where it is given, has a number for each query of the scores. */
+static qn_status take_sinks(const struct qn_shape_context *c, uint32_t i, const struct qn_type *scores)
+{
+    if (c->input_count <= i || !c->inputs[i])
+        return NULL;
+    struct qn_type column = *scores, sunk;
+    bool fits;
+    column.dims[column.rank - 1] = 1;
+    sunk = column;
+    QN_TRY(broadcast_onto(c, &sunk, c->inputs[i], 0, &fits));
+    for (uint32_t k = 0; fits && k < sunk.rank; k++)
+        fits = sunk.rank == column.rank && sunk.dims[k] == column.dims[k];
+    if (!fits || c->inputs[i]->dtype != QN_DTYPE_F32)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "sinks are %s: expected f32 that fits on %s", TEXT(c, i),
+                        qn_type_text(c->graph, &column).text);
+    return NULL;
+}
+
 static qn_status attention(const struct qn_shape_context *c)
 {
     const struct qn_attr_attention *attr = c->attr;
@@ -673,7 +691,7 @@ static qn_status attention(const struct qn_shape_context *c)
     if (attr->window)
         return QN_ERROR(QN_INVALID_ARGUMENT, "a window of %" PRId64 " needs positions; give a mask", attr->window);
     scores.dims[rank - 1] = c->inputs[1]->dims[rank - 2];
-    if (c->input_count == 4) {
+    if (c->input_count > 3 && c->inputs[3]) {
         struct qn_type masked = scores;
         QN_TRY(take(c, 3, FLOATS));
         bool fits;
@@ -682,6 +700,9 @@ static qn_status attention(const struct qn_shape_context *c)
             return QN_ERROR(QN_INVALID_ARGUMENT, "mask is %s, scores are %s", TEXT(c, 3),
                             qn_type_text(c->graph, &scores).text);
     }
+    if (attr->value_dim)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "a value size of %" PRId64 " is for pages", attr->value_dim);
+    QN_TRY(take_sinks(c, 4, &scores));
     *out = *q;
     out->dims[rank - 1] = v->dims[rank - 1];
     QN_TRY(product_dtype(c, 0, 2, &out->dtype));
@@ -693,7 +714,8 @@ qn_status qn_shape_attention(const struct qn_shape_context *c)
 {
     const struct qn_attr_attention *attr = c->attr;
     struct qn_type types[3];
-    const struct qn_type *inputs[4] = {&types[0], &types[1], &types[2], c->input_count > 3 ? c->inputs[3] : NULL};
+    const struct qn_type *inputs[5] = {&types[0], &types[1], &types[2], c->input_count > 3 ? c->inputs[3] : NULL,
+                                       c->input_count > 4 ? c->inputs[4] : NULL};
     struct qn_shape_context turned = *c;
     for (uint32_t i = 0; i < 3; i++)
         types[i] = straight(c->inputs[i], attr->turned & 1 << i);
@@ -724,9 +746,16 @@ qn_status qn_shape_paged_attention(const struct qn_shape_context *c)
     QN_TRY(same_dim(c, 5, 0, 0, 0));
     if (attr->window < 0)
         return QN_ERROR(QN_INVALID_ARGUMENT, "window %" PRId64, attr->window);
+    QN_TRY(take_sinks(c, 6, q));
     c->outputs[0] = *q;
     c->outputs[0].dtype = QN_DTYPE_F32;
     c->outputs[0].dims[3] = c->inputs[2]->dims[2];
+    if (attr->value_dim) {
+        int64_t row = c->inputs[2]->dims[2] /* a constant, or below 0 */, block = qn_dtype_info(c->inputs[2]->dtype)->block_elems;
+        if (attr->value_dim < 0 || attr->value_dim > row || attr->value_dim % block)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "values of %" PRId64 " elements in %s", attr->value_dim, TEXT(c, 2));
+        c->outputs[0].dims[3] = attr->value_dim;
+    }
     return NULL;
 }
 

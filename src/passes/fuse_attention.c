@@ -2,7 +2,8 @@
  * scores may be capped: cap * tanh(scores / cap).
  * The scale may lie on the scores, on q, on k, or on several of them, as a product or a quotient. k^T is a matmul with
  * trans_b or a transpose node. The mask is added, or the scores stand in a `where` whose other branch is minus infinity
- * or so far below zero that a sum with it is that number itself. */
+ * or so far below zero that a sum with it is that number itself. A column of sinks may be appended to the scores, and its
+ * share cut off behind the softmax. */
 #include <math.h>
 
 #include "ir/build.h"
@@ -14,6 +15,7 @@
 
 struct parts {
     qn_value q, k, v;
+    qn_value sinks;          /* 0: none */
     qn_value mask;           /* added to the scores; 0: none */
     qn_value condition;      /* or this one, with `fill` where it is false, or true if `inverted` */
     double fill, scale, cap; /* cap 0: none */
@@ -149,6 +151,28 @@ static bool is_finite_mask(const struct qn_rewrite *r, const struct parts *p)
                         qn_match_scalar(r, qn_match_input(r, where, 2), &b) && isfinite(a) && isfinite(b));
 }
 
+/* slice(softmax(concat(scores, sinks)), all but the last): the softmax, and the sinks before they were spread over the
+ * queries. 0 when v is something else. */
+static qn_node find_sinks(const struct qn_rewrite *r, qn_value v, struct parts *p)
+{
+    const struct qn_type *type = qn_match_type(r, v);
+    uint32_t last = type->rank - 1;
+    qn_value all = r->uses[v] == 1 ? qn_match_slice(r, v, last, 0, type->dims[last]) : 0;
+    qn_node softmax = all ? qn_match_inner(r, all, QN_OP_softmax) : 0;
+    qn_node concat = softmax ? qn_match_inner(r, qn_match_input(r, softmax, 0), QN_OP_concat) : 0;
+    if (!concat || qn_graph_node(r->from, concat)->input_count != 2 ||
+        ((const struct qn_attr_axis *)qn_graph_attr(r->from, concat))->axis != last ||
+        !qn_type_equal(qn_match_type(r, qn_match_input(r, concat, 0)), type))
+        return 0;
+    p->sinks = qn_match_input(r, concat, 1);
+    const struct qn_type *sinks = qn_match_type(r, p->sinks);
+    if (sinks->dims[last] != 1 || sinks->dtype != QN_DTYPE_F32)
+        return 0;
+    qn_node expand = qn_match_op(r, p->sinks, QN_OP_expand);
+    p->sinks = expand ? qn_match_input(r, expand, 0) : p->sinks;
+    return softmax;
+}
+
 static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p)
 {
     if (qn_graph_node(r->from, root)->op != QN_OP_matmul ||
@@ -158,10 +182,15 @@ static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p
     qn_value weights = unguarded(r, qn_match_input(r, root, 0), &reads);
     qn_node softmax = r->uses[weights] == reads ? qn_match_op(r, weights, QN_OP_softmax) : 0;
     *p = (struct parts){.v = qn_match_input(r, root, 1), .scale = 1};
+    if (!softmax && reads == 1)
+        softmax = find_sinks(r, weights, p);
     if (!softmax ||
         ((const struct qn_attr_axis *)qn_graph_attr(r->from, softmax))->axis + 1 != qn_match_type(r, weights)->rank)
         return false;
-    if (!find_scores(r, qn_match_input(r, softmax, 0), 3, p))
+    qn_value scores = qn_match_input(r, softmax, 0);
+    if (p->sinks)
+        scores = qn_match_input(r, qn_match_op(r, scores, QN_OP_concat), 0);
+    if (!find_scores(r, scores, 3, p))
         return false;
     p->guarded = reads == 2 && !is_finite_mask(r, p);
     const struct qn_type *q = qn_match_type(r, p->q), *k = qn_match_type(r, p->k), *v = qn_match_type(r, p->v);
@@ -188,7 +217,7 @@ static qn_status emit_attention(struct qn_rewrite *r, qn_node root, const struct
     struct parts p;
     if (!find_parts(r, root, &p))
         return QN_ERROR(QN_INTERNAL, "attention is not found again");
-    qn_value all[4] = {inputs[0], inputs[1], inputs[2], inputs[3]};
+    qn_value all[5] = {inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]};
     if (p.transposed)
         all[1] = qn_build_transpose(&b, all[1], p.perm.count, p.perm.items);
     if (p.condition)
@@ -214,7 +243,7 @@ static bool match_attention(const struct qn_rewrite *r, qn_node root, struct qn_
     qn_value mask = p.mask ? p.mask : p.condition;
     attr->scale = (float)p.scale;
     attr->cap = (float)p.cap;
-    qn_match_set(match, QN_OP_attention, (qn_value[]){p.q, p.k, p.v, mask}, mask ? 4 : 3);
+    qn_match_set(match, QN_OP_attention, (qn_value[]){p.q, p.k, p.v, mask, p.sinks}, p.sinks ? 5 : mask ? 4 : 3);
     match->emit = emit_attention;
     return true;
 }

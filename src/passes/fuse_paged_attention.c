@@ -3,6 +3,7 @@
  * computed: the kernel walks the rows that each query sees.
  *
  *   k = transpose(gather(k_state, gather(rows [s, l], seq [n])), (0, 2, 1, 3)), v likewise
+ *   where v may be the front of such rows: a slice of what is gathered
  *   mask [n, 1, 1, l] = where(j <= pos and j > pos - window, 0, -infinity), j = iota(l), pos [n] */
 #include "passes/match.h"
 #include "passes/pass.h"
@@ -12,7 +13,7 @@
 struct pages {
     qn_value k_state, v_state, rows, seq, pos;
     qn_dim n, l;
-    int64_t window;
+    int64_t window, value_dim;
 };
 
 /* v [n, kv_heads, l, d]: the state whose rows it holds, and their numbers [n, l]. */
@@ -32,6 +33,15 @@ static qn_value state_of(const struct qn_rewrite *r, qn_value v, qn_value *indic
     bool fits = type->rank == 3 && type->dtype != QN_DTYPE_F64 && qn_match_type(r, *indices)->rank == 2 &&
                 qn_match_type(r, v)->dtype == QN_DTYPE_F32; /* the kernel computes in f32 */
     return fits ? state : 0;
+}
+
+/* v is the front of rows of a state: the whole rows, and the size of the front; otherwise v itself. */
+static qn_value whole_rows(const struct qn_rewrite *r, qn_value v, int64_t *front)
+{
+    const struct qn_type *type = qn_match_type(r, v);
+    qn_value whole = type->rank == 4 && type->dims[3] > 0 ? qn_match_slice(r, v, 3, 0, type->dims[3]) : 0;
+    *front = whole ? type->dims[3] : 0;
+    return whole ? whole : v;
 }
 
 /* indices [n, l] = rows[seq] */
@@ -172,12 +182,13 @@ static bool match_paged_attention(const struct qn_rewrite *r, qn_node root, stru
     const struct qn_node_info *node = qn_graph_node(r->from, root);
     struct pages p = {0};
     qn_value k_rows, v_rows, q = qn_match_input(r, root, 0);
-    if (node->op != QN_OP_attention || node->input_count != 4 || qn_match_type(r, q)->rank != 4 ||
-        qn_match_type(r, q)->dtype == QN_DTYPE_F64)
+    if (node->op != QN_OP_attention || node->input_count < 4 || qn_match_type(r, q)->rank != 4 ||
+        qn_match_type(r, q)->dtype == QN_DTYPE_F64 || !qn_match_input(r, root, 3))
         return false;
     p.n = qn_match_type(r, q)->dims[0];
     p.k_state = state_of(r, qn_match_input(r, root, 1), &k_rows);
-    p.v_state = p.k_state ? state_of(r, qn_match_input(r, root, 2), &v_rows) : 0;
+    qn_value v = whole_rows(r, qn_match_input(r, root, 2), &p.value_dim);
+    p.v_state = p.k_state ? state_of(r, v, &v_rows) : 0;
     if (!p.v_state || k_rows != v_rows || !find_table(r, k_rows, &p) ||
         qn_match_type(r, p.k_state)->dims[0] != qn_match_type(r, p.v_state)->dims[0])
         return false;
@@ -187,7 +198,10 @@ static bool match_paged_attention(const struct qn_rewrite *r, qn_node root, stru
     struct qn_attr_attention *attr = (void *)match->attr;
     *attr = *(const struct qn_attr_attention *)qn_graph_attr(r->from, root);
     attr->window = p.window;
-    qn_match_set(match, QN_OP_paged_attention, (qn_value[]){q, p.k_state, p.v_state, p.rows, p.seq, p.pos}, 6);
+    attr->value_dim = p.value_dim;
+    qn_value sinks = node->input_count > 4 ? qn_match_input(r, root, 4) : 0;
+    qn_match_set(match, QN_OP_paged_attention, (qn_value[]){q, p.k_state, p.v_state, p.rows, p.seq, p.pos, sinks},
+                 sinks ? 7 : 6);
     return true;
 }
 

@@ -25,7 +25,7 @@ static bool match_turn(const struct qn_rewrite *r, qn_node root, struct qn_match
     }
     if (!node || qn_graph_node(r->from, node)->op != QN_OP_attention)
         return false;
-    qn_value inputs[4] = {0};
+    qn_value inputs[5] = {0};
     uint32_t count = qn_graph_node(r->from, node)->input_count;
     for (uint32_t i = 0; i < count; i++) {
         inputs[i] = qn_match_input(r, node, i);

@@ -33,7 +33,7 @@ struct operand {
     bool state;
 };
 
-enum { OPERANDS = 6 };
+enum { OPERANDS = 7 };
 
 struct op_case {
     uint16_t op;
@@ -369,6 +369,33 @@ static const struct op_case cases[] = {
      {{FLOATS, 4, {2, 1, 4, 256}, -2, 2, false},
       {THIS, 3, {300, 1, 256}, -1, 1, false},
       {THIS, 3, {300, 1, 256}, -1, 1, false},
+      {NUMBERS, 2, {1, 300}, 0, 299.9, false},
+      {NUMBERS, 1, {2}, 0, 0, false},
+      {NUMBERS, 1, {2}, 260, 299.9, false}}},
+    {QN_OP_attention, /* sinks, one a head, and no mask */
+     ATTR(attention, .scale = 0.2f),
+     false,
+     {{FLOATS, 4, {2, 3, 7, 32}, -2, 2, false},
+      {THIS, 4, {2, 3, 300, 32}, -1, 1, false},
+      {THIS, 4, {2, 3, 300, 24}, -1, 1, false},
+      {.type = ABSENT},
+      {FLOATS, 3, {3, 1, 1}, -2, 4, false}}},
+    {QN_OP_paged_attention, /* sinks */
+     ATTR(attention, .scale = 0.2f, .window = 50),
+     true,
+     {{FLOATS, 4, {6, 2, 3, 64}, -2, 2, false},
+      {THIS, 3, {600, 2, 64}, -1, 1, false},
+      {THIS, 3, {600, 2, 32}, -1, 1, false},
+      {NUMBERS, 2, {2, 600}, 0, 599.9, false},
+      {NUMBERS, 1, {6}, 0, 1.9, false},
+      {NUMBERS, 1, {6}, 0, 599.9, false},
+      {FLOATS, 4, {1, 2, 3, 1}, -2, 4, false}}},
+    {QN_OP_paged_attention, /* the front of a row is its value */
+     ATTR(attention, .scale = 0.1f, .value_dim = 256),
+     true,
+     {{FLOATS, 4, {2, 1, 5, 288}, -2, 2, false},
+      {THIS, 3, {300, 1, 288}, -1, 1, false},
+      {THIS, 3, {300, 1, 288}, -1, 1, false},
       {NUMBERS, 2, {1, 300}, 0, 299.9, false},
       {NUMBERS, 1, {2}, 0, 0, false},
       {NUMBERS, 1, {2}, 260, 299.9, false}}},

@@ -389,6 +389,11 @@ static void bind_attention(const struct qn_bind *b, int64_t call, struct qn_para
         batch.dims[batch.rank - 1] = p->k.dims[batch.rank - 2];
         p->mask = broadcast(&b->in[3], &batch);
     }
+    if (b->in_count > 4 && b->in[4].dtype != QN_DTYPE_NONE) {
+        batch.dims[batch.rank - 2] = p->q.dims[batch.rank - 2];
+        batch.dims[batch.rank - 1] = 1;
+        p->sinks = broadcast(&b->in[4], &batch);
+    }
     p->y = y;
     p->scale = attr->scale;
     p->cap = attr->cap;
@@ -411,6 +416,13 @@ static void bind_paged_attention(const struct qn_bind *b, int64_t call, struct q
     p->seq = b->in[4];
     p->pos = b->in[5];
     p->y = b->out[0];
+    if (attr->value_dim)
+        p->v.dims[2] = attr->value_dim;
+    if (b->in_count > 6 && b->in[6].dtype != QN_DTYPE_NONE) {
+        struct qn_view column = p->y;
+        column.dims[3] = 1;
+        p->sinks = broadcast(&b->in[6], &column);
+    }
     p->dequantise = qn_quant(p->k.dtype)->dequantise;
     p->shared = b->shared;
     p->fault = b->fault;

@@ -24,9 +24,9 @@ QN_DECOMPOSE(attention)
     qn_value scale = qn_build_scalar_as(&b, qn_graph_type(to, scores)->dtype, a->scale);
     scores = qn_build_binary(&b, QN_OP_mul, scores, scale);
     scores = a->cap != 0 ? qn_build_soft_cap(&b, scores, a->cap) : scores;
-    if (input_count == 4)
+    if (input_count > 3 && inputs[3])
         scores = qn_build_binary(&b, QN_OP_add, scores, inputs[3]);
-    qn_value weights = qn_build_softmax(&b, scores, -1);
+    qn_value weights = qn_build_sink_softmax(&b, scores, input_count > 4 ? inputs[4] : 0);
     outs[0] = turn(&b, qn_build_matmul(&b, weights, v, false, NULL), a->turned & 8);
     return b.status;
 }

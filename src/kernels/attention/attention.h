@@ -8,6 +8,8 @@
  * same whether partitions run one after the other or on several threads. A key outside a query's range is not touched
  * for it; one that a mask hides has weight 0.
  *
+ * A query's sink is the score of one more key, whose value is 0; it is added when all keys have passed.
+ *
  * DENSE: q [..., m, d], k [..., l, d], v [..., l, e], mask [..., m, l] (data NULL: none; f32 added, or bool: false
  * hides the key), y [..., m, e]; all views have y's rank, broadcast axes have stride 0. A query without a visible key
  * gives NaN. A tile is (batch, block of queries).
@@ -34,6 +36,7 @@ struct qn_attention_params {
     int64_t window;   /* PAGED; 0: all */
     struct qn_view q, k, v, y;
     struct qn_view mask;           /* DENSE; data NULL: none */
+    struct qn_view sinks;          /* f32, of y's dims but with 1 for e; data NULL: none */
     struct qn_view rows, seq, pos; /* PAGED: i32 [s, l], [n], [n] */
     qn_dequantise_fn dequantise;   /* of k's dtype, where that is a block type */
     void *shared;                  /* PAGED: qn_attention_shared_bytes, zeroed before the first use; or NULL */

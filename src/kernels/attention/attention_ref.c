@@ -74,6 +74,21 @@ static void start(struct query *s, const char *q)
         s->sums[i] = 0;
 }
 
+/* Query number `row` gets its sink. */
+static void add_sink(struct query *s, int64_t row)
+{
+    const struct qn_view *view = &s->p->sinks;
+    if (!view->data)
+        return;
+    double sink;
+    qn_load_f64(&sink, qn_view_row(view, view->rank - 1, row, 4), 0, QN_DTYPE_F32, 1);
+    double top = sink > s->max ? sink : s->max, shrink = qn_exp(s->max - top);
+    for (int64_t i = 0; i < s->e; i++)
+        s->sums[i] *= shrink;
+    s->total = s->total * shrink + qn_exp(sink - top);
+    s->max = top;
+}
+
 static void finish(struct query *s, char *y)
 {
     const struct qn_view *view = &s->p->y;
@@ -102,6 +117,7 @@ static void dense_query(struct query *s, int64_t tile)
         }
         add_key(s, key + j * p->k.strides[last - 1] * unit, value + j * p->v.strides[last - 1] * unit, add);
     }
+    add_sink(s, tile);
     finish(s, qn_view_row(&p->y, last, tile, qn_element_bytes(p->y.dtype)));
 }
 
@@ -130,6 +146,7 @@ static void paged_query(struct query *s, int64_t tile)
         add_key(s, (const char *)p->k.data + (row * p->k.strides[0] + head * p->k.strides[1]) * unit,
                 (const char *)p->v.data + (row * p->v.strides[0] + head * p->v.strides[1]) * unit, 0);
     }
+    add_sink(s, tile);
     finish(s, qn_view_row(&p->y, 3, tile, qn_element_bytes(p->y.dtype)));
 }
 

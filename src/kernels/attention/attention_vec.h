@@ -306,11 +306,28 @@ static void merge_part(const struct job *job)
         merge_row(job, row, job->sums + row * job->e_wide, job->max[row], job->total[row]);
 }
 
-/* y = result / total for one row. */
-static void finish_row(const struct job *job, int64_t row, char *y)
+/* The sink of query number `query` joins the finished sums of a row. */
+static void add_sink(const struct job *job, int64_t row, int64_t query)
+{
+    const struct qn_view *view = &job->p->sinks;
+    float sink, *result = job->result + row * job->e_wide, max = job->result_max[row];
+    __builtin_memcpy(&sink, qn_view_row(view, view->rank - 1, query, 4), 4);
+    float top = sink > max ? sink : max;
+    vf old = vf_exp(vf_set(max - top)), new = vf_exp(vf_set(sink - top));
+    for (int64_t i = 0; i < job->e_wide; i += VF_LANES)
+        vf_store(result + i, vf_mul(vf_load(result + i), old));
+    vf_store_part(&job->result_total[row], vf_fma(vf_set(job->result_total[row]), old, new), 1);
+    job->result_max[row] = top;
+}
+
+/* y = result / total for one row, which is query number `query`. */
+static void finish_row(const struct job *job, int64_t row, int64_t query)
 {
     const struct qn_view *view = &job->p->y;
     float *result = job->result + row * job->e_wide;
+    char *y = qn_view_row(view, view->rank - 1, query, qn_element_bytes(view->dtype));
+    if (job->p->sinks.data)
+        add_sink(job, row, query);
     vf total = vf_set(job->result_total[row]);
     for (int64_t i = 0; i < job->e_wide; i += VF_LANES)
         vf_store(result + i, vf_div(vf_load(result + i), total));
@@ -438,7 +455,7 @@ static void dense_tile(const struct qn_attention_params *p, int64_t tile, char *
     }
     run_parts(&job);
     for (int64_t row = 0; row < job.rows; row++)
-        finish_row(&job, row, qn_view_row(&p->y, last, first + row, qn_element_bytes(p->y.dtype)));
+        finish_row(&job, row, first + row);
 }
 
 /* ---- paged ---------------------------------------------------------------------------------------------------- */
@@ -484,8 +501,7 @@ static void paged_finish(const struct job *job, int64_t token, int64_t head)
             qn_fault_report(p->fault, QN_FAULT_POSITION);
             job->result_total[row] = 1;
         }
-        finish_row(job, row,
-                   qn_view_row(&p->y, 3, (i * heads + head) * group + row % group, qn_element_bytes(p->y.dtype)));
+        finish_row(job, row, (i * heads + head) * group + row % group);
     }
 }
 
