@@ -751,7 +751,8 @@ qn_status qn_shape_paged_attention(const struct qn_shape_context *c)
     c->outputs[0].dtype = QN_DTYPE_F32;
     c->outputs[0].dims[3] = c->inputs[2]->dims[2];
     if (attr->value_dim) {
-        int64_t row = c->inputs[2]->dims[2] /* a constant, or below 0 */, block = qn_dtype_info(c->inputs[2]->dtype)->block_elems;
+        int64_t row = c->inputs[2]->dims[2] /* a constant, or below 0 */,
+                block = qn_dtype_info(c->inputs[2]->dtype)->block_elems;
         if (attr->value_dim < 0 || attr->value_dim > row || attr->value_dim % block)
             return QN_ERROR(QN_INVALID_ARGUMENT, "values of %" PRId64 " elements in %s", attr->value_dim, TEXT(c, 2));
         c->outputs[0].dims[3] = attr->value_dim;
