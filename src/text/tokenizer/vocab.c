@@ -250,8 +250,9 @@ static qn_status build(struct qn_tokenizer *t, const struct qn_vocab_desc *desc)
     t->kind = desc->kind;
     t->pre_flags = desc->pre_flags;
     t->space_mark = t->kind != QN_TOKENIZER_BPE || (t->pre_flags & QN_PRE_SPACE_MARK);
-    t->add_space_prefix = desc->add_space_prefix;
-    t->merge_spaces = desc->merge_spaces;
+    bool sentences = t->kind == QN_TOKENIZER_SPM || t->kind == QN_TOKENIZER_UNIGRAM; /* as SentencePiece has them */
+    t->add_space_prefix = desc->add_space_prefix && sentences;
+    t->merge_spaces = desc->merge_spaces && t->kind == QN_TOKENIZER_UNIGRAM;
     t->lower_case = desc->lower_case && (t->kind == QN_TOKENIZER_WORDPIECE || (t->pre_flags & QN_PRE_DROP_SPACE));
     t->strip_accents = desc->strip_accents;
     t->count = desc->count;

@@ -293,8 +293,6 @@ static qn_status read_switches(struct reader *r)
     QN_TRY(qn_gguf_get_bool(r->gguf, KEY("normalizer.lowercase"), &d->lower_case, &found));
     d->strip_accents = d->lower_case;
     QN_TRY(qn_gguf_get_bool(r->gguf, KEY("normalizer.strip_accents"), &d->strip_accents, &found));
-    d->add_space_prefix &= d->kind == QN_TOKENIZER_SPM || d->kind == QN_TOKENIZER_UNIGRAM;
-    d->merge_spaces &= d->kind == QN_TOKENIZER_UNIGRAM;
     return NULL;
 }
 
