@@ -83,6 +83,7 @@ struct qn_arch {
     const char *name;
     /* Builds embedding, layers and head with the blocks of arch/lm_blocks.h; errors stick to the builder. */
     void (*build)(struct qn_lm *lm);
+    bool encoder; /* arch/encoder_graph.h */
 };
 
 /* NULL when unknown. */

@@ -421,7 +421,9 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
         return qn_status_note(QN_ERROR(QN_UNSUPPORTED, "architecture '%.*s' is not supported; known are:%s",
                                        QN_STR_ARG(config->arch), qn_arch_names()),
                               "%.*s", QN_STR_ARG(source->file));
-    qn_status status = qn_lm_check_config(config, options);
+    qn_status status = arch->encoder
+                           ? QN_ERROR(QN_UNSUPPORTED, "'%s' is an encoder, which generates no text", arch->name)
+                           : qn_lm_check_config(config, options);
     if (!status) {
         struct qn_lm lm = {.b.graph = graph, .config = config, .source = source, .options = options};
         lm.keys = (struct qn_lm_keys){.source = source, .arch = config->arch, .status = &lm.b.status};

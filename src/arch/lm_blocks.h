@@ -9,17 +9,21 @@
 #include "arch/arch.h"
 #include "arch/lm_config.h"
 
+struct qn_encoder_config;
+
 struct qn_lm {
     struct qn_build b;
     const struct qn_lm_config *config;
     const struct qn_lm_source *source;
     const struct qn_lm_options *options;
-    struct qn_lm_keys keys; /* further keys of the architecture; errors stick to the builder */
+    const struct qn_encoder_config *encoder; /* arch/encoder_graph.h; NULL in a decoder */
+    struct qn_lm_keys keys;                  /* further keys of the architecture; errors stick to the builder */
     uint32_t layer;
     qn_dim n, l; /* tokens in the step, positions visible */
     qn_value tokens, pos, slot, seq, rows, out_rows;
     qn_value token_rows; /* i32[N, L]: cache row of each position each token may see */
     qn_value mask;       /* f32[N, 1, 1, L]: 0 or -infinity */
+    qn_value types;      /* i32[N], encoders */
     qn_value cos, sin;   /* f32[N, rope.dims / 2], 0 before the first rotation */
     bool packs;          /* many rows at a time are the rule: float weights may be packed into panels */
 };

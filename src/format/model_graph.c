@@ -77,22 +77,59 @@ static qn_status add_files(const struct qn_model *model, struct qn_graph *graph)
     return NULL;
 }
 
-qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_config *config,
-                            const struct qn_lm_options *options, const struct qn_allocator *allocator,
-                            struct qn_graph **out)
+/* Which of two kinds of graph to build. */
+struct build {
+    const struct qn_lm_config *decoder; /* or NULL */
+    const struct qn_encoder_config *encoder;
+    const struct qn_lm_options *options;
+};
+
+static qn_status build_graph(const struct qn_model *model, const struct build *build,
+                             const struct qn_allocator *allocator, struct qn_graph **out)
 {
     struct qn_lm_source source;
     struct qn_graph *graph;
     QN_TRY(make_source(model, &source));
-    QN_TRY(qn_graph_create(allocator, config->arch, &graph));
+    QN_TRY(qn_graph_create(allocator, build->decoder ? build->decoder->arch : build->encoder->lm.arch, &graph));
     qn_status status = add_files(model, graph);
     if (!status)
-        status = qn_lm_build(config, &source, options, graph);
+        status = build->decoder ? qn_lm_build(build->decoder, &source, build->options, graph)
+                                : qn_encoder_build(build->encoder, &source, build->options, graph);
     if (status)
         qn_graph_destroy(graph);
     else
         *out = graph;
     return status;
+}
+
+qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_config *config,
+                            const struct qn_lm_options *options, const struct qn_allocator *allocator,
+                            struct qn_graph **out)
+{
+    return build_graph(model, &(struct build){.decoder = config, .options = options}, allocator, out);
+}
+
+bool qn_model_is_encoder(const struct qn_model *model)
+{
+    struct qn_lm_source source;
+    qn_status status = make_source(model, &source);
+    bool is = !status && qn_encoder_is(&source);
+    qn_status_free(status);
+    return is;
+}
+
+qn_status qn_model_encoder_config(const struct qn_model *model, struct qn_encoder_config *out)
+{
+    struct qn_lm_source source;
+    QN_TRY(make_source(model, &source));
+    return qn_encoder_config_read(&source, out);
+}
+
+qn_status qn_model_encoder_graph(const struct qn_model *model, const struct qn_encoder_config *config,
+                                 const struct qn_lm_options *options, const struct qn_allocator *allocator,
+                                 struct qn_graph **out)
+{
+    return build_graph(model, &(struct build){.encoder = config, .options = options}, allocator, out);
 }
 
 struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t index)
@@ -102,10 +139,23 @@ struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t
     return bytes;
 }
 
+static qn_status encoder_graph(const struct qn_model *model, const struct qn_session_options *options,
+                               const struct qn_allocator *allocator, struct qn_graph **out)
+{
+    struct qn_encoder_config config;
+    QN_TRY(qn_model_encoder_config(model, &config));
+    uint32_t positions = config.lm.context, chunk = options->chunk ? options->chunk : DEFAULT_CHUNK;
+    struct qn_lm_options lm = {.chunk = chunk > positions ? chunk : positions, .positions = positions};
+    lm.sequences = lm.chunk;
+    return qn_model_encoder_graph(model, &config, &lm, allocator, out);
+}
+
 static qn_status language_graph(const struct qn_model *model, const struct qn_session_options *options,
                                 const struct qn_allocator *allocator, struct qn_graph **out)
 {
     struct qn_lm_config config;
+    if (qn_model_is_encoder(model))
+        return encoder_graph(model, options, allocator, out);
     QN_TRY(qn_model_lm_config(model, &config));
     uint32_t context = options->context ? options->context : config.context;
     struct qn_lm_options lm = {

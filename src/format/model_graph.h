@@ -3,6 +3,7 @@
 #define QN_FORMAT_MODEL_GRAPH_H
 
 #include "arch/arch.h"
+#include "arch/encoder_graph.h"
 #include "ir/body.h"
 #include "quern/model.h"
 #include "quern/session.h"
@@ -15,6 +16,14 @@ qn_status qn_model_lm_config(const struct qn_model *model, struct qn_lm_config *
 qn_status qn_model_lm_graph(const struct qn_model *model, const struct qn_lm_config *config,
                             const struct qn_lm_options *options, const struct qn_allocator *allocator,
                             struct qn_graph **out) QN_MUST_USE;
+
+/* Whether a model is an encoder (arch/encoder_graph.h) rather than one that generates. */
+bool qn_model_is_encoder(const struct qn_model *model);
+/* As qn_model_lm_config and qn_model_lm_graph, for an encoder. */
+qn_status qn_model_encoder_config(const struct qn_model *model, struct qn_encoder_config *out) QN_MUST_USE;
+qn_status qn_model_encoder_graph(const struct qn_model *model, const struct qn_encoder_config *config,
+                                 const struct qn_lm_options *options, const struct qn_allocator *allocator,
+                                 struct qn_graph **out) QN_MUST_USE;
 
 /* The graph of any model: a language model's with the context, chunk and kv_dtype of the options, that of another
  * format with its dims and extensions. The options have all fields of today; what they point to must outlive *source.
