@@ -121,7 +121,7 @@ static struct change changes[] = {
     DROP("llama.attention.head_count", "llama.attention.head_count"),
     DROP("llama.feed_forward_length", "llama.feed_forward_length"),
     SET("general.architecture", TEXT("nosucharch"), QN_UNSUPPORTED,
-        "'nosucharch' is not supported; known are: gpt2 llama"),
+        "'nosucharch' is not supported; known are: "),
     SET("general.architecture", U32(3), QN_INVALID_FILE, "general.architecture"),
     SET("llama.block_count", U32(0), QN_INVALID_FILE, "block count is 0"),
     SET("llama.block_count", U32(3), QN_INVALID_FILE, "'blk.2.attn_norm.weight' is missing"),
