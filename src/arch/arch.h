@@ -3,7 +3,8 @@
  * Every graph has one calling convention, for one sequence or many, prefill or decode:
  *   inputs   tokens i32[N]; pos i32[N] position of each token in its sequence; slot i32[N] cache row that the token's
  *            key and value go to; seq i32[N] sequence of each token; rows i32[S,L] cache row of position j of sequence
- *            s; out_rows i32[R] the tokens whose logits are wanted
+ *            s; out_rows i32[R] the tokens whose logits are wanted; with QN_ROPE_SCALING_LONGROPE also stretch i32[N],
+ *            1 where the token's sequence is longer than the original context
  *   states   blk.<i>.k and blk.<i>.v [cache_rows, kv_heads, head_dim] in the KV dtype
  *   outputs  logits f32[R, vocabulary]
  * Symbols: N tokens in a step, S sequences, L positions visible, R rows of logits.
@@ -20,6 +21,7 @@ enum qn_rope_scaling {
     QN_ROPE_SCALING_LINEAR,
     QN_ROPE_SCALING_YARN,
     QN_ROPE_SCALING_LLAMA3,
+    QN_ROPE_SCALING_LONGROPE, /* divisors of the frequencies from tensors: one set up to the original context, one beyond */
 };
 
 /* Rotary position embedding: angle(pos, i) = pos * frequency(i), cos and sin scaled by a magnitude. */
@@ -28,8 +30,8 @@ struct qn_rope_config {
     double base;   /* frequency(i) = base^(-2i/dims) before scaling */
     enum qn_rope_scaling scaling;
     double factor;                            /* context extension, >= 1 */
-    double original_context;                  /* YARN, LLAMA3: positions the model was trained on */
-    double attention_factor;                  /* YARN: multiplies the magnitude; 0 means 1 */
+    double original_context;                  /* YARN, LLAMA3, LONGROPE: positions the model was trained on */
+    double attention_factor;                  /* YARN, LONGROPE: multiplies the magnitude; 0 means 1 */
     double beta_fast, beta_slow;              /* YARN: rotations that bound the ramp */
     double low_freq_factor, high_freq_factor; /* LLAMA3 */
 };
@@ -39,9 +41,14 @@ struct qn_lm_config {
     uint32_t vocabulary, context, layers, dim, ffn_dim;
     uint32_t heads, kv_heads, head_dim;
     uint32_t experts, experts_used; /* 0: dense */
-    uint32_t window;                /* attention window in positions, 0: all */
+    uint32_t expert_ffn_dim;        /* of one expert */
+    uint32_t shared_ffn_dim;        /* of the expert that all tokens share, where there is one */
+    uint32_t window;                /* attention window in positions of the layers that have one, 0: all see all */
     double norm_epsilon;
+    double attention_scale;          /* of the scores, 0: 1 / sqrt(head_dim) */
+    double attention_cap, logit_cap; /* soft caps of scores and logits, 0: none */
     struct qn_rope_config rope;
+    struct qn_rope_config rope_local; /* of window layers; dims 0: as the others */
 };
 
 /* A weight as the source has it. */
@@ -84,6 +91,9 @@ struct qn_arch {
     /* Builds embedding, layers and head with the blocks of arch/lm_blocks.h; errors stick to the builder. */
     void (*build)(struct qn_lm *lm);
     bool encoder; /* arch/encoder_graph.h */
+    /* Layers P - 1, 2 P - 1, ... have no window, unless the source says which; 0: all have it. */
+    uint32_t window_period;
+    double local_rope_base; /* of window layers, unless the source says it; 0: that of the others */
 };
 
 /* NULL when unknown. */

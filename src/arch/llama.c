@@ -3,13 +3,7 @@
 
 static qn_value attention(struct qn_lm *lm, qn_value x)
 {
-    const struct qn_lm_config *c = lm->config;
-    qn_value q = qn_lm_project(lm, x, "attn_q", c->heads);
-    qn_value k = qn_lm_project(lm, x, "attn_k", c->kv_heads);
-    qn_value v = qn_lm_project(lm, x, "attn_v", c->kv_heads);
-    q = qn_lm_rope(lm, q, QN_LM_ROPE_INTERLEAVED);
-    k = qn_lm_rope(lm, k, QN_LM_ROPE_INTERLEAVED);
-    return qn_lm_linear(lm, qn_lm_attention(lm, q, k, v), "attn_output", c->heads * c->head_dim, c->dim);
+    return qn_lm_self_attention(lm, x, QN_LM_ROPE_INTERLEAVED);
 }
 
 static void build(struct qn_lm *lm)

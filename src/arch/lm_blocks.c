@@ -48,6 +48,11 @@ qn_value qn_lm_weight(struct qn_lm *lm, const char *name, const char *suffix, bo
     uint32_t skip = 0; /* leading ones: a GGUF tensor may be written with more dimensions than it needs */
     while (type.rank - skip > rank && type.dims[skip] == 1)
         skip++;
+    if (type.rank == 1 && rank == 2 && dims[0] == 1) { /* a single row may have come as a vector */
+        type.dims[1] = type.dims[0];
+        type.dims[0] = 1;
+        type.rank = 2;
+    }
     bool same = type.rank - skip == rank;
     for (uint32_t i = 0; same && i < rank; i++)
         same = type.dims[skip + i] == dims[i];
@@ -79,11 +84,54 @@ bool qn_lm_has(struct qn_lm *lm, const char *name)
     return lm->source->find(lm->source->context, full_name(lm, name, ".weight", buffer), &tensor);
 }
 
+/* Which layers see a window only: attention.sliding_window_pattern says it for each layer, or as a period P, where
+ * layers P - 1, 2 P - 1, ... see everything. */
+static uint32_t layer_window(struct qn_lm *lm, uint32_t layer)
+{
+    const char *key = "attention.sliding_window_pattern";
+    uint32_t window = lm->config->window, period = lm->arch->window_period;
+    struct qn_lm_value value;
+    if (!window)
+        return 0;
+    if (qn_lm_key_find(&lm->keys, key, &value)) {
+        if (value.array || value.item.kind == QN_META_BOOL)
+            return qn_lm_key_bool_at(&lm->keys, key, layer, true) ? window : 0;
+        period = qn_lm_key_u32(&lm->keys, key, period);
+    }
+    return period == 0 || layer % period + 1 < period ? window : 0;
+}
+
+/* Token i sees position j when j <= pos[i] and, with a window, j > pos[i] - window. */
+static qn_value make_mask(struct qn_lm *lm)
+{
+    struct qn_build *b = &lm->b;
+    qn_value *out = &lm->masks[lm->window != 0];
+    if (*out || b->status)
+        return *out;
+    struct qn_attr_iota attr = {.count = lm->l, .dtype = QN_DTYPE_I32};
+    qn_value key = qn_build_node(b, QN_OP_iota, NULL, 0, &attr, NULL);
+    key = qn_build_reshape(b, key, 2, (qn_dim[]){1, lm->l});
+    qn_value query = qn_build_reshape(b, lm->pos, 2, (qn_dim[]){lm->n, 1});
+    qn_value visible = qn_build_binary(b, QN_OP_less_equal, key, query);
+    if (lm->window) {
+        qn_value oldest = qn_build_binary(b, QN_OP_sub, query, qn_build_scalar_i32(b, (int32_t)lm->window));
+        visible = qn_build_binary(b, QN_OP_and, visible, qn_build_binary(b, QN_OP_less, oldest, key));
+    }
+    qn_value choice[3] = {visible, qn_build_scalar(b, 0.0f), qn_build_scalar(b, -INFINITY)};
+    qn_value mask = qn_build_node(b, QN_OP_where, choice, 3, NULL, NULL);
+    *out = qn_build_reshape(b, mask, 4, (qn_dim[]){lm->n, 1, 1, lm->l});
+    return *out;
+}
+
 void qn_lm_begin_layer(struct qn_lm *lm, uint32_t layer)
 {
     lm->layer = layer;
     if (lm->b.status)
         return;
+    if (!lm->encoder) { /* an encoder has one mask of its own */
+        lm->window = layer_window(lm, layer);
+        lm->mask = make_mask(lm);
+    }
     lm->b.scope = qn_arena_printf(&lm->b.graph->arena, "blk.%u", layer);
     if (!lm->b.scope.data)
         lm->b.status = QN_OOM();
@@ -138,79 +186,41 @@ qn_value qn_lm_heads(struct qn_lm *lm, qn_value x, uint32_t heads)
     return qn_build_reshape(&lm->b, x, 3, (qn_dim[]){lm->n, heads, lm->config->head_dim});
 }
 
+void qn_lm_qkv(struct qn_lm *lm, qn_value x, qn_value *q, qn_value *k, qn_value *v)
+{
+    const struct qn_lm_config *c = lm->config;
+    int64_t q_size = (int64_t)c->heads * c->head_dim, kv_size = (int64_t)c->kv_heads * c->head_dim;
+    if (!qn_lm_has(lm, "attn_qkv")) {
+        *q = qn_lm_project(lm, x, "attn_q", c->heads);
+        *k = qn_lm_project(lm, x, "attn_k", c->kv_heads);
+        *v = qn_lm_project(lm, x, "attn_v", c->kv_heads);
+        return;
+    }
+    qn_value all = qn_lm_linear(lm, x, "attn_qkv", c->dim, (uint32_t)(q_size + 2 * kv_size));
+    *q = qn_lm_heads(lm, qn_build_slice(&lm->b, all, 1, 0, q_size), c->heads);
+    *k = qn_lm_heads(lm, qn_build_slice(&lm->b, all, 1, q_size, q_size + kv_size), c->kv_heads);
+    *v = qn_lm_heads(lm, qn_build_slice(&lm->b, all, 1, q_size + kv_size, q_size + 2 * kv_size), c->kv_heads);
+}
+
+qn_value qn_lm_self_attention(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind)
+{
+    const struct qn_lm_config *c = lm->config;
+    qn_value q, k, v;
+    qn_lm_qkv(lm, x, &q, &k, &v);
+    if (lm->head_norms) {
+        q = qn_lm_rms_norm(lm, q, "attn_q_norm", c->head_dim);
+        k = qn_lm_rms_norm(lm, k, "attn_k_norm", c->head_dim);
+    }
+    if (kind != QN_LM_ROPE_NONE) {
+        q = qn_lm_rope(lm, q, kind);
+        k = qn_lm_rope(lm, k, kind);
+    }
+    return qn_lm_linear(lm, qn_lm_attention(lm, q, k, v), "attn_output", c->heads * c->head_dim, c->dim);
+}
+
 qn_value qn_lm_project(struct qn_lm *lm, qn_value x, const char *name, uint32_t heads)
 {
     return qn_lm_heads(lm, qn_lm_linear(lm, x, name, lm->config->dim, heads * lm->config->head_dim), heads);
-}
-
-/* cos and sin of pos * frequency, shared by all layers. */
-static void make_angles(struct qn_lm *lm)
-{
-    struct qn_build *b = &lm->b;
-    const struct qn_rope_config *rope = &lm->config->rope;
-    if (b->status || lm->cos)
-        return;
-    uint32_t half = rope->dims / 2;
-    struct qn_lm_tensor factors = {0};
-    if (lm->source->find(lm->source->context, QN_STR("rope_freqs.weight"), &factors) &&
-        (factors.type.dtype != QN_DTYPE_F32 || factors.blob.bytes != half * sizeof(float))) {
-        b->status = QN_ERROR(QN_INVALID_FILE, "tensor 'rope_freqs.weight': expected f32 [%u]", half);
-        return;
-    }
-    float *table = QN_ARENA_ARRAY(&b->graph->arena, float, half);
-    float *copy = factors.data ? QN_ARENA_ARRAY(&b->graph->arena, float, half) : NULL;
-    if (!table || (factors.data && !copy)) {
-        b->status = QN_OOM();
-        return;
-    }
-    if (copy)
-        memcpy(copy, factors.data, half * sizeof(float)); /* the file may hold it unaligned */
-    float magnitude;
-    qn_rope_frequencies(rope, copy, table, &magnitude);
-    struct qn_type type = {.dtype = QN_DTYPE_F32, .rank = 2, .dims = {1, half}};
-    qn_value frequencies = 0;
-    b->status = qn_graph_add_data(b->graph, QN_STR("rope_frequencies"), &type, table, &frequencies);
-    struct qn_attr_cast cast = {.dtype = QN_DTYPE_F32};
-    qn_value pos = qn_build_node(b, QN_OP_cast, &lm->pos, 1, &cast, NULL);
-    qn_value angles = qn_build_binary(b, QN_OP_mul, qn_build_reshape(b, pos, 2, (qn_dim[]){lm->n, 1}), frequencies);
-    lm->cos = qn_build_unary(b, QN_OP_cos, angles);
-    lm->sin = qn_build_unary(b, QN_OP_sin, angles);
-    if (magnitude != 1.0f) {
-        lm->cos = qn_build_binary(b, QN_OP_mul, lm->cos, qn_build_scalar(b, magnitude));
-        lm->sin = qn_build_binary(b, QN_OP_mul, lm->sin, qn_build_scalar(b, magnitude));
-    }
-}
-
-qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind)
-{
-    struct qn_build *b = &lm->b;
-    int64_t r = lm->config->rope.dims, d = lm->config->head_dim;
-    make_angles(lm);
-    if (b->status)
-        return 0;
-    qn_dim heads = qn_build_dim(b, x, 1);
-    qn_value rest = r < d ? qn_build_slice(b, x, 2, r, d) : 0;
-    qn_value part = r < d ? qn_build_slice(b, x, 2, 0, r) : x;
-    qn_value first, second, rotated;
-    if (kind == QN_LM_ROPE_INTERLEAVED) {
-        part = qn_build_reshape(b, part, 4, (qn_dim[]){lm->n, heads, r / 2, 2});
-        first = qn_build_slice(b, part, 3, 0, 1);
-        second = qn_build_slice(b, part, 3, 1, 2);
-    } else {
-        first = qn_build_slice(b, part, 2, 0, r / 2);
-        second = qn_build_slice(b, part, 2, r / 2, r);
-    }
-    uint32_t rank = kind == QN_LM_ROPE_INTERLEAVED ? 4 : 3;
-    qn_dim shape[4] = {lm->n, 1, r / 2, 1};
-    qn_value c = qn_build_reshape(b, lm->cos, rank, shape), s = qn_build_reshape(b, lm->sin, rank, shape);
-    qn_value x0 = qn_build_binary(b, QN_OP_sub, qn_build_binary(b, QN_OP_mul, first, c),
-                                  qn_build_binary(b, QN_OP_mul, second, s));
-    qn_value x1 = qn_build_binary(b, QN_OP_add, qn_build_binary(b, QN_OP_mul, first, s),
-                                  qn_build_binary(b, QN_OP_mul, second, c));
-    rotated = qn_build_concat(b, x0, x1, rank - 1);
-    if (kind == QN_LM_ROPE_INTERLEAVED)
-        rotated = qn_build_reshape(b, rotated, 3, (qn_dim[]){lm->n, heads, r});
-    return rest ? qn_build_concat(b, rotated, rest, 2) : rotated;
 }
 
 /* Writes this step's rows into the layer's cache `which` and reads back all visible ones: [N, kv_heads, L, head_dim].
@@ -243,74 +253,12 @@ qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v)
     v = through_cache(lm, "v", v);
     q = qn_build_reshape(b, q, 4, (qn_dim[]){lm->n, c->kv_heads, group, d});
     qn_value scores = qn_build_matmul(b, q, k, true, "scores");
-    scores = qn_build_binary(b, QN_OP_mul, scores, qn_build_scalar(b, (float)(1.0 / sqrt((double)d))));
+    scores = qn_build_binary(b, QN_OP_mul, scores, qn_build_scalar(b, (float)lm->attention_scale));
+    if (lm->attention_cap != 0)
+        scores = qn_build_soft_cap(b, scores, lm->attention_cap);
     scores = qn_lm_add(lm, scores, lm->mask);
     qn_value mixed = qn_build_matmul(b, qn_build_softmax(b, scores, -1), v, false, "mixed");
     return qn_build_reshape(b, mixed, 2, (qn_dim[]){lm->n, (int64_t)c->heads * d});
-}
-
-static qn_value silu(struct qn_build *b, qn_value x)
-{
-    return qn_build_binary(b, QN_OP_mul, x, qn_build_unary(b, QN_OP_sigmoid, x));
-}
-
-/* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
-static qn_value gelu_tanh(struct qn_build *b, qn_value x)
-{
-    qn_value cube = qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, x), x);
-    qn_value inner =
-        qn_build_binary(b, QN_OP_add, x, qn_build_binary(b, QN_OP_mul, cube, qn_build_scalar(b, 0.044715f)));
-    inner = qn_build_binary(b, QN_OP_mul, inner, qn_build_scalar(b, 0.797884560802865f));
-    qn_value gate = qn_build_binary(b, QN_OP_add, qn_build_unary(b, QN_OP_tanh, inner), qn_build_scalar(b, 1.0f));
-    return qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, qn_build_scalar(b, 0.5f)), gate);
-}
-
-qn_value qn_lm_gated_ffn(struct qn_lm *lm, qn_value x)
-{
-    const struct qn_lm_config *c = lm->config;
-    qn_value gate = silu(&lm->b, qn_lm_linear(lm, x, "ffn_gate", c->dim, c->ffn_dim));
-    qn_value up = qn_lm_linear(lm, x, "ffn_up", c->dim, c->ffn_dim);
-    return qn_lm_linear(lm, qn_build_binary(&lm->b, QN_OP_mul, gate, up), "ffn_down", c->ffn_dim, c->dim);
-}
-
-qn_value qn_lm_plain_ffn(struct qn_lm *lm, qn_value x, enum qn_lm_activation activation)
-{
-    const struct qn_lm_config *c = lm->config;
-    qn_value up = qn_lm_linear(lm, x, "ffn_up", c->dim, c->ffn_dim);
-    up = activation == QN_LM_SILU ? silu(&lm->b, up) : gelu_tanh(&lm->b, up);
-    return qn_lm_linear(lm, up, "ffn_down", c->ffn_dim, c->dim);
-}
-
-/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in]: [N, K, 1, out] */
-static qn_value expert_linear(struct qn_lm *lm, qn_value x, qn_value ids, const char *name, uint32_t in, uint32_t out)
-{
-    qn_value w = qn_lm_weight(lm, name, ".weight", true, 3, (uint32_t[]){lm->config->experts, out, in});
-    return qn_build_matmul(&lm->b, x, qn_build_gather(&lm->b, w, ids, 0, QN_DTYPE_F32), true, name);
-}
-
-qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x)
-{
-    struct qn_build *b = &lm->b;
-    const struct qn_lm_config *c = lm->config;
-    int64_t used = c->experts_used;
-    qn_value router = qn_lm_linear(lm, x, "ffn_gate_inp", c->dim, c->experts);
-    struct qn_attr_topk attr = {.k = used};
-    qn_value top[2] = {0};
-    if (!b->status) {
-        qn_value shares = qn_build_softmax(b, router, -1);
-        if (!b->status)
-            b->status = qn_graph_add_node(b->graph, QN_OP_topk, &shares, 1, &attr, QN_STR(""), top);
-    }
-    qn_value total = qn_build_reduce(b, QN_OP_reduce_sum, top[0], -1, true);
-    qn_value share = qn_build_binary(b, QN_OP_div, top[0], total);
-    qn_value wide = qn_build_reshape(b, x, 4, (qn_dim[]){lm->n, 1, 1, c->dim});
-    qn_value gate = silu(b, expert_linear(lm, wide, top[1], "ffn_gate_exps", c->dim, c->ffn_dim));
-    qn_value up = expert_linear(lm, wide, top[1], "ffn_up_exps", c->dim, c->ffn_dim);
-    qn_value inner = qn_build_binary(b, QN_OP_mul, gate, up);
-    qn_value down = expert_linear(lm, inner, top[1], "ffn_down_exps", c->ffn_dim, c->dim);
-    down = qn_build_reshape(b, down, 3, (qn_dim[]){lm->n, used, c->dim});
-    qn_value weighted = qn_build_binary(b, QN_OP_mul, down, qn_build_reshape(b, share, 3, (qn_dim[]){lm->n, used, 1}));
-    return qn_build_reduce(b, QN_OP_reduce_sum, weighted, 1, false);
 }
 
 qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x)
@@ -323,19 +271,34 @@ void qn_lm_head(struct qn_lm *lm, qn_value x)
     const struct qn_lm_config *c = lm->config;
     const char *name = qn_lm_has(lm, "output") ? "output" : "token_embd";
     qn_value logits = qn_lm_linear(lm, x, name, c->dim, c->vocabulary);
+    if (lm->logit_cap != 0)
+        logits = qn_build_soft_cap(&lm->b, logits, lm->logit_cap);
     if (!lm->b.status)
         lm->b.status = qn_graph_add_output(lm->b.graph, QN_STR("logits"), logits);
+}
+
+/* Of experts, with one that all tokens share, or dense: a model of experts may have dense layers. */
+static qn_value feed_forward(struct qn_lm *lm, qn_value x)
+{
+    const struct qn_lm_config *c = lm->config;
+    if (!c->experts || (qn_lm_has(lm, "ffn_gate") && !qn_lm_has(lm, "ffn_gate_inp")))
+        return qn_lm_gated_ffn(lm, x);
+    qn_value y = qn_lm_expert_ffn(lm, x);
+    return qn_lm_has(lm, "ffn_up_shexp") ? qn_lm_add(lm, y, qn_lm_shared_expert(lm, x, c->shared_ffn_dim)) : y;
 }
 
 void qn_lm_decoder(struct qn_lm *lm, qn_value (*attention)(struct qn_lm *lm, qn_value x))
 {
     const struct qn_lm_config *c = lm->config;
     qn_value x = qn_lm_embedding(lm, "token_embd", c->vocabulary, lm->tokens);
+    if (lm->embedding_scale != 1)
+        x = qn_build_binary(&lm->b, QN_OP_mul, x, qn_build_scalar(&lm->b, (float)lm->embedding_scale));
     for (uint32_t i = 0; i < c->layers; i++) {
         qn_lm_begin_layer(lm, i);
-        x = qn_lm_add(lm, x, attention(lm, qn_lm_rms_norm(lm, x, "attn_norm", c->dim)));
-        qn_value y = qn_lm_rms_norm(lm, x, "ffn_norm", c->dim);
-        x = qn_lm_add(lm, x, c->experts ? qn_lm_expert_ffn(lm, y) : qn_lm_gated_ffn(lm, y));
+        qn_value y = attention(lm, qn_lm_rms_norm(lm, x, "attn_norm", c->dim));
+        x = qn_lm_add(lm, x, lm->post_norms ? qn_lm_rms_norm(lm, y, "post_attention_norm", c->dim) : y);
+        y = feed_forward(lm, qn_lm_rms_norm(lm, x, "ffn_norm", c->dim));
+        x = qn_lm_add(lm, x, lm->post_norms ? qn_lm_rms_norm(lm, y, "post_ffw_norm", c->dim) : y);
         qn_lm_end_layer(lm);
     }
     qn_lm_head(lm, qn_lm_rms_norm(lm, qn_lm_wanted_rows(lm, x), "output_norm", c->dim));
@@ -358,24 +321,6 @@ static qn_dim symbol(struct qn_lm *lm, const char *name, int64_t max)
     if (!lm->b.status)
         lm->b.status = qn_graph_symbol(lm->b.graph, qn_str_from(name), 1, max, &out);
     return out;
-}
-
-/* Token i sees position j when j <= pos[i] and, with a window, j > pos[i] - window. */
-static void make_mask(struct qn_lm *lm)
-{
-    struct qn_build *b = &lm->b;
-    struct qn_attr_iota attr = {.count = lm->l, .dtype = QN_DTYPE_I32};
-    qn_value key = qn_build_node(b, QN_OP_iota, NULL, 0, &attr, NULL);
-    key = qn_build_reshape(b, key, 2, (qn_dim[]){1, lm->l});
-    qn_value query = qn_build_reshape(b, lm->pos, 2, (qn_dim[]){lm->n, 1});
-    qn_value visible = qn_build_binary(b, QN_OP_less_equal, key, query);
-    if (lm->config->window) {
-        qn_value oldest = qn_build_binary(b, QN_OP_sub, query, qn_build_scalar_i32(b, (int32_t)lm->config->window));
-        visible = qn_build_binary(b, QN_OP_and, visible, qn_build_binary(b, QN_OP_less, oldest, key));
-    }
-    qn_value choice[3] = {visible, qn_build_scalar(b, 0.0f), qn_build_scalar(b, -INFINITY)};
-    qn_value mask = qn_build_node(b, QN_OP_where, choice, 3, NULL, NULL);
-    lm->mask = qn_build_reshape(b, mask, 4, (qn_dim[]){lm->n, 1, 1, lm->l});
 }
 
 qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_options *options)
@@ -425,7 +370,11 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
                            ? QN_ERROR(QN_UNSUPPORTED, "'%s' is an encoder, which generates no text", arch->name)
                            : qn_lm_check_config(config, options);
     if (!status) {
-        struct qn_lm lm = {.b.graph = graph, .config = config, .source = source, .options = options};
+        struct qn_lm lm = {.b.graph = graph, .arch = arch, .config = config, .source = source, .options = options};
+        lm.attention_scale = config->attention_scale ? config->attention_scale : 1.0 / sqrt((double)config->head_dim);
+        lm.attention_cap = config->attention_cap;
+        lm.logit_cap = config->logit_cap;
+        lm.embedding_scale = 1;
         lm.keys = (struct qn_lm_keys){.source = source, .arch = config->arch, .status = &lm.b.status};
         lm.n = symbol(&lm, "N", options->chunk);
         qn_dim s = symbol(&lm, "S", options->sequences);
@@ -437,8 +386,9 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
         lm.seq = add_input(&lm, "seq", 1, lm.n, 0);
         lm.rows = add_input(&lm, "rows", 2, s, lm.l);
         lm.out_rows = add_input(&lm, "out_rows", 1, r, 0);
+        if (config->rope.scaling == QN_ROPE_SCALING_LONGROPE)
+            lm.stretch = add_input(&lm, "stretch", 1, lm.n, 0);
         lm.token_rows = qn_build_gather(&lm.b, lm.rows, lm.seq, 0, QN_DTYPE_NONE);
-        make_mask(&lm);
         if (!lm.b.status)
             arch->build(&lm);
         status = lm.b.status;

@@ -108,11 +108,16 @@ static double as_f64(const struct qn_lm_keys *keys, struct qn_str key, const str
     return fallback;
 }
 
-bool qn_lm_key_has(const struct qn_lm_keys *keys, const char *name)
+bool qn_lm_key_find(const struct qn_lm_keys *keys, const char *name, struct qn_lm_value *out)
 {
     char buffer[KEY_SIZE];
+    return find(keys, name, WHOLE, buffer, out);
+}
+
+bool qn_lm_key_has(const struct qn_lm_keys *keys, const char *name)
+{
     struct qn_lm_value value;
-    return find(keys, name, WHOLE, buffer, &value);
+    return qn_lm_key_find(keys, name, &value);
 }
 
 /* Brings an array whose elements are all equal to one value. */
@@ -241,10 +246,13 @@ static void read_rope(const struct qn_lm_keys *k, struct qn_lm_config *config)
         rope->scaling = QN_ROPE_SCALING_LINEAR;
     } else if (qn_str_is(kind, "yarn")) {
         rope->scaling = QN_ROPE_SCALING_YARN;
+    } else if (qn_str_is(kind, "longrope")) {
+        rope->scaling = QN_ROPE_SCALING_LONGROPE;
     } else {
-        *k->status =
-            QN_ERROR(QN_UNSUPPORTED, "%.*s: key '%.*s.rope.scaling.type' is '%.*s'; expected none, linear or yarn",
-                     QN_STR_ARG(k->source->file), QN_STR_ARG(k->arch), QN_STR_ARG(kind));
+        *k->status = QN_ERROR(QN_UNSUPPORTED,
+                              "%.*s: key '%.*s.rope.scaling.type' is '%.*s'; expected none, linear, yarn or "
+                              "longrope",
+                              QN_STR_ARG(k->source->file), QN_STR_ARG(k->arch), QN_STR_ARG(kind));
         return;
     }
     if (!*k->status && (rope->base <= 1.0 || rope->factor <= 0.0 ||
@@ -253,6 +261,18 @@ static void read_rope(const struct qn_lm_keys *k, struct qn_lm_config *config)
                               "%.*s: rope base %g, scaling factor %g, original context %g: expected base above 1, "
                               "factor above 0, context at least 1",
                               QN_STR_ARG(k->source->file), rope->base, rope->factor, rope->original_context);
+}
+
+/* Window layers may have a base of their own, and then no scaling. */
+static void read_local_rope(const struct qn_lm_keys *k, struct qn_lm_config *config)
+{
+    double base = qn_lm_key_f64(k, "rope.freq_base_swa", qn_arch_find(config->arch)->local_rope_base);
+    if (*k->status || base == 0)
+        return;
+    config->rope_local = (struct qn_rope_config){.dims = config->rope.dims, .base = base, .factor = 1};
+    if (base <= 1.0)
+        *k->status = QN_ERROR(QN_INVALID_FILE, "%.*s: key '%.*s.rope.freq_base_swa' is %g; expected more than 1",
+                              QN_STR_ARG(k->source->file), QN_STR_ARG(k->arch), base);
 }
 
 /* The vocabulary's size: the rows of the embedding, which may be padded beyond the list of tokens. */
@@ -309,6 +329,11 @@ qn_status qn_lm_config_read(const struct qn_lm_source *source, struct qn_lm_conf
     c.ffn_dim = qn_lm_key_need_u32(k, "feed_forward_length");
     c.experts = qn_lm_key_u32(k, "expert_count", 0);
     c.experts_used = qn_lm_key_u32(k, "expert_used_count", 0);
+    c.expert_ffn_dim = qn_lm_key_u32(k, "expert_feed_forward_length", c.ffn_dim);
+    c.shared_ffn_dim = qn_lm_key_u32(k, "expert_shared_feed_forward_length", c.ffn_dim);
+    c.attention_scale = qn_lm_key_f64(k, "attention.scale", 0);
+    c.attention_cap = qn_lm_key_f64(k, "attn_logit_softcapping", 0);
+    c.logit_cap = qn_lm_key_f64(k, "final_logit_softcapping", 0);
     c.window = qn_lm_key_u32(k, "attention.sliding_window", 0);
     if (!status && qn_lm_key_u32(k, "attention.value_length", c.head_dim) != c.head_dim)
         status = QN_ERROR(QN_UNSUPPORTED, "%.*s: value heads of another size than key heads", QN_STR_ARG(source->file));
@@ -316,6 +341,7 @@ qn_status qn_lm_config_read(const struct qn_lm_source *source, struct qn_lm_conf
         qn_lm_key_f64(k, "attention.layer_norm_rms_epsilon", qn_lm_key_f64(k, "attention.layer_norm_epsilon", 1e-5));
     c.vocabulary = read_vocabulary(k);
     read_rope(k, &c);
+    read_local_rope(k, &c);
     if (!status)
         *out = c;
     return status;

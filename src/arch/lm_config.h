@@ -14,6 +14,8 @@ struct qn_lm_keys {
     qn_status *status;
 };
 
+/* The value of a key, or element 0 of an array; false when absent. */
+bool qn_lm_key_find(const struct qn_lm_keys *keys, const char *name, struct qn_lm_value *out);
 bool qn_lm_key_has(const struct qn_lm_keys *keys, const char *name);
 /* A whole number from 0 to UINT32_MAX, or an array with one equal value a layer. Absent: the fallback. */
 uint32_t qn_lm_key_u32(const struct qn_lm_keys *keys, const char *name, uint32_t fallback);

@@ -53,6 +53,10 @@ void qn_rope_frequencies(const struct qn_rope_config *rope, const float *factors
         scale_yarn(rope, inverse_frequencies);
         *magnitude = (float)((1.0 + 0.1 * log(rope->factor)) * (rope->attention_factor ? rope->attention_factor : 1.0));
         break;
+    case QN_ROPE_SCALING_LONGROPE: /* the divisors are all of it */
+        if (rope->attention_factor)
+            *magnitude = (float)rope->attention_factor;
+        break;
     case QN_ROPE_SCALING_LLAMA3:
         scale_llama3(rope, inverse_frequencies);
         break;
