@@ -21,7 +21,7 @@ enum qn_rope_scaling {
     QN_ROPE_SCALING_LINEAR,
     QN_ROPE_SCALING_YARN,
     QN_ROPE_SCALING_LLAMA3,
-    QN_ROPE_SCALING_LONGROPE, /* divisors of the frequencies from tensors: one set up to the original context, one beyond */
+    QN_ROPE_SCALING_LONGROPE, /* divisors from tensors: one set up to the original context, one beyond */
 };
 
 /* Rotary position embedding: angle(pos, i) = pos * frequency(i), cos and sin scaled by a magnitude. */

@@ -1,5 +1,5 @@
-/* GPT-J: one layer norm for attention and feed-forward, which stand side by side; rotary embedding on neighbouring pairs
- * of the first part of each head; a bias on the logits. */
+/* GPT-J: one layer norm for attention and feed-forward, which stand side by side; rotary embedding on neighbouring
+ * pairs of the first part of each head; a bias on the logits. */
 #include "arch/lm_blocks.h"
 
 static void build(struct qn_lm *lm)

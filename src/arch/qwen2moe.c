@@ -1,4 +1,5 @@
-/* Qwen 1.5 and 2 of experts: as Qwen 2, with experts whose shares are not scaled up to one, and a shared one behind a gate. */
+/* Qwen 1.5 and 2 of experts: as Qwen 2, with experts whose shares are not scaled up to one, and a
+ * shared one behind a gate. */
 #include "arch/lm_blocks.h"
 
 static qn_value attention(struct qn_lm *lm, qn_value x)
