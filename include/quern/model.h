@@ -56,8 +56,8 @@ struct qn_model_options {
     void *progress_context;
 };
 
-/* Opens a model file, or the first file of a split model with its siblings. The format is recognised by content, then
- * by the file's name. options may be NULL. On failure *out is NULL. */
+/* Opens a model file, the first file of a split model with its siblings, or a model's folder (one with a config.json).
+ * The format is recognised by content, then by the file's name. options may be NULL. On failure *out is NULL. */
 qn_status qn_model_open(const char *path, const struct qn_model_options *options, struct qn_model **out) QN_MUST_USE;
 
 /* The same over bytes that the caller keeps alive and unchanged until qn_model_close; `name` stands for the path. */
@@ -160,6 +160,10 @@ struct qn_model_tensor {
 
 /* Tensors stand in the files' order. */
 qn_status qn_model_tensor(const struct qn_model *model, uint32_t index, struct qn_model_tensor *out) QN_MUST_USE;
+/* Copies `count` rows from `first` in the tensor's dtype, whatever the file's form: for tensors whose data is NULL they
+ * are made now. Rows run along the last dim; a tensor of rank 0 or 1 is one row. Any thread, any time. */
+qn_status qn_model_read_rows(const struct qn_model *model, uint32_t index, uint64_t first, uint64_t count,
+                             void *out) QN_MUST_USE;
 /* False when there is no such tensor. */
 bool qn_model_find_tensor(const struct qn_model *model, const char *name, uint32_t *index);
 

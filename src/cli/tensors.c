@@ -58,7 +58,7 @@ qn_status qn_model_is_language(const char *path, bool *out)
     QN_COMMAND_TRY(qn_model_open(path, NULL, &model));
     qn_status status = qn_model_info(model, &info);
     if (!status)
-        *out = strcmp(info.format, "GGUF") == 0;
+        *out = info.output_count == 0; /* it carries no graph of its own */
     qn_model_close(model);
     return status;
 }

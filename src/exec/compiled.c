@@ -3,6 +3,20 @@
 #include "format/model_graph.h"
 #include "platform/cpu.h"
 
+/* Tensors that the model's files have in another form. */
+static qn_status make_tensor(const void *context, uint64_t number, void *out, uint64_t bytes)
+{
+    const struct qn_model *model = context;
+    struct qn_model_tensor tensor = {.struct_size = sizeof tensor};
+    uint64_t rows = 1;
+    QN_TRY(qn_model_tensor(model, (uint32_t)number, &tensor));
+    for (uint32_t i = 0; i + 1 < tensor.rank; i++)
+        rows *= tensor.dims[i];
+    if (tensor.bytes != bytes)
+        return QN_ERROR(QN_INTERNAL, "tensor '%s': %llu bytes asked for", tensor.name, (unsigned long long)bytes);
+    return qn_model_read_rows(model, (uint32_t)number, 0, rows, out);
+}
+
 /* The files of the model, or none for a graph that needs none: bodies may refer to any of them. */
 static qn_status list_files(const struct qn_compiled *c, const struct qn_model *model, struct qn_exec_file **out,
                             uint32_t *count)
@@ -15,8 +29,10 @@ static qn_status list_files(const struct qn_compiled *c, const struct qn_model *
         return QN_OOM();
     for (uint32_t i = 0; i < info.file_count; i++) {
         struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
-        files[i] = (struct qn_exec_file){bytes.data, bytes.size};
+        files[i] = (struct qn_exec_file){.data = bytes.data, .size = bytes.size};
     }
+    if (model) /* the file after all others, see format/model_graph.c */
+        files[info.file_count++] = (struct qn_exec_file){.make = make_tensor, .context = model};
     *out = files;
     *count = info.file_count;
     return NULL;
@@ -29,7 +45,7 @@ static qn_status make_exec(struct qn_compiled *c, const struct qn_model *model,
     uint32_t file_count = 0;
     QN_TRY(list_files(c, model, &files, &file_count));
     qn_status status = qn_exec_create(c->plan, c->pool, files, file_count, c->allocator, &c->exec);
-    qn_free(c->allocator, files, (file_count + 1) * sizeof *files);
+    qn_free(c->allocator, files, (file_count ? file_count : 1) * sizeof *files);
     if (status || !options->bodies)
         return status;
     struct qn_exec_bodies bodies = {.source = options->bodies,

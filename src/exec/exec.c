@@ -19,7 +19,7 @@ qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *w
     return NULL;
 }
 
-static void region_free(struct qn_region *region)
+void qn_region_free(struct qn_region *region)
 {
     qn_pages_free(region->data, region->bytes);
     *region = (struct qn_region){0};
@@ -93,16 +93,16 @@ static void free_frame(struct qn_frame *f)
     for (uint32_t i = 0; f->kept && i < outputs; i++)
         qn_object_release(f->kept[i]);
     for (uint32_t i = 0; f->states && i < plan->states.count; i++)
-        region_free(&f->states[i]);
+        qn_region_free(&f->states[i]);
     for (uint32_t i = 0; f->outputs && i < outputs; i++)
-        region_free(&f->outputs[i]);
+        qn_region_free(&f->outputs[i]);
     for (uint32_t i = 0; i < f->layout_count; i++) {
         qn_free(a, f->layouts[i].key, (symbols + 1) * sizeof *f->layouts[i].key);
         qn_free(a, f->layouts[i].offsets, (plan->buffers.count + 1) * sizeof *f->layouts[i].offsets);
     }
-    region_free(&f->workspace);
-    region_free(&f->scratch);
-    region_free(&f->shared);
+    qn_region_free(&f->workspace);
+    qn_region_free(&f->scratch);
+    qn_region_free(&f->shared);
     qn_layout_memory_deinit(&f->layout_memory, plan, a);
     qn_step_views_deinit(&f->views, plan, a);
     qn_store_destroy(f->own_store);
@@ -194,6 +194,8 @@ static qn_status find_blobs(struct qn_exec *e)
             continue;
         }
         uint64_t end;
+        if (blob->file < e->file_count && e->files[blob->file].make)
+            continue; /* made when it is packed, or at the end of it */
         if (blob->file >= e->file_count || !qn_add_u64(blob->offset, blob->bytes, &end) ||
             end > e->files[blob->file].size)
             return QN_ERROR(QN_INVALID_FILE, "constant %u: %llu bytes at %llu lie outside file %u", i,
@@ -210,7 +212,8 @@ static qn_status create(struct qn_exec *e, const struct qn_exec_file *files)
     e->files = own;
     e->blobs = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *e->blobs);
     e->packed = qn_calloc(e->allocator, plan->packed.count + 1, sizeof *e->packed);
-    if (!e->files || !e->blobs || !e->packed)
+    e->made = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *e->made);
+    if (!e->files || !e->blobs || !e->packed || !e->made)
         return QN_OOM();
     if (e->file_count)
         memcpy(own, files, e->file_count * sizeof *own);
@@ -234,7 +237,10 @@ void qn_exec_destroy(struct qn_exec *e)
     }
     if (e->owns_bodies)
         qn_bodies_destroy(e->bodies);
-    region_free(&e->weights);
+    qn_region_free(&e->weights);
+    for (uint32_t i = 0; e->made && i < plan->blobs.count; i++)
+        qn_region_free(&e->made[i]);
+    qn_free(a, e->made, (plan->blobs.count + 1) * sizeof *e->made);
     qn_free(a, e->blobs, (plan->blobs.count + 1) * sizeof *e->blobs);
     qn_free(a, e->packed, (plan->packed.count + 1) * sizeof *e->packed);
     qn_free(a, (void *)(uintptr_t)e->files, (e->file_count + 1) * sizeof *e->files);

@@ -13,10 +13,13 @@
 #include "plan/plan.h"
 #include "pool/pool.h"
 
-/* Mapped source files, in the order of the graph's files. */
+/* Mapped source files, in the order of the graph's files. One with `make` holds tensors that are made on demand: a
+ * blob's offset is the number of one, and make writes all its bytes. */
 struct qn_exec_file {
     const void *data;
     uint64_t size;
+    qn_status (*make)(const void *context, uint64_t number, void *out, uint64_t bytes);
+    const void *context;
 };
 
 struct qn_exec;

@@ -21,6 +21,7 @@ struct qn_exec {
     const void **blobs;       /* address of each constant */
     const void **packed;      /* address of each packed weight */
     struct qn_region weights; /* all packed weights */
+    struct qn_region *made;   /* by blob: memory of those that the source makes on demand */
     struct qn_bodies *bodies; /* shared by all executors of one model; NULL: none */
     bool owns_bodies;
     struct qn_exec_time *times;
@@ -77,6 +78,7 @@ qn_status qn_exec_create_inside(const struct qn_plan *plan, struct qn_bodies *bo
                                 const struct qn_exec_file *files, uint32_t file_count,
                                 const struct qn_allocator *allocator, struct qn_exec **out) QN_MUST_USE;
 qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *what) QN_MUST_USE;
+void qn_region_free(struct qn_region *region);
 qn_status qn_exec_acquire(struct qn_exec *exec, struct qn_frame **out) QN_MUST_USE;
 void qn_exec_release(struct qn_exec *exec, struct qn_frame *frame);
 qn_status qn_frame_scratch(struct qn_frame *frame, uint64_t bytes) QN_MUST_USE;

@@ -24,6 +24,32 @@ static const void *constant_address(const struct qn_exec *e, uint32_t tensor)
     return t->place == QN_PLACE_CONSTANT ? e->blobs[t->index] : NULL;
 }
 
+/* A constant that its source makes on demand gets its memory and its bytes now. */
+static qn_status make_blob(struct qn_exec *e, uint32_t index)
+{
+    const struct qn_blob *blob = &e->plan->blobs.items[index];
+    if (blob->place != QN_BLOB_FILE || blob->bytes == 0 || e->blobs[index] || !e->files[blob->file].make)
+        return NULL;
+    const struct qn_exec_file *file = &e->files[blob->file];
+    QN_TRY(qn_region_grow(&e->made[index], blob->bytes, "weights"));
+    QN_TRY(file->make(file->context, blob->offset, e->made[index].data, blob->bytes));
+    e->blobs[index] = e->made[index].data;
+    return NULL;
+}
+
+static qn_status make_operands(struct qn_exec *e, const struct qn_plan_packed *packed)
+{
+    const struct qn_plan *plan = e->plan;
+    const struct qn_plan_step *step = &plan->steps.items[packed->step];
+    QN_TRY(make_blob(e, plan->tensors.items[packed->source].index));
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        const struct qn_plan_tensor *t = &plan->tensors.items[plan->operands.items[step->first_operand + i]];
+        if (t->place == QN_PLACE_CONSTANT)
+            QN_TRY(make_blob(e, t->index));
+    }
+    return NULL;
+}
+
 /* The parameters of the packing: from the source to memory, both NULL for a key. */
 static qn_status bind_packing(const struct qn_exec *e, const struct qn_plan_packed *packed, const void *from, void *to,
                               const int64_t *values, const struct qn_step_views *views, struct qn_params *params)
@@ -62,6 +88,7 @@ static qn_status pack(struct qn_exec *e, const struct qn_plan_packed *packed, vo
                       const struct qn_step_views *views)
 {
     struct qn_params params;
+    QN_TRY(make_operands(e, packed));
     QN_TRY(bind_packing(e, packed, constant_address(e, packed->source), to, values, views, &params));
     struct pack_call call = {.kernel = qn_kernels[packed->kernel], .params = params.bytes};
     struct qn_region scratch = {0};
@@ -122,11 +149,16 @@ static void find_readers(const struct qn_plan *plan, bool *read)
 }
 
 /* The pages may go: they come back from the file should another executor of the model ask for them. */
-static void drop(const struct qn_exec *e, uint32_t blob)
+static void drop(struct qn_exec *e, uint32_t blob)
 {
     const struct qn_blob *b = &e->plan->blobs.items[blob];
     if (b->place != QN_BLOB_FILE)
         return;
+    if (e->files[b->file].make) {
+        qn_region_free(&e->made[blob]);
+        e->blobs[blob] = NULL;
+        return;
+    }
     struct qn_file_map map = {.data = e->files[b->file].data, .size = e->files[b->file].size};
     qn_file_map_drop(&map, b->offset, b->bytes);
 }
@@ -181,18 +213,29 @@ static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const s
     return NULL;
 }
 
+static qn_status make_all_read(struct qn_exec *e, bool *read)
+{
+    find_readers(e->plan, read);
+    for (uint32_t i = 0; i < e->plan->blobs.count; i++)
+        if (read[i])
+            QN_TRY(make_blob(e, i));
+    return NULL;
+}
+
 qn_status qn_exec_pack(struct qn_exec *e)
 {
     const struct qn_plan *plan = e->plan;
     const struct qn_allocator *a = e->allocator;
-    if (plan->packed.count == 0)
-        return NULL;
     size_t sizes_count = (size_t)plan->symbols.count + plan->exprs.count + 1;
     struct qn_step_views views = {0};
     bool *read = qn_calloc(a, plan->blobs.count + 1, sizeof *read);
     int64_t *sizes = qn_calloc(a, sizes_count, sizeof *sizes);
     bool ready = qn_step_views_init(&views, plan, a) && read && sizes;
-    qn_status status = ready ? pack_all(e, read, sizes, &views) : QN_OOM();
+    qn_status status = ready ? NULL : QN_OOM();
+    if (!status && plan->packed.count)
+        status = pack_all(e, read, sizes, &views);
+    if (!status)
+        status = make_all_read(e, read);
     qn_step_views_deinit(&views, plan, a);
     qn_free(a, sizes, sizes_count * sizeof *sizes);
     qn_free(a, read, (plan->blobs.count + 1) * sizeof *read);

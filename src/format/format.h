@@ -8,7 +8,8 @@
 
 /* Where a model is read from. */
 struct qn_format_source {
-    const char *path; /* of the file, or the name that stands in messages */
+    const char *path; /* of the file or folder, or the name that stands in messages */
+    bool folder;      /* the path is a folder; there are no bytes below */
     bool in_memory;   /* the bytes below are all there is; otherwise the format opens the path */
     const void *data; /* the first file's bytes; valid beyond the open call only when in_memory */
     uint64_t size;
@@ -24,6 +25,9 @@ struct qn_format_ops {
     uint32_t (*find_meta)(const void *impl, struct qn_str key); /* UINT32_MAX when absent */
     void (*tensor)(const void *impl, uint32_t index, struct qn_model_tensor *out);
     uint32_t (*find_tensor)(const void *impl, struct qn_str name);
+    /* Rows of a tensor whose data is NULL, in its dtype: rows run along the last dim, and a tensor of rank 0 or 1 is one
+     * row. In range. NULL where a format shows all data. */
+    qn_status (*read)(const void *impl, uint32_t index, uint64_t first, uint64_t count, void *out);
     /* The mapped bytes of a file. */
     void (*file_bytes)(const void *impl, uint32_t index, const void **data, uint64_t *size);
     /* May be NULL where info gives no such counts. */
@@ -47,7 +51,7 @@ typedef qn_status qn_format_open_fn(const struct qn_format_source *source, struc
 #define QN_FORMAT(id, name, extension, probe, open) \
     qn_format_probe_fn probe;                       \
     qn_format_open_fn open;
+#define QN_FOLDER_FORMAT(id, name, marker, open) qn_format_open_fn open;
 #include "format/formats.def"
-#undef QN_FORMAT
 
 #endif

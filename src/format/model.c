@@ -18,10 +18,22 @@ struct format {
 static const struct format formats[] = {
 #define QN_FORMAT(id, name, extension, probe, open) {name, extension, probe, open},
 #include "format/formats.def"
-#undef QN_FORMAT
 };
 
-enum { FORMAT_COUNT = sizeof formats / sizeof formats[0] };
+struct folder_format {
+    const char *name, *marker;
+    qn_format_open_fn *open;
+};
+
+static const struct folder_format folder_formats[] = {
+#define QN_FOLDER_FORMAT(id, name, marker, open) {name, marker, open},
+#include "format/formats.def"
+};
+
+enum {
+    FORMAT_COUNT = sizeof formats / sizeof formats[0],
+    FOLDER_FORMAT_COUNT = sizeof folder_formats / sizeof folder_formats[0],
+};
 
 /* ---- opening -------------------------------------------------------------------------------------------------- */
 
@@ -31,8 +43,28 @@ static bool has_extension(const char *path, const char *extension)
     return size > extension_size && strcasecmp(path + size - extension_size, extension) == 0;
 }
 
-static qn_status find_format(const struct qn_format_source *source, const struct format **out)
+static qn_status find_folder_format(const struct qn_format_source *source, const struct format **out,
+                                    struct format *made)
 {
+    char known[256] = "";
+    for (size_t i = 0, used = 0; i < FOLDER_FORMAT_COUNT; i++) {
+        const struct folder_format *f = &folder_formats[i];
+        char path[4096];
+        if (snprintf(path, sizeof path, "%s/%s", source->path, f->marker) < (int)sizeof path && qn_file_exists(path)) {
+            *made = (struct format){.name = f->name, .open = f->open};
+            *out = made;
+            return NULL;
+        }
+        if (used < sizeof known)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s (%s)", i ? ", " : "", f->marker, f->name);
+    }
+    return QN_ERROR(QN_UNSUPPORTED, "%s: a folder without %s", source->path, known);
+}
+
+static qn_status find_format(const struct qn_format_source *source, const struct format **out, struct format *made)
+{
+    if (source->folder)
+        return find_folder_format(source, out, made);
     for (size_t i = 0; i < FORMAT_COUNT; i++)
         if (formats[i].probe(source->data, source->size)) {
             *out = &formats[i];
@@ -68,7 +100,8 @@ static qn_status open_source(const struct qn_format_source *source, const struct
                              struct qn_model **out)
 {
     const struct format *format = NULL;
-    QN_TRY(find_format(source, &format));
+    struct format made;
+    QN_TRY(find_format(source, &format, &made));
     struct qn_model *model = qn_calloc(options->allocator, 1, sizeof *model);
     if (!model)
         return QN_OOM();
@@ -94,6 +127,10 @@ qn_status qn_model_open(const char *path, const struct qn_model_options *options
     struct qn_file_map map;
     *out = NULL;
     QN_TRY(read_options(options, &full));
+    if (qn_folder_exists(path)) {
+        const struct qn_format_source folder = {.path = path, .folder = true};
+        return open_source(&folder, &full, out);
+    }
     QN_TRY(qn_file_map(path, &map));
     const struct qn_format_source source = {.path = path, .data = map.data, .size = map.size};
     qn_status status = open_source(&source, &full, out);
@@ -190,6 +227,29 @@ bool qn_model_find_tensor(const struct qn_model *model, const char *name, uint32
 {
     *index = model->ops->find_tensor(model->impl, qn_str_from(name));
     return *index != UINT32_MAX;
+}
+
+qn_status qn_model_read_rows(const struct qn_model *model, uint32_t index, uint64_t first, uint64_t count, void *out)
+{
+    struct qn_model_tensor tensor = {0};
+    QN_TRY(check_index(index, model->info.tensor_count, "tensor"));
+    model->ops->tensor(model->impl, index, &tensor);
+    uint64_t columns = tensor.rank ? tensor.dims[tensor.rank - 1] : 1, rows = 1, bytes;
+    for (uint32_t i = 0; i + 1 < tensor.rank; i++)
+        rows *= tensor.dims[i]; /* cannot overflow: the elements are counted */
+    if (first > rows || count > rows - first)
+        return QN_ERROR(QN_OUT_OF_RANGE, "tensor '%s': rows %" PRIu64 " to %" PRIu64 " of %" PRIu64, tensor.name, first,
+                        first + count, rows);
+    if (!tensor.data) {
+        if (!model->ops->read)
+            return QN_ERROR(QN_UNSUPPORTED, "tensor '%s': its bytes cannot be read by rows", tensor.name);
+        return model->ops->read(model->impl, index, first, count, out);
+    }
+    if (!qn_dtype_row_bytes(tensor.dtype, columns, &bytes))
+        return QN_ERROR(QN_INVALID_FILE, "tensor '%s': a row is no whole number of blocks", tensor.name);
+    if (count)
+        memcpy(out, (const uint8_t *)tensor.data + first * bytes, (size_t)(count * bytes));
+    return NULL;
 }
 
 qn_status qn_model_input(const struct qn_model *model, uint32_t index, struct qn_model_port *out)

@@ -11,5 +11,7 @@ struct qn_gguf *qn_model_gguf(const struct qn_model *model);
 struct qn_onnx_file;
 /* The ONNX file behind a model (format/onnx/onnx_file.h), NULL for another format. The model owns it. */
 struct qn_onnx_file *qn_model_onnx(const struct qn_model *model);
+/* The Hugging Face folder that a model was opened from, with a slash at its end; NULL for a file. The model owns it. */
+const char *qn_model_folder(const struct qn_model *model);
 
 #endif

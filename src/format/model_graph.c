@@ -74,6 +74,10 @@ static qn_status add_files(const struct qn_model *model, struct qn_graph *graph)
         model->ops->file(model->impl, i, &file);
         QN_TRY(qn_graph_file(graph, qn_str_from(file.path), &index));
     }
+    /* Tensors that are made on demand; the number must be the one find_tensor gives. */
+    QN_TRY(qn_graph_file(graph, QN_STR("(made)"), &index));
+    if (index != model->info.file_count)
+        return QN_ERROR(QN_INVALID_FILE, "two of the model's files have one name");
     return NULL;
 }
 

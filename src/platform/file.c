@@ -132,6 +132,12 @@ bool qn_file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
+bool qn_folder_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool qn_file_same(const char *a, const char *b)
 {
     struct stat st_a, st_b;

@@ -23,6 +23,7 @@ void qn_file_unmap(struct qn_file_map *map);
 void qn_file_map_will_need(const struct qn_file_map *map, uint64_t offset, uint64_t size);
 void qn_file_map_drop(const struct qn_file_map *map, uint64_t offset, uint64_t size);
 bool qn_file_exists(const char *path);
+bool qn_folder_exists(const char *path);
 bool qn_file_same(const char *a, const char *b); /* both exist and are one file, whatever the paths */
 
 /* Writes to "<path>.tmp-<pid>" beside the target; commit syncs and renames, so the target is never half-written. */
