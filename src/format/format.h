@@ -25,8 +25,8 @@ struct qn_format_ops {
     uint32_t (*find_meta)(const void *impl, struct qn_str key); /* UINT32_MAX when absent */
     void (*tensor)(const void *impl, uint32_t index, struct qn_model_tensor *out);
     uint32_t (*find_tensor)(const void *impl, struct qn_str name);
-    /* Rows of a tensor whose data is NULL, in its dtype: rows run along the last dim, and a tensor of rank 0 or 1 is one
-     * row. In range. NULL where a format shows all data. */
+    /* Rows of a tensor whose data is NULL, in its dtype: rows run along the last dim, and a tensor of rank 0 or 1 is
+     * one row. In range. NULL where a format shows all data. */
     qn_status (*read)(const void *impl, uint32_t index, uint64_t first, uint64_t count, void *out);
     /* The mapped bytes of a file. */
     void (*file_bytes)(const void *impl, uint32_t index, const void **data, uint64_t *size);

@@ -58,7 +58,7 @@ static qn_status find_folder_format(const struct qn_format_source *source, const
         if (used < sizeof known)
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s (%s)", i ? ", " : "", f->marker, f->name);
     }
-    return QN_ERROR(QN_UNSUPPORTED, "%s: a folder without %s", source->path, known);
+    return QN_ERROR(QN_INVALID_ARGUMENT, "%s: a folder without %s", source->path, known);
 }
 
 static qn_status find_format(const struct qn_format_source *source, const struct format **out, struct format *made)

@@ -1,4 +1,5 @@
-/* The folder's tensors matched with the names of an architecture's table: each becomes pieces of tensors of the view. */
+/* The folder's tensors matched with the names of an architecture's table: each becomes a piece of one or more tensors
+ * of the view. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
