@@ -1,5 +1,5 @@
-/* Pictures and sound: whatever the bytes are, decoding ends with pixels or samples, all of which can be read, or with an
- * error that names the file; a picture also becomes a model's input. */
+/* Pictures and sound: whatever the bytes are, decoding ends with pixels or samples, all of which can be read, or with
+ * an error that names the file; a picture also becomes a model's input. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
