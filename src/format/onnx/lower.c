@@ -191,7 +191,9 @@ int64_t qn_onnx_axis(struct qn_lower *l, int64_t axis, uint32_t rank, uint32_t e
 {
     int64_t size = (int64_t)rank + extra;
     int64_t positive = axis < 0 ? axis + size : axis;
-    if (!*status_of(l) && (positive < 0 || positive >= size)) {
+    if (*status_of(l))
+        return 0;
+    if (positive < 0 || positive >= size) {
         qn_onnx_fail(l, "axis %" PRId64 " of rank %" PRIu32, axis, rank);
         return 0;
     }
