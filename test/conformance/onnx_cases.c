@@ -464,6 +464,10 @@ void onnx_run_case(const struct onnx_case *one, const struct onnx_config *config
     if (!job)
         return;
     *job = (struct job){.one = one, .out = out, .tolerance = {.relative = 1e-3, .absolute = 1e-7}};
+    if (one->tolerance > 0)
+        job->tolerance = (struct onnx_tolerance){.relative = one->tolerance < 1 ? one->tolerance : 0,
+                                                 .absolute = one->tolerance < 1 ? 1e-7 : 1,
+                                                 .of_range = true};
     snprintf(path, sizeof path, "%s/%s%s", one->folder, one->layout == ONNX_LAYOUT_LIGHT ? one->name : "model",
              ".onnx");
     if (open_job(job, path, config)) {

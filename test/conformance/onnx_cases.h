@@ -17,6 +17,7 @@ struct onnx_case {
     char *name;   /* "test_abs" */
     char *folder; /* that the files lie in */
     enum onnx_layout layout;
+    double tolerance;  /* of the tensor's range, or one step of integers; 0: as the layout has it */
     const char *known; /* why it fails, when the list says so */
 };
 

@@ -292,6 +292,7 @@ void qn_bind_roi_align(const struct qn_bind *b, int64_t call, struct qn_params *
                                                 .scale = (double)a->scale,
                                                 .max = a->max,
                                                 .half_pixel = a->half_pixel,
+                                                .whole = a->whole,
                                                 .fault = b->fault};
 }
 

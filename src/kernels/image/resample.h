@@ -40,6 +40,7 @@ struct qn_roi_align_params {
     int64_t sampling; /* points along a side of a bin; 0: as many as the region has elements there */
     double scale;
     bool max, half_pixel;
+    bool whole;     /* the largest of the elements in each bin of the rounded region; `sampling` and so on are unused */
     int32_t *fault; /* a batch index outside x */
 };
 

@@ -200,6 +200,37 @@ static double roi_channel(const struct qn_roi_align_params *p, const struct regi
     return p->max || points == 0 ? result : result / (double)points;
 }
 
+/* The region's corners rounded to elements, both inside, and cut into bins that may overlap by one; what lies outside x
+ * does not count, and a bin with nothing in it gives 0. */
+static double roi_largest(const struct qn_roi_align_params *p, int64_t r, const int64_t *at, int64_t base)
+{
+    int64_t from[2], to[2];
+    for (int i = 0; i < 2; i++) {
+        double ends[2];
+        for (int k = 0; k < 2; k++) {
+            double v = load(&p->rois, r * p->rois.strides[0] + (2 * k + 1 - i) * p->rois.strides[1]) * p->scale;
+            v = v > -1e9 ? v < 1e9 ? v : 1e9 : -1e9; /* also NaN */
+            ends[k] = v < 0 ? -floor_of(0.5 - v) : floor_of(v + 0.5);
+        }
+        int64_t low = (int64_t)ends[0], size = (int64_t)ends[1] - low + 1, bins = p->y.dims[2 + i];
+        int64_t most = p->x.dims[2 + i];
+        size = size < 1 ? 1 : size;
+        from[i] = low + at[i] * size / bins;
+        to[i] = low + ((at[i] + 1) * size + bins - 1) / bins;
+        from[i] = from[i] < 0 ? 0 : from[i];
+        to[i] = to[i] > most ? most : to[i];
+    }
+    bool any = false;
+    double largest = 0;
+    for (int64_t i = from[0]; i < to[0]; i++)
+        for (int64_t k = from[1]; k < to[1]; k++) {
+            double value = load(&p->x, base + i * p->x.strides[2] + k * p->x.strides[3]);
+            largest = !any || value > largest ? value : largest;
+            any = true;
+        }
+    return largest;
+}
+
 void qn_roi_align_run(const struct qn_roi_align_params *p, int64_t begin, int64_t end)
 {
     int64_t bins = p->y.dims[2] * p->y.dims[3];
@@ -215,7 +246,8 @@ void qn_roi_align_run(const struct qn_roi_align_params *p, int64_t begin, int64_
         int64_t to = r * p->y.strides[0] + at[0] * p->y.strides[2] + at[1] * p->y.strides[3];
         for (int64_t c = 0; c < p->y.dims[1]; c++) {
             int64_t base = n * p->x.strides[0] + c * p->x.strides[1];
-            store(&p->y, to + c * p->y.strides[1], valid ? roi_channel(p, &region, at, base) : 0);
+            double value = !valid ? 0 : p->whole ? roi_largest(p, r, at, base) : roi_channel(p, &region, at, base);
+            store(&p->y, to + c * p->y.strides[1], value);
         }
     }
 }

@@ -18,6 +18,9 @@ struct qn_onnx_window {
  * auto_pad; what is negative is cut off *x. False after an error, or when it has been put off until dims are known. */
 bool qn_onnx_window(struct qn_lower *l, qn_value *x, qn_value weights, bool channels_last, struct qn_onnx_window *w);
 
+/* The record of a pool over x, all but what one kind of pool has of its own. False as above. */
+bool qn_onnx_read_pool(struct qn_lower *l, qn_value *x, bool channels_last, struct qn_attr_pool *attr);
+
 /* Elements from the first to the last of a window along axis i. */
 int64_t qn_onnx_window_reach(const struct qn_onnx_window *w, uint32_t i);
 

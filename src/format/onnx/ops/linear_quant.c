@@ -151,8 +151,19 @@ QN_ONNX_LOWER(matmul_integer)
     qn_onnx_out(l, 0, numpy_integer_product(l, a, b, a_zero, b_zero));
 }
 
-qn_value qn_onnx_q_linear(struct qn_lower *l, const qn_value inputs[9], struct qn_attr_q_linear attr)
+qn_value qn_onnx_zero_point(struct qn_lower *l, qn_value zero, qn_dtype dtype)
 {
+    return zero || l->b->status ? zero : qn_onnx_number(l, dtype, 0);
+}
+
+qn_value qn_onnx_q_linear(struct qn_lower *l, const qn_value given[9], struct qn_attr_q_linear attr)
+{
+    qn_value inputs[9];
+    if (l->b->status)
+        return 0;
+    memcpy(inputs, given, sizeof inputs);
+    inputs[2] = qn_onnx_zero_point(l, inputs[2], qn_onnx_type_of(l, inputs[0])->dtype);
+    inputs[5] = qn_onnx_zero_point(l, inputs[5], qn_onnx_type_of(l, inputs[3])->dtype);
     uint32_t count = inputs[8] ? 9 : inputs[7] ? 8 : inputs[6] ? 7 : 6;
     return qn_build_node(l->b, QN_OP_q_linear, inputs, count, &attr, NULL);
 }

@@ -89,18 +89,27 @@ QN_ONNX_LOWER(matmul)
     qn_onnx_out(l, 0, as(l, numpy_product(l, a, b, false), dtype));
 }
 
-/* Before opset 7 C broadcasts where the attribute says so; where it does not, the shapes are equal anyway. */
-QN_ONNX_LOWER(gemm)
+/* y with the node's activation. */
+static qn_value activated(struct qn_lower *l, qn_value y)
 {
-    static const char *const activations[] = {"",    "Relu",     "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid",
-                                              "Elu", "Softplus", "Softsign",  NULL};
+    static const char *const names[] = {"",    "Relu",     "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid",
+                                        "Elu", "Softplus", "Softsign",  NULL};
     static const int64_t kinds[] = {QN_ACTIVATION_NONE,    QN_ACTIVATION_RELU,     QN_ACTIVATION_LEAKY_RELU,
                                     QN_ACTIVATION_SIGMOID, QN_ACTIVATION_TANH,     QN_ACTIVATION_HARD_SIGMOID,
                                     QN_ACTIVATION_ELU,     QN_ACTIVATION_SOFTPLUS, QN_ACTIVATION_SOFTSIGN};
+    int64_t activation = qn_onnx_attr_choice(l, "activation", 0, names);
+    if (!activation || l->b->status)
+        return y;
+    return qn_build_activation(l->b, y, kinds[activation], qn_onnx_attr_f(l, "activation_alpha", 0.01f),
+                               qn_onnx_attr_f(l, "activation_beta", 0.5f));
+}
+
+/* Before opset 7 C broadcasts where the attribute says so; where it does not, the shapes are equal anyway. */
+QN_ONNX_LOWER(gemm)
+{
     qn_value a = qn_onnx_in(l, 0), b = qn_onnx_in(l, 1), c = qn_onnx_in(l, 2);
     qn_dtype dtype = qn_onnx_type_of(l, a)->dtype;
     float alpha = qn_onnx_attr_f(l, "alpha", 1), beta = qn_onnx_attr_f(l, "beta", 1);
-    int64_t activation = qn_onnx_attr_choice(l, "activation", 0, activations);
     if (l->b->status)
         return;
     if (qn_onnx_rank(l, a) != 2 || qn_onnx_rank(l, b) != 2) {
@@ -117,10 +126,7 @@ QN_ONNX_LOWER(gemm)
             c = qn_onnx_squeeze(l, c, &(struct qn_ints){1, {0}});
         y = qn_build_binary(l->b, QN_OP_add, y, scaled(l, as(l, c, qn_onnx_type_of(l, y)->dtype), beta));
     }
-    if (activation)
-        y = qn_build_activation(l->b, y, kinds[activation], qn_onnx_attr_f(l, "activation_alpha", 0.01f),
-                                qn_onnx_attr_f(l, "activation_beta", 0.5f));
-    qn_onnx_out(l, 0, as(l, y, dtype));
+    qn_onnx_out(l, 0, as(l, activated(l, y), dtype));
 }
 
 /* transBatchA: A is [m, batch..., k]. */
@@ -137,6 +143,16 @@ static qn_value batch_first(struct qn_lower *l, qn_value x)
     return qn_build_transpose(l->b, x, rank, perm);
 }
 
+QN_ONNX_LOWER(gemm_fast_gelu)
+{
+    qn_value x = qn_onnx_in(l, 0), bias = qn_onnx_in(l, 2);
+    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype;
+    qn_value y = numpy_product(l, x, qn_onnx_in(l, 1), false);
+    if (bias)
+        y = qn_build_binary(l->b, QN_OP_add, y, as(l, bias, l->b->status ? dtype : qn_onnx_type_of(l, y)->dtype));
+    qn_onnx_out(l, 0, as(l, qn_build_unary(l->b, QN_OP_gelu_tanh, y), dtype));
+}
+
 QN_ONNX_LOWER(fused_matmul)
 {
     qn_value a = qn_onnx_in(l, 0), b = qn_onnx_in(l, 1);
@@ -148,5 +164,5 @@ QN_ONNX_LOWER(fused_matmul)
     if (qn_onnx_attr_i(l, "transA", 0))
         a = transposed(l, a);
     qn_value y = numpy_product(l, a, b, qn_onnx_attr_i(l, "transB", 0) != 0);
-    qn_onnx_out(l, 0, as(l, scaled(l, y, qn_onnx_attr_f(l, "alpha", 1)), dtype));
+    qn_onnx_out(l, 0, as(l, activated(l, scaled(l, y, qn_onnx_attr_f(l, "alpha", 1))), dtype));
 }

@@ -5,6 +5,7 @@
 #include "format/onnx/import_state.h"
 #include "format/onnx/ops/attend.h"
 #include "format/onnx/ops/attention_norm.h"
+#include "format/onnx/ops/microsoft.h"
 
 #define BINARY(op, x, y) qn_lower_binary(l, QN_OP_##op, x, y)
 
@@ -75,29 +76,26 @@ static qn_value past_half(struct qn_lower *l, qn_value past, int64_t i)
     return qn_onnx_squeeze(l, qn_build_slice(l->b, past, 0, i, i + 1), &front);
 }
 
-QN_ONNX_LOWER(ms_attention)
+void qn_ms_attention(struct qn_lower *l, qn_value all, qn_dtype dtype, const struct qn_ms_attention_inputs *at)
 {
-    qn_value x = qn_onnx_in(l, 0), bias = wide_in(l, 2), part[3] = {0};
+    const struct qn_ints front = {1, {0}};
+    qn_value part[3] = {0};
     int64_t heads = qn_onnx_attr_i(l, "num_heads", 0);
     struct qn_ints sizes;
     bool sized = qn_onnx_attr_ints(l, "qkv_hidden_sizes", &sizes);
-    if (qn_onnx_attr_i(l, "do_rotary", 0) || qn_onnx_has(l, 6))
+    if (qn_onnx_attr_i(l, "do_rotary", 0) || (at->bias && qn_onnx_has(l, 6)))
         qn_onnx_fail(l, "rotary embeddings and shared caches inside of Attention");
     if (l->b->status)
         return;
-    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype;
-    qn_value w = wide_in(l, 1), all = qn_build_matmul(l->b, qn_lower_widen(l, x), w, false, "qkv");
-    all = add_if(l, all, bias);
-    qn_dim width = dim_of(l, w, 1), third = qn_build_expr(l->b, QN_EXPR_DIV, width, 3), at = 0;
+    qn_dim batch = dim_of(l, all, 0), queries = dim_of(l, all, 1), past = 0, from = 0;
+    qn_dim third = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, all, 2), 3);
     for (uint32_t i = 0; i < 3 && !l->b->status; i++) {
-        qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, at, sized && sizes.count == 3 ? sizes.items[i] : third);
-        part[i] = qn_attend_split(l, qn_build_slice(l->b, all, 2, at, next), heads);
-        at = next;
+        qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, from, sized && sizes.count == 3 ? sizes.items[i] : third);
+        part[i] = qn_attend_split(l, qn_build_slice(l->b, all, 2, from, next), heads);
+        from = next;
     }
-    qn_dim past = 0;
-    const struct qn_ints front = {1, {0}};
-    if (qn_onnx_has(l, 4) && !l->b->status) {
-        qn_value old = wide_in(l, 4);
+    if (qn_onnx_has(l, at->past) && !l->b->status) {
+        qn_value old = wide_in(l, at->past);
         past = dim_of(l, old, 3);
         for (uint32_t i = 1; i < 3; i++)
             part[i] = qn_build_concat(l->b, past_half(l, old, i - 1), part[i], 2);
@@ -112,10 +110,20 @@ QN_ONNX_LOWER(ms_attention)
     struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = scale_of(l, part[0])};
     qn_dim keys = dim_of(l, part[1], 2);
     qn_dtype wide = qn_onnx_type_of(l, all)->dtype;
-    a.bias = add_if(l, key_bias(l, 3, dim_of(l, x, 0), keys, wide), wide_in(l, 5));
+    a.bias = add_if(l, key_bias(l, at->mask, batch, keys, wide), at->bias ? wide_in(l, at->bias) : 0);
     if (qn_onnx_attr_i(l, "unidirectional", 0))
-        a.bias = add_if(l, a.bias, causal_bias(l, dim_of(l, x, 1), keys, past, wide));
-    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
+        a.bias = add_if(l, a.bias, causal_bias(l, queries, keys, past, wide));
+    qn_onnx_out(l, 0, qn_build_cast(l->b, qn_attend_join(l, qn_attend(l, &a)), dtype));
+}
+
+QN_ONNX_LOWER(ms_attention)
+{
+    static const struct qn_ms_attention_inputs at = {.mask = 3, .past = 4, .bias = 5};
+    qn_value x = qn_onnx_in(l, 0), bias = wide_in(l, 2);
+    if (l->b->status)
+        return;
+    qn_value all = qn_build_matmul(l->b, qn_lower_widen(l, x), wide_in(l, 1), false, "qkv");
+    qn_ms_attention(l, add_if(l, all, bias), qn_onnx_type_of(l, x)->dtype, &at);
 }
 
 /* ---- MultiHeadAttention ---------------------------------------------------------------------------------------- */
@@ -212,6 +220,32 @@ static qn_value rotated(struct qn_lower *l, qn_value x, qn_value positions)
     return qn_build_transpose(l->b, x, 4, turn);
 }
 
+/* x with a row of zeros behind axis 2. */
+static qn_value with_zero_row(struct qn_lower *l, qn_value x)
+{
+    struct qn_attr_reshape attr = {.dims = {4, {dim_of(l, x, 0), dim_of(l, x, 1), 1, dim_of(l, x, 3)}}};
+    qn_value zero = qn_onnx_number(l, qn_onnx_type_of(l, x)->dtype, 0);
+    return qn_build_concat(l->b, x, qn_build_node(l->b, QN_OP_expand, &zero, 1, &attr, NULL), 2);
+}
+
+/* A sink takes its share of the softmax and gives nothing: a key of zeros whose bias is the sink (one, or one a head).
+ * The cap on scores leaves a zero alone. */
+static void add_sink(struct qn_lower *l, struct qn_attend *a, qn_value sink, int64_t heads)
+{
+    if (l->b->status)
+        return;
+    qn_dim batch = dim_of(l, a->q, 0), queries = dim_of(l, a->q, 2), keys = dim_of(l, a->k, 2);
+    struct qn_attr_reshape column = {.dims = {4, {batch, heads, queries, 1}}};
+    struct qn_attr_reshape whole = {.dims = {4, {batch, heads, queries, keys}}};
+    if (qn_onnx_rank(l, sink) == 1)
+        sink = qn_build_reshape(l->b, sink, 4, (qn_dim[]){1, heads, 1, 1});
+    sink = qn_build_node(l->b, QN_OP_expand, &sink, 1, &column, NULL);
+    qn_value bias = qn_build_node(l->b, QN_OP_expand, &a->bias, 1, &whole, NULL);
+    a->bias = qn_build_concat(l->b, bias, sink, 3);
+    a->k = with_zero_row(l, a->k);
+    a->v = with_zero_row(l, a->v);
+}
+
 QN_ONNX_LOWER(group_query_attention)
 {
     qn_value x = qn_onnx_in(l, 0), q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2);
@@ -219,8 +253,8 @@ QN_ONNX_LOWER(group_query_attention)
     int64_t window = qn_onnx_attr_i(l, "local_window_size", -1);
     if (heads < 1 || kv_heads < 1)
         qn_onnx_fail(l, "%" PRId64 " query heads, %" PRId64 " key heads", heads, kv_heads);
-    if (qn_onnx_has(l, 11) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
-        qn_onnx_fail(l, "attention sinks");
+    if (qn_onnx_has(l, 12) || qn_onnx_has(l, 13) || qn_onnx_has(l, 14) || qn_onnx_has(l, 15))
+        qn_onnx_fail(l, "quantised caches and normalised queries");
     if (l->b->status)
         return;
     qn_dtype dtype = qn_onnx_type_of(l, x)->dtype, wide = qn_onnx_type_of(l, q)->dtype;
@@ -261,6 +295,8 @@ QN_ONNX_LOWER(group_query_attention)
     if (window > 0)
         seen = BINARY(and, seen, BINARY(less, BINARY(sub, row, qn_onnx_i64(l, window)), key));
     a.bias = add_if(l, qn_attend_bias(l, seen, wide), wide_in(l, 10));
+    if (qn_onnx_has(l, 11) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
+        add_sink(l, &a, qn_onnx_has(l, 11) ? wide_in(l, 11) : qn_onnx_number(l, wide, 0), heads);
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
 }
 
@@ -326,27 +362,22 @@ QN_ONNX_LOWER(skip_layer_norm)
     normalized_sum(l, sum, wide_in(l, 2), rms ? 0 : wide_in(l, 3), rms);
 }
 
-static qn_value row_of(struct qn_lower *l, uint32_t table, qn_value ids)
-{
-    return qn_build_gather(l->b, wide_in(l, table), ids, 0, 0);
-}
-
-QN_ONNX_LOWER(embed_layer_norm)
+void qn_ms_embed_layer_norm(struct qn_lower *l, const struct qn_ms_embedding *e)
 {
     qn_value ids = qn_onnx_in(l, 0);
     if (l->b->status)
         return;
-    qn_value at = qn_onnx_has(l, 8) ? qn_onnx_in(l, 8) : qn_attend_count(l, dim_of(l, ids, 1), 1, 2);
-    qn_value sum = BINARY(add, row_of(l, 2, ids), row_of(l, 3, at));
-    if (qn_onnx_has(l, 1) && qn_onnx_has(l, 4))
-        sum = BINARY(add, sum, row_of(l, 4, qn_onnx_in(l, 1)));
+    qn_value at = e->positions ? e->positions : qn_attend_count(l, dim_of(l, ids, 1), 1, 2);
+    qn_value sum =
+        BINARY(add, qn_build_gather(l->b, e->tables[0], ids, 0, 0), qn_build_gather(l->b, e->tables[1], at, 0, 0));
+    if (qn_onnx_has(l, 1) && e->tables[2])
+        sum = BINARY(add, sum, qn_build_gather(l->b, e->tables[2], qn_onnx_in(l, 1), 0, 0));
     if (l->b->status)
         return;
-    qn_value y = qn_lower_normalize(l, sum, 2, wide_in(l, 5), wide_in(l, 6), qn_onnx_attr_f(l, "epsilon", 1e-12f),
-                                    false, NULL, NULL);
-    qn_dtype dtype = l->b->status ? QN_DTYPE_F32 : qn_onnx_type_of(l, qn_onnx_in(l, 2))->dtype;
-    qn_onnx_out(l, 0, qn_build_cast(l->b, y, dtype));
-    qn_onnx_out(l, 2, qn_build_cast(l->b, sum, dtype));
+    qn_value y =
+        qn_lower_normalize(l, sum, 2, e->weight, e->bias, qn_onnx_attr_f(l, "epsilon", 1e-12f), false, NULL, NULL);
+    qn_onnx_out(l, 0, qn_build_cast(l->b, y, e->dtype));
+    qn_onnx_out(l, 2, qn_build_cast(l->b, sum, e->dtype));
     if (!qn_onnx_wants(l, 1) || l->b->status)
         return;
     qn_value mask = qn_onnx_has(l, 7) ? qn_onnx_in(l, 7) : 0, none = qn_onnx_number(l, QN_DTYPE_I32, 0);
@@ -354,6 +385,16 @@ QN_ONNX_LOWER(embed_layer_norm)
     qn_onnx_out(l, 1,
                 mask ? qn_build_reduce(l->b, QN_OP_reduce_sum, mask, 1, false)
                      : qn_build_node(l->b, QN_OP_expand, &none, 1, &attr, NULL));
+}
+
+QN_ONNX_LOWER(embed_layer_norm)
+{
+    struct qn_ms_embedding e = {.tables = {wide_in(l, 2), wide_in(l, 3), wide_in(l, 4)},
+                                .weight = wide_in(l, 5),
+                                .bias = wide_in(l, 6),
+                                .positions = qn_onnx_has(l, 8) ? qn_onnx_in(l, 8) : 0,
+                                .dtype = qn_onnx_type_of(l, qn_onnx_in(l, 2))->dtype};
+    qn_ms_embed_layer_norm(l, &e);
 }
 
 /* ---- fused ---------------------------------------------------------------------------------------------------- */

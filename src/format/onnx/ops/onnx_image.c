@@ -271,6 +271,22 @@ QN_ONNX_LOWER(roi_align)
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_roi_align, inputs, 3, &attr, NULL));
 }
 
+/* rois [r, 5]: the image's number, then the corners. */
+QN_ONNX_LOWER(max_roi_pool)
+{
+    struct qn_ints size = {0};
+    qn_value x = qn_onnx_in(l, 0), rois = qn_onnx_in(l, 1);
+    if (!qn_onnx_attr_ints(l, "pooled_shape", &size) || size.count != 2 || qn_onnx_rank(l, rois) != 2) {
+        qn_onnx_fail(l, "pooled_shape and regions [r, 5] are expected");
+        return;
+    }
+    struct qn_attr_roi_align attr = {
+        .height = size.items[0], .width = size.items[1], .scale = qn_onnx_attr_f(l, "spatial_scale", 1), .whole = true};
+    qn_value image = qn_onnx_squeeze(l, qn_build_slice(l->b, rois, 1, 0, 1), &(struct qn_ints){1, {1}});
+    qn_value inputs[3] = {x, qn_build_slice(l->b, rois, 1, 1, 5), qn_build_cast(l->b, image, QN_DTYPE_I64)};
+    qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_roi_align, inputs, 3, &attr, NULL));
+}
+
 /* count positions from -1 to 1: at the ends, or in the middle of equal parts. */
 static qn_value spread(struct qn_lower *l, qn_dtype dtype, int64_t count, bool align)
 {

@@ -1,16 +1,17 @@
 /* Pooling: MaxPool, AveragePool, LpPool, the global ones, MaxUnpool, MaxRoiPool, LRN. */
 #include "format/onnx/ops/image_window.h"
 
-static bool read_pool(struct qn_lower *l, qn_value *x, struct qn_attr_pool *attr)
+bool qn_onnx_read_pool(struct qn_lower *l, qn_value *x, bool channels_last, struct qn_attr_pool *attr)
 {
     struct qn_onnx_window w;
-    if (!qn_onnx_window(l, x, 0, false, &w))
+    if (!qn_onnx_window(l, x, 0, channels_last, &w))
         return false;
     *attr = (struct qn_attr_pool){.kernel = w.kernel,
                                   .strides = w.strides,
                                   .dilations = w.dilations,
                                   .begin = w.begin,
                                   .end = w.end,
+                                  .channels_last = channels_last,
                                   .ceil = w.auto_pad == QN_AUTO_PAD_NOTSET && qn_onnx_attr_i(l, "ceil_mode", 0)};
     return true;
 }
@@ -19,7 +20,7 @@ QN_ONNX_LOWER(max_pool)
 {
     struct qn_attr_pool attr;
     qn_value x = qn_onnx_in(l, 0), outs[2];
-    if (!read_pool(l, &x, &attr))
+    if (!qn_onnx_read_pool(l, &x, false, &attr))
         return;
     if (l->output_count > 1 && qn_onnx_wants(l, 1)) {
         attr.column_major = qn_onnx_attr_i(l, "storage_order", 0) != 0;
@@ -31,11 +32,19 @@ QN_ONNX_LOWER(max_pool)
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_max_pool, &x, 1, &attr, NULL));
 }
 
+QN_ONNX_LOWER(nhwc_max_pool)
+{
+    struct qn_attr_pool attr;
+    qn_value x = qn_onnx_in(l, 0);
+    if (qn_onnx_read_pool(l, &x, true, &attr))
+        qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_max_pool, &x, 1, &attr, NULL));
+}
+
 QN_ONNX_LOWER(average_pool)
 {
     struct qn_attr_pool attr;
     qn_value x = qn_onnx_in(l, 0);
-    if (!read_pool(l, &x, &attr))
+    if (!qn_onnx_read_pool(l, &x, false, &attr))
         return;
     attr.count_padding = qn_onnx_attr_i(l, "count_include_pad", 0) != 0;
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_avg_pool, &x, 1, &attr, NULL));
@@ -54,7 +63,7 @@ QN_ONNX_LOWER(lp_pool)
 {
     struct qn_attr_pool attr;
     qn_value x = qn_onnx_in(l, 0);
-    if (!read_pool(l, &x, &attr))
+    if (!qn_onnx_read_pool(l, &x, false, &attr))
         return;
     attr.p = exponent(l);
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_lp_pool, &x, 1, &attr, NULL));

@@ -24,17 +24,14 @@ static void out_quantized(struct qn_lower *l, qn_value x, uint32_t i)
 
 /* ---- products ------------------------------------------------------------------------------------------------- */
 
-/* q_linear to f32 where the shapes fit, the composition elsewhere. */
-static void out_float_product(struct qn_lower *l, const qn_value in[9])
+qn_value qn_onnx_float_product(struct qn_lower *l, const qn_value in[9])
 {
     if (l->b->status)
-        return;
-    if (qn_onnx_takes_q_linear(l, in)) {
-        qn_onnx_out(l, 0, qn_onnx_q_linear(l, in, (struct qn_attr_q_linear){.dtype = QN_DTYPE_F32}));
-        return;
-    }
+        return 0;
+    if (qn_onnx_takes_q_linear(l, in))
+        return qn_onnx_q_linear(l, in, (struct qn_attr_q_linear){.dtype = QN_DTYPE_F32});
     qn_value y = qn_onnx_q_matmul(l, in);
-    qn_onnx_out(l, 0, in[6] ? qn_build_binary(l->b, QN_OP_add, y, in[6]) : y);
+    return in[6] ? qn_build_binary(l->b, QN_OP_add, y, in[6]) : y;
 }
 
 QN_ONNX_LOWER(dynamic_quantize_matmul)
@@ -42,7 +39,7 @@ QN_ONNX_LOWER(dynamic_quantize_matmul)
     qn_value x = qn_onnx_in(l, 0), parts[3];
     qn_onnx_node(l, QN_OP_dynamic_quantize, &x, 1, NULL, parts, 3);
     qn_value in[9] = {parts[0], parts[1], parts[2], qn_onnx_in(l, 1), f32_in(l, 2), qn_onnx_in(l, 3), f32_in(l, 4), 0};
-    out_float_product(l, in);
+    qn_onnx_out(l, 0, qn_onnx_float_product(l, in));
 }
 
 QN_ONNX_LOWER(matmul_integer_to_float)
@@ -51,7 +48,7 @@ QN_ONNX_LOWER(matmul_integer_to_float)
                       f32_in(l, 3),     qn_onnx_in(l, 5), f32_in(l, 6),     0};
     qn_dtype dtype = qn_onnx_type_of(l, qn_onnx_in(l, 2))->dtype;
     if (dtype == QN_DTYPE_F32) {
-        out_float_product(l, in);
+        qn_onnx_out(l, 0, qn_onnx_float_product(l, in));
         return;
     }
     qn_value y = qn_onnx_q_matmul(l, in);
@@ -97,6 +94,9 @@ QN_ONNX_LOWER(qlinear_add)
     if (!l->b->status && same_shape(l, a, b)) {
         qn_value in[8] = {a, f32_in(l, 1), qn_onnx_in(l, 2), b, f32_in(l, 4), qn_onnx_in(l, 5), f32_in(l, 6), zero};
         struct qn_attr_q_linear attr = {.dtype = dtype};
+        in[2] = qn_onnx_zero_point(l, in[2], qn_onnx_type_of(l, a)->dtype);
+        in[5] = qn_onnx_zero_point(l, in[5], qn_onnx_type_of(l, b)->dtype);
+        in[7] = qn_onnx_zero_point(l, in[7], dtype);
         qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_q_add, in, 8, &attr, NULL));
         return;
     }
@@ -150,6 +150,37 @@ QN_ONNX_LOWER(qlinear_global_average_pool)
     if (l->b->status)
         return;
     out_quantized(l, qn_build_node(l->b, QN_OP_reduce_mean, &x, 1, &attr, NULL), 3);
+}
+
+QN_ONNX_LOWER(qlinear_average_pool)
+{
+    struct qn_attr_pool attr;
+    qn_value x = dequantized_in(l, 0);
+    if (!qn_onnx_read_pool(l, &x, qn_onnx_attr_i(l, "channels_last", 0) != 0, &attr))
+        return;
+    attr.count_padding = qn_onnx_attr_i(l, "count_include_pad", 0) != 0;
+    out_quantized(l, qn_build_node(l->b, QN_OP_avg_pool, &x, 1, &attr, NULL), 3);
+}
+
+QN_ONNX_LOWER(qlinear_reduce_mean)
+{
+    qn_value x = dequantized_in(l, 0);
+    uint32_t rank = qn_onnx_rank(l, x);
+    struct qn_attr_reduce attr = {.keepdims = qn_onnx_attr_i(l, "keepdims", 1) != 0};
+    qn_onnx_attr_ints(l, "axes", &attr.axes);
+    for (uint32_t i = 0; i < rank && !attr.axes.count; i++)
+        attr.axes.items[i] = i;
+    attr.axes.count = attr.axes.count ? attr.axes.count : rank;
+    for (uint32_t i = 0; i < attr.axes.count; i++)
+        attr.axes.items[i] = qn_onnx_axis(l, attr.axes.items[i], rank, 0);
+    out_quantized(l, qn_build_node(l->b, QN_OP_reduce_mean, &x, 1, &attr, NULL), 3);
+}
+
+QN_ONNX_LOWER(qlinear_where)
+{
+    qn_value y = qn_build_where(l->b, qn_onnx_in(l, 0), dequantized_in(l, 1), dequantized_in(l, 4)),
+             zero = qn_onnx_in(l, 8);
+    qn_onnx_out(l, 0, qn_onnx_quantize(l, y, f32_in(l, 7), zero, qn_onnx_type_of(l, zero)->dtype));
 }
 
 /* y_scale, y_zero, then (x, scale, zero) for each part */

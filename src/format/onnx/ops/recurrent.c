@@ -1,4 +1,6 @@
 /* LSTM, GRU, RNN. */
+#include "format/onnx/ops/recurrent.h"
+
 #include "format/onnx/ops/elementwise.h"
 
 static const struct activation {
@@ -80,33 +82,37 @@ static void read_record(struct qn_lower *l, uint32_t gates, qn_value r, struct q
     read_activations(l, gates == 1 ? 1 : gates - 1, gates == 1 ? rnn : lstm, attr->direction == 2 ? 2 : 1, attr);
 }
 
-QN_ONNX_LOWER(recurrent)
+void qn_onnx_recurrent(struct qn_lower *l, uint32_t gates, qn_value in[8], qn_dtype dtype)
 {
-    uint32_t gates = qn_str_is(l->node->op_type, "LSTM") ? 4 : qn_str_is(l->node->op_type, "GRU") ? 3 : 1;
     uint16_t op = gates == 4 ? QN_OP_lstm : gates == 3 ? QN_OP_gru : QN_OP_rnn;
     uint32_t most = gates == 4 ? 8 : 6, outputs = gates == 4 ? 3 : 2;
     struct qn_attr_rnn attr = {0};
-    qn_value in[8] = {0}, outs[3];
+    qn_value outs[3];
     bool batch_first = qn_onnx_attr_i(l, "layout", 0) != 0;
-    for (uint32_t i = 0; i < most; i++) {
-        if (!qn_onnx_has(l, i))
-            continue;
-        in[i] = qn_onnx_in(l, i);
-        if (i == 4)
-            in[i] = qn_build_cast(l->b, in[i], QN_DTYPE_I32);
-        else
-            in[i] = qn_lower_widen(l, in[i]);
-        if (batch_first && (i == 0 || i == 5 || i == 6))
+    for (uint32_t i = 0; i < most; i++)
+        if (in[i] && batch_first && (i == 0 || i == 5 || i == 6))
             in[i] = swap_first(l, in[i]);
-    }
     read_record(l, gates, in[2], &attr);
     qn_onnx_node(l, op, in, most, &attr, outs, outputs);
     for (uint32_t i = 0; i < l->output_count && i < outputs; i++) {
         if (!qn_onnx_wants(l, i))
             continue;
-        qn_value y = qn_build_cast(l->b, outs[i], qn_onnx_type_of(l, qn_onnx_in(l, 0))->dtype);
+        qn_value y = qn_build_cast(l->b, outs[i], dtype);
         if (batch_first)
             y = i == 0 ? qn_build_transpose(l->b, y, 4, (const int64_t[]){2, 0, 1, 3}) : swap_first(l, y);
         qn_onnx_out(l, i, y);
     }
+}
+
+QN_ONNX_LOWER(recurrent)
+{
+    uint32_t gates = qn_str_is(l->node->op_type, "LSTM") ? 4 : qn_str_is(l->node->op_type, "GRU") ? 3 : 1;
+    qn_value in[8] = {0};
+    for (uint32_t i = 0; i < (gates == 4 ? 8 : 6); i++) {
+        if (!qn_onnx_has(l, i))
+            continue;
+        in[i] = qn_onnx_in(l, i);
+        in[i] = i == 4 ? qn_build_cast(l->b, in[i], QN_DTYPE_I32) : qn_lower_widen(l, in[i]);
+    }
+    qn_onnx_recurrent(l, gates, in, qn_onnx_type_of(l, qn_onnx_in(l, 0))->dtype);
 }

@@ -1,0 +1,11 @@
+/* LSTM, GRU and RNN in their float and quantised forms. */
+#ifndef QN_FORMAT_ONNX_OPS_RECURRENT_H
+#define QN_FORMAT_ONNX_OPS_RECURRENT_H
+
+#include "format/onnx/lower.h"
+
+/* The op with 4, 3 or 1 gates over its inputs as ONNX orders them (floats of f32 or f64, 0: absent) and the node's
+ * attributes: sets the outputs, of this dtype. */
+void qn_onnx_recurrent(struct qn_lower *l, uint32_t gates, qn_value in[8], qn_dtype dtype);
+
+#endif

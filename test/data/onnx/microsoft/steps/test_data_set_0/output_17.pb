@@ -1,0 +1,1 @@
+BgemmJ€ˆ…’i˜š€fP€‘sNyhq›i–„jl£{•Zy§

@@ -1,0 +1,1 @@
+Bgemm_columnsJ€…ˆ™f™“€L?€y weq”u¨†glš~¦Lx§

@@ -1,0 +1,1 @@
+BconvJ´Ï_Z}‡‚{›l‡z“G[hj‹Œ>b—•}‡¤‹©Šm_yœhªÆ€jÆ«ƒ`ŠnSšœ¨Az_ŠgÚ£@^WÇU„~i‚ßi‘wz|S„ruHXfy/v”pmœ\7µv`„¤gD¢n”ˆ£%ƒld‡z’srL“jHrX£@Iy[v<t«6^Wg]¥Ž‚o¼†@ƒ

@@ -1,0 +1,1 @@
+Badd_without_zerosJ¿|â]^OW"p>T^`3#'B4Ü4g|^fNv/yfZ=(s?o\SDÅti<<x3=~o&L[vóÅ_2vj\.8a=-êk+2`3.^VHUåÜ/!9@mHa'hV`Zé\WçJ5îõLJ-êY\v-FlEHpIÉRÉ6&y{:loaöNBÇ26KM9r~P?Y#c(ç|rBåHÑ>O'\st{:,;É2Gr^ZA3).n;,EZlfãTB$äH1

@@ -1,0 +1,1 @@
+B	conv_lastJ}zc4›˜ZWyBÃ¡;Œw¢Q<¡’j‹@^fg

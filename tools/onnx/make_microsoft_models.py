@@ -1,0 +1,382 @@
+"""Models of com.microsoft ops with ONNX Runtime's results: test/data/onnx/microsoft/<group>/ for test/onnx_microsoft_test.c.
+
+    python make_microsoft_models.py [--out test/data/onnx/microsoft] [group ...]     (needs onnx, onnxruntime, numpy)
+
+One model a group; each output is one node's, named after what is tried. Ops that ONNX Runtime has on GPUs only are
+computed here.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto as T
+from onnx import helper as h
+from onnx import numpy_helper
+
+MS = "com.microsoft"
+
+
+class Group:
+    """A model under way: inputs and weights are numpy arrays, outputs get a name each."""
+
+    def __init__(self, name):
+        self.name, self.rng = name, np.random.default_rng(len(name))
+        self.nodes, self.inputs, self.weights, self.outputs, self.known = [], {}, {}, [], {}
+
+    def normal(self, *shape, scale=1.0):
+        return (self.rng.standard_normal(shape) * scale).astype(np.float32)
+
+    def bytes(self, dtype, *shape):
+        info = np.iinfo(dtype)
+        return self.rng.integers(info.min, info.max + 1, shape).astype(dtype)
+
+    def input(self, name, array):
+        self.inputs[name] = np.asarray(array)
+        return name
+
+    def weight(self, array):
+        array = np.asarray(array)
+        for name, old in self.weights.items():
+            if old.dtype == array.dtype and np.array_equal(old, array):
+                return name
+        name = f"w{len(self.weights)}"
+        self.weights[name] = array
+        return name
+
+    def add(self, op, name, inputs, outputs=1, domain=MS, expected=None, **attributes):
+        """Inputs: names, arrays (weights), None (absent). Outputs: a number, or a list of bools for those wanted."""
+        names = ["" if i is None else i if isinstance(i, str) else self.weight(i) for i in inputs]
+        wanted = [True] * outputs if isinstance(outputs, int) else outputs
+        outs = [(name if i == 0 else f"{name}_{i}") if want else "" for i, want in enumerate(wanted)]
+        self.nodes.append(h.make_node(op, names, outs, name=name, domain=domain, **attributes))
+        self.outputs += [o for o in outs if o]
+        if expected is not None:
+            self.known[name] = expected
+        return name
+
+    def model(self, skip=()):
+        nodes = [n for n in self.nodes if not set(n.output) & set(skip)]
+        info = [h.make_tensor_value_info(n, h.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in self.inputs.items()]
+        outs = [onnx.ValueInfoProto(name=o) for o in self.outputs if o not in skip]
+        weights = [numpy_helper.from_array(a, n) for n, a in self.weights.items()]
+        graph = h.make_graph(nodes, self.name, info, outs, weights)
+        return h.make_model(graph, opset_imports=[h.make_opsetid("", 17), h.make_opsetid(MS, 1)], ir_version=8,
+                            producer_name="quern tools/onnx")
+
+    def save(self, out):
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 3
+        session = ort.InferenceSession(self.model(self.known).SerializeToString(), options, ["CPUExecutionProvider"])
+        names = [o.name for o in session.get_outputs()]
+        used = {i.name for i in session.get_inputs()}
+        results = dict(zip(names, session.run(names, {k: v for k, v in self.inputs.items() if k in used})), **self.known)
+        model = self.model()
+        for o in model.graph.output:
+            o.CopyFrom(h.make_tensor_value_info(o.name, h.np_dtype_to_tensor_dtype(results[o.name].dtype),
+                                                results[o.name].shape))
+        folder = out / self.name
+        shutil.rmtree(folder, ignore_errors=True)
+        data = folder / "test_data_set_0"
+        data.mkdir(parents=True)
+        onnx.save(model, folder / "model.onnx")
+        for kind, arrays in (("input", self.inputs), ("output", {o: results[o] for o in self.outputs})):
+            for i, (name, array) in enumerate(arrays.items()):
+                (data / f"{kind}_{i}.pb").write_bytes(numpy_helper.from_array(array, name).SerializeToString())
+        print(f"{self.name}: {len(self.nodes)} nodes, {len(self.outputs)} outputs")
+
+
+def attention():
+    g = Group("attention")
+    b, s, n, d = 2, 4, 2, 4
+    wide, past = n * d, 3
+    x = g.input("x", g.normal(b, s, 6))
+    w, bias = g.normal(6, 3 * wide, scale=0.5), g.normal(3 * wide, scale=0.2)
+    old = g.input("old", g.normal(2, b, n, past, d))
+    mask = g.input("mask", np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int32))
+    lengths = g.input("lengths", np.array([3, 2], np.int32))
+    g.add("Attention", "plain", [x, w, bias], num_heads=n)
+    g.add("Attention", "present", [x, w, bias], 2, num_heads=n)
+    g.add("Attention", "masked", [x, w, bias, mask], num_heads=n)
+    g.add("Attention", "lengths_of_keys", [x, w, bias, lengths], num_heads=n)
+    g.add("Attention", "causal", [x, w, bias], num_heads=n, unidirectional=1)
+    g.add("Attention", "causal_past", [x, w, bias, None, old], 2, num_heads=n, unidirectional=1)
+    g.add("Attention", "past", [x, w, bias, None, old], 2, num_heads=n)
+    g.add("Attention", "mask_of_queries", [x, w, bias, g.input("mask3", g.rng.integers(0, 2, (b, s, s)).astype(np.int32))],
+          num_heads=n)
+    g.add("Attention", "scaled", [x, w, bias, mask], num_heads=n, scale=0.3, mask_filter_value=-50.0)
+    g.add("Attention", "other_sizes", [x, g.normal(6, 8 + 8 + 4, scale=0.5), g.normal(20)], num_heads=n,
+          qkv_hidden_sizes=[8, 8, 4])
+    g.add("Attention", "with_bias", [x, w, bias, None, None, g.input("scores", g.normal(b, n, s, s))], num_heads=n)
+    g.add("Attention", "broadcast_bias", [x, w, bias, None, None, g.normal(1, n, s, s)], num_heads=n)
+    return g
+
+
+def multi_head():
+    g = Group("multi_head")
+    b, s, t, n, d, past = 2, 3, 5, 2, 4, 2
+    wide = n * d
+    q, k, v = (g.input(name, g.normal(b, m, wide)) for name, m in (("q", s), ("k", t), ("v", t)))
+    bias = g.normal(3 * wide, scale=0.3)
+    mask = g.input("mask", np.array([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]], np.int32))
+    g.add("MultiHeadAttention", "plain", [q, k, v], num_heads=n)
+    g.add("MultiHeadAttention", "bias", [q, k, v, bias], num_heads=n)
+    g.add("MultiHeadAttention", "masked", [q, k, v, bias, mask], num_heads=n)
+    g.add("MultiHeadAttention", "lengths_of_keys", [q, k, v, None, g.input("lengths", np.array([4, 2], np.int32))], num_heads=n)
+    g.add("MultiHeadAttention", "scores", [q, k, v, None, None, g.input("scores_in", g.normal(b, n, s, t))], num_heads=n)
+    g.add("MultiHeadAttention", "broadcast_scores", [q, k, v, None, None, g.normal(1, 1, s, t)], num_heads=n, scale=0.7)
+    old = [g.input(f"past_{i}", g.normal(b, n, past, d)) for i in "kv"]
+    k2, v2 = (g.input(name, g.normal(b, s, wide)) for name in ("k2", "v2"))
+    g.add("MultiHeadAttention", "past", [q, k2, v2, bias, None, None, *old], 3, num_heads=n)
+    g.add("MultiHeadAttention", "causal_past", [q, k2, v2, None, None, None, *old], 3, num_heads=n, unidirectional=1)
+    g.add("MultiHeadAttention", "causal", [q, k2, v2], num_heads=n, unidirectional=1)
+    cross = [g.input(f"cross_{i}", g.normal(b, n, t, d)) for i in "kv"]
+    g.add("MultiHeadAttention", "cross", [q, *cross, np.concatenate([g.normal(wide), np.zeros(2 * wide, np.float32)])],
+          num_heads=n)
+    qkv = g.input("qkv", g.normal(b, s, n, 3, d))
+    parts = g.inputs[qkv].transpose(3, 0, 2, 1, 4)
+    weights = np.exp(parts[0] @ parts[1].swapaxes(-1, -2) / np.sqrt(d))
+    packed = weights / weights.sum(-1, keepdims=True) @ parts[2]
+    g.add("MultiHeadAttention", "packed", [qkv], num_heads=n,
+          expected=packed.transpose(0, 2, 1, 3).reshape(b, s, wide).astype(np.float32))
+    return g
+
+
+def group_query():
+    g = Group("group_query")
+    b, n, kv, d = 2, 4, 2, 16
+    tables = [np.cos(a).astype(np.float32) if i == 0 else np.sin(a).astype(np.float32)
+              for i, a in enumerate([np.outer(np.arange(16), 1 / 10 ** np.arange(d // 2))] * 2)]
+
+    def case(name, s, cache, lengths, tail=(), packed=False, **attributes):
+        """lengths: valid keys of each sequence after the run, of which the last s are new."""
+        rows = [g.normal(b, s, h_ * d) for h_ in (n, kv, kv)]
+        rows = [np.concatenate(rows, -1)] if packed else rows
+        ins = [g.input(f"{name}_in{i}", a) for i, a in enumerate(rows)] + [None] * (2 if packed else 0)
+        old = [g.input(f"{name}_past{i}", g.normal(b, kv, cache, d)) for i in "kv"] if cache else [None, None]
+        ends = np.array(lengths, np.int32)
+        g.add("GroupQueryAttention", name, [*ins, *old, ends - 1, np.array([ends.max()], np.int32), *tail],
+              3, num_heads=n, kv_num_heads=kv, **attributes)
+
+    case("prompt", 4, 0, [4, 4])
+    case("decode", 1, 3, [4, 4])
+    case("rotary", 3, 0, [3, 3], tables, do_rotary=1)
+    case("rotary_decode", 1, 5, [6, 6], tables, do_rotary=1)
+    case("interleaved", 3, 0, [3, 3], tables, do_rotary=1, rotary_interleaved=1)
+    case("packed", 3, 0, [3, 3], tables, packed=True, do_rotary=1)
+    case("window", 5, 0, [5, 5], local_window_size=2)
+    case("capped", 3, 0, [3, 3], softcap=2.0, scale=0.9)
+    case("smooth", 3, 0, [3, 3], smooth_softmax=1)
+    case("sinks", 3, 0, [3, 3], (None, None, None, None, g.normal(n)))
+    case("sinks_decode", 1, 3, [4, 4], (None, None, None, None, g.normal(n)))
+    case("biased", 3, 0, [3, 3], (None, None, None, g.normal(b, n, 3, 3)))
+    return g
+
+
+def norms():
+    g = Group("norms")
+    x, skip, w, b = g.input("x", g.normal(2, 3, 8)), g.input("skip", g.normal(2, 3, 8)), g.normal(8), g.normal(8)
+    g.add("SkipLayerNormalization", "skip_layer", [x, skip, w, b, g.normal(8)], [True, False, False, True], epsilon=1e-5)
+    g.add("SkipLayerNormalization", "skip_layer_plain", [x, skip, w])
+    g.add("SkipLayerNormalization", "skip_layer_broadcast", [x, g.normal(3, 8), w, b])
+    g.add("SkipSimplifiedLayerNormalization", "skip_rms", [x, skip, w, g.normal(8)], [True, False, False, True], epsilon=1e-6)
+    g.add("SimplifiedLayerNormalization", "rms", [x, w], domain="", axis=-1, epsilon=1e-6)
+    ids, segments = g.input("ids", g.rng.integers(0, 9, (2, 3)).astype(np.int32)), g.input(
+        "segments", g.rng.integers(0, 2, (2, 3)).astype(np.int32))
+    mask = g.input("mask", np.array([[1, 1, 0], [1, 1, 1]], np.int32))
+    words, places, kinds = g.normal(9, 8), g.normal(5, 8), g.normal(2, 8)
+    g.add("EmbedLayerNormalization", "embed", [ids, segments, words, places, kinds, w, b, mask], 3, epsilon=1e-6)
+    g.add("EmbedLayerNormalization", "embed_words", [ids, None, words, places, None, w, b], 2)
+    g.add("EmbedLayerNormalization", "embed_places",
+          [ids, segments, words, places, kinds, w, b, None, g.input("places", np.array([[2, 0, 1], [4, 4, 3]], np.int32))], 2)
+
+    def table(array):
+        scale = np.float32(np.abs(array).max() / 127)
+        return (np.clip(np.rint(array / scale) + 128, 0, 255).astype(np.uint8), scale, np.uint8(128))
+
+    parts = [table(a) for a in (words, places, kinds, w, b)]
+    g.add("QEmbedLayerNormalization", "q_embed",
+          [ids, segments, *(p[0] for p in parts), mask, *(p[1] for p in parts), *(p[2] for p in parts)], 2, epsilon=1e-6)
+    return g
+
+
+def floats():
+    g = Group("floats")
+    x = g.input("x", g.normal(2, 6, 8))
+    w = g.normal(8, 5)
+    for op in ("Gelu", "QuickGelu"):
+        g.add(op, op.lower(), [x])
+    g.add("QuickGelu", "quick_gelu_1", [x], alpha=1.0)
+    g.add("FastGelu", "fast_gelu", [x])
+    g.add("FastGelu", "fast_gelu_bias", [x, g.normal(8)])
+    g.add("BiasGelu", "bias_gelu", [x, g.normal(8)])
+    g.add("FusedMatMul", "fused_matmul", [x, w], alpha=0.5)
+    g.add("FusedMatMul", "fused_matmul_b", [x, np.ascontiguousarray(w.T)], transB=1)
+    g.add("FusedMatMul", "fused_matmul_a", [x, g.normal(2, 6, 3)], transA=1)
+    g.add("FusedMatMul", "fused_matmul_batch", [x, g.normal(6, 8, 3)], transBatchA=1)
+    g.add("TransposeMatMul", "transpose_matmul", [x, np.ascontiguousarray(w.T)], transB=1, alpha=2.0)
+    m = g.input("m", g.normal(4, 8))
+    for act in ("Relu", "LeakyRelu", "Sigmoid", "Tanh"):
+        g.add("FusedGemm", f"gemm_{act.lower()}", [m, w, g.normal(5)], activation=act, activation_alpha=0.3)
+    tanh = lambda v: 0.5 * v * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v**3)))
+    bias = g.normal(5)
+    g.add("GemmFastGelu", "gemm_gelu", [m, w, bias], expected=tanh(g.inputs["m"] @ w + bias).astype(np.float32))
+    g.add("FusedMatMulActivation", "matmul_relu", [m, w], activation="Relu", alpha=0.5,
+          expected=np.maximum(g.inputs["m"] @ w * np.float32(0.5), 0))
+    square = g.input("square", g.normal(2, 4, 5))
+    g.add("Trilu", "upper", [square, np.int64(1)])
+    g.add("Trilu", "lower", [square], upper=0)
+    image = g.input("image", g.normal(1, 4, 6, 5))
+    kernel, offset = g.normal(4, 4, 3, 3, scale=0.3), g.normal(4)
+    for act, params in (("Relu", []), ("Clip", [-0.5, 0.5]), ("LeakyRelu", [0.2]), ("Sigmoid", []), ("Tanh", []),
+                        ("HardSigmoid", [0.2, 0.5])):
+        more = {"activation_params": params} if params else {}
+        g.add("FusedConv", f"conv_{act.lower()}", [image, kernel, offset], activation=act, pads=[1, 1, 1, 1], **more)
+    g.add("FusedConv", "conv_sum", [image, kernel, offset, g.normal(1, 4, 4, 3)], activation="Relu")
+    g.add("GridSample", "grid", [image, g.normal(1, 3, 3, 2, scale=0.7)], mode="bilinear", padding_mode="border")
+    wide, both = g.input("wide", g.normal(1, 4, 16)), g.normal(16)
+    v = g.inputs["wide"] + both
+    erf = np.vectorize(__import__("math").erf)
+    g.add("BiasSplitGelu", "split_gelu", [wide, both],
+          expected=(v[..., :8] * (0.5 * v[..., 8:] * (1 + erf(v[..., 8:] / np.sqrt(2))))).astype(np.float32))
+    skip = g.normal(1, 4, 16)
+    g.add("BiasAdd", "bias_add", [wide, both, skip], expected=g.inputs["wide"] + both + skip)
+    flat, heads = g.input("flat", g.normal(2, 3, 16)), g.input("heads", g.normal(2, 2, 3, 8))
+    angle = np.outer(np.arange(8), 1 / 10.0 ** np.arange(4))
+    cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    g.add("RotaryEmbedding", "rotary", [flat, np.array([0], np.int64), cos, sin])
+    g.add("RotaryEmbedding", "rotary_ids", [flat, np.array([[2, 3, 4], [5, 6, 7]], np.int64), cos, sin], interleaved=1)
+    g.add("RotaryEmbedding", "rotary_heads", [heads, np.array([1], np.int64), cos, sin])
+    g.add("RotaryEmbedding", "rotary_partial", [flat, np.array([0], np.int64), cos[:, :2], sin[:, :2]], num_heads=2,
+          rotary_embedding_dim=4)
+    g.add("MaxRoiPool", "regions", [g.input("picture", g.normal(2, 3, 12, 14)),
+                                    g.input("rois", np.array([[0, 1, 1, 8, 9], [1, 0, 0, 13, 11], [1, 5, 6, 5, 6],
+                                                              [0, 3, 2, 20, 30]], np.float32))],
+          domain="", pooled_shape=[3, 2], spatial_scale=0.75)
+    return g
+
+
+def quantised_floats():
+    g = Group("quantised_floats")
+    x = g.input("x", g.normal(2, 5, 16))
+    w8, scale = g.bytes(np.int8, 16, 6), np.float32(0.01)
+    g.add("DynamicQuantizeMatMul", "dynamic", [x, w8, scale])
+    g.add("DynamicQuantizeMatMul", "dynamic_u8", [x, g.bytes(np.uint8, 16, 6), scale, np.uint8(120), g.normal(6)])
+    columns = np.abs(g.normal(6, scale=0.01)) + np.float32(0.001)
+    g.add("DynamicQuantizeMatMul", "dynamic_columns", [x, w8, columns, np.zeros(6, np.int8)])
+    xu, xi = g.input("xu", g.bytes(np.uint8, 5, 16)), g.input("xi", g.bytes(np.int8, 5, 16))
+    g.add("MatMulIntegerToFloat", "to_float", [xu, w8, np.float32(0.02), scale, np.uint8(117)])
+    g.add("MatMulIntegerToFloat", "to_float_columns", [xi, w8, np.float32(0.02), columns, np.int8(-3), None, g.normal(6)])
+    n, d = 2, 4
+    hidden = g.input("hidden", g.bytes(np.uint8, 2, 4, 16))
+    weight, bias = g.bytes(np.int8, 16, 3 * n * d), g.normal(3 * n * d, scale=0.2)
+    ends = [hidden, weight, bias, np.float32(0.02), np.float32(0.004)]
+    g.add("QAttention", "attention", [*ends, None, np.uint8(128), np.int8(0)], num_heads=n)
+    g.add("QAttention", "attention_mask", [*ends, g.input("lengths", np.array([3, 2], np.int32)), np.uint8(128), np.int8(0)],
+          num_heads=n)
+    g.add("QAttention", "attention_past", [*ends, None, np.uint8(128), np.int8(0), g.input("past", g.normal(2, 2, n, 3, d))],
+          2, num_heads=n, unidirectional=1)
+    k, cols = 80, 7
+    rows = g.input("rows_in", g.normal(3, k))
+    for bits in (4, 8):
+        for block in (16, 32):
+            for zeros in (False, True):
+                blocks = -(-k // block)
+                row = [rows, g.bytes(np.uint8, cols, blocks, block * bits // 8),
+                       (np.abs(g.normal(cols * blocks, scale=0.05)) + np.float32(0.01)).astype(np.float32)]
+                if zeros:
+                    row.append(g.bytes(np.uint8, cols * (-(-blocks * bits // 8))))
+                g.add("MatMulNBits", f"nbits_{bits}_{block}" + ("_zeros" if zeros else ""), row, K=k, N=cols, bits=bits,
+                      block_size=block)
+    half = (np.abs(g.normal(64 * 4, scale=0.05)) + np.float32(0.01)).astype(np.float16).astype(np.float32)
+    g.add("MatMulNBits", "nbits_half_scales", [g.input("m", g.normal(2, 128)), g.bytes(np.uint8, 64, 4, 16), half], K=128,
+          N=64, bits=4, block_size=32)
+    g.add("MatMulNBits", "nbits_half_zeros", ["m", g.bytes(np.uint8, 64, 4, 16), half, g.bytes(np.uint8, 64 * 2)], K=128,
+          N=64, bits=4, block_size=32)
+    g.add("MatMulNBits", "nbits_8_half", ["m", g.bytes(np.uint8, 64, 4, 32), half], K=128, N=64, bits=8, block_size=32)
+    g.add("MatMulNBits", "nbits_bias", ["m", g.bytes(np.uint8, 64, 4, 16), half, None, None, g.normal(64)], K=128, N=64,
+          bits=4, block_size=32)
+    g.add("GatherBlockQuantized", "gather_blocks",
+          [g.bytes(np.uint8, 6, 16), g.input("rows", np.array([[4, 0], [5, 2]], np.int64)),
+           np.abs(g.normal(6, 2)), g.bytes(np.uint8, 6, 1)], block_size=16, bits=4)
+    lstm = [g.input("steps", g.normal(3, 2, 4)), g.bytes(np.int8, 1, 4, 12), g.bytes(np.int8, 1, 3, 12), g.normal(1, 24),
+            None, None, None, None, np.full(1, 0.005, np.float32), np.zeros(1, np.int8), np.full(1, 0.005, np.float32),
+            np.zeros(1, np.int8)]
+    arrays = [g.weights.get(a, a) if isinstance(a, str) else a for a in lstm]
+    w, r = arrays[1] * np.float32(0.005), arrays[2] * np.float32(0.005)
+    bias = arrays[3][0, :12] + arrays[3][0, 12:]
+    sigmoid = lambda v: 1 / (1 + np.exp(-v))
+    state, cell, rows = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32), []
+    for step in g.inputs["steps"]:
+        i, o, f, c = np.split(step @ w[0] + state @ r[0] + bias, 4, -1)
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(c)
+        state = sigmoid(o) * np.tanh(cell)
+        rows.append(state)
+    g.add("DynamicQuantizeLSTM", "lstm", lstm, hidden_size=3, expected=np.stack(rows)[:, None].astype(np.float32))
+    return g
+
+
+def steps():
+    """Results are bytes, which may differ by one step."""
+    g = Group("steps")
+    x = g.input("x", g.bytes(np.uint8, 1, 4, 6, 8))
+    y = g.input("y", g.bytes(np.uint8, 1, 4, 6, 8))
+    i = g.input("i", g.bytes(np.int8, 1, 4, 6, 8))
+    f = np.float32
+    xs, ys = [f(0.02), np.uint8(110)], [f(0.013), np.uint8(140)]
+    g.add("QLinearAdd", "add", [x, *xs, y, *ys, f(0.025), np.uint8(128)])
+    g.add("QLinearAdd", "add_row", [x, *xs, g.bytes(np.uint8, 8), *ys, f(0.025), np.uint8(128)])
+    total = g.inputs["x"] * f(0.02) + g.inputs["y"] * f(0.013)
+    g.add("QLinearAdd", "add_without_zeros", [x, f(0.02), None, y, f(0.013), None, f(0.05)],
+          expected=np.clip(np.rint(total / f(0.05)), 0, 255).astype(np.uint8))
+    g.add("QLinearMul", "mul", [x, *xs, y, *ys, f(0.03), np.uint8(128)])
+    g.add("QLinearAdd", "add_signed", [i, f(0.02), np.int8(3), i, f(0.013), np.int8(-7), f(0.025), np.int8(0)])
+    g.add("QLinearSigmoid", "sigmoid", [x, *xs, f(1 / 256), np.uint8(0)])
+    g.add("QLinearLeakyRelu", "leaky", [x, *xs, f(0.02), np.uint8(30)], alpha=0.1)
+    g.add("QLinearSoftmax", "softmax", [x, *xs, f(1 / 256), np.uint8(0)], axis=-1, opset=13)
+    g.add("QLinearSoftmax", "softmax_flat", [x, *xs, f(1 / 256), np.uint8(0)], axis=2, opset=11)
+    g.add("QLinearGlobalAveragePool", "global_pool", [x, *xs, f(0.01), np.uint8(120)], channels_last=0)
+    g.add("QLinearAveragePool", "pool", [x, *xs, f(0.015), np.uint8(120)], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
+    g.add("QLinearAveragePool", "pool_last", [x, *xs, f(0.015), np.uint8(120)], kernel_shape=[2, 2], channels_last=1)
+    g.add("QLinearAveragePool", "pool_counted", [i, f(0.02), np.int8(3), f(0.015), np.int8(1)], kernel_shape=[3, 3],
+          pads=[1, 1, 1, 1], count_include_pad=1)
+    mean = ((g.inputs["x"].astype(f) - 110) * f(0.02)).mean((2, 3), keepdims=True)
+    g.add("QLinearReduceMean", "reduce", [x, *xs, f(0.01), np.uint8(120)], axes=[2, 3], keepdims=1,
+          expected=np.clip(np.rint(mean / f(0.01)) + 120, 0, 255).astype(np.uint8))
+    g.add("QLinearConcat", "concat", [f(0.02), np.uint8(128), x, *xs, y, *ys], axis=1)
+    g.add("QLinearWhere", "where", [g.input("c", g.rng.integers(0, 2, (6, 8)).astype(bool)), x, *xs, y, *ys, f(0.02),
+                                    np.uint8(128)])
+    g.add("NhwcMaxPool", "nhwc_max_pool", [x], kernel_shape=[2, 2], strides=[2, 2])
+    m = g.input("m", g.bytes(np.uint8, 5, 12))
+    w = g.bytes(np.int8, 12, 6)
+    columns = np.abs(g.normal(6, scale=0.004)) + f(0.002)
+    g.add("QGemm", "gemm", [m, f(0.02), np.uint8(120), w, f(0.004), np.int8(0), g.rng.integers(-500, 500, 6).astype(np.int32),
+                            f(0.05), np.uint8(128)])
+    g.add("QGemm", "gemm_columns", [m, f(0.02), np.uint8(120), np.ascontiguousarray(w.T), columns, np.zeros(6, np.int8), None,
+                                    f(0.05), np.uint8(128)], transB=1)
+    kernel = g.bytes(np.int8, 3, 4, 3, 3)
+    g.add("QLinearConv", "conv", [x, *xs, kernel, f(0.003), np.int8(0), f(0.05), np.uint8(128)], pads=[1, 1, 1, 1])
+    g.add("QLinearConv", "conv_last", [np.ascontiguousarray(g.bytes(np.uint8, 1, 5, 5, 4)), *xs, kernel, f(0.003), np.int8(0),
+                                       f(0.05), np.uint8(128)], channels_last=1)
+    real = g.input("real", g.normal(3, 7))
+    g.add("QuantizeLinear", "quantize", [real, f(0.02), np.uint8(128)])
+    g.add("DequantizeLinear", "dequantize", [i, f(0.02), np.int8(3)])
+    return g
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
+    parser.add_argument("groups", nargs="*")
+    args = parser.parse_args()
+    for make in (attention, multi_head, group_query, norms, floats, quantised_floats, steps):
+        if not args.groups or make.__name__ in args.groups:
+            make().save(args.out)
+
+
+if __name__ == "__main__":
+    main()
