@@ -2,7 +2,7 @@
 #include "format/onnx/ops/elementwise.h"
 #include "format/onnx/ops/linear_quant.h"
 #include "format/onnx/ops/microsoft.h"
-#include "format/onnx/ops/recurrent.h"
+#include "format/onnx/ops/recurrent_op.h"
 
 /* QAttention(x, w, bias, x_scale, w_scale, mask, x_zero, w_zero, past) */
 QN_ONNX_LOWER(q_attention)

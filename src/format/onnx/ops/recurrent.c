@@ -1,5 +1,5 @@
 /* LSTM, GRU, RNN. */
-#include "format/onnx/ops/recurrent.h"
+#include "format/onnx/ops/recurrent_op.h"
 
 #include "format/onnx/ops/elementwise.h"
 

@@ -1,6 +1,6 @@
 /* LSTM, GRU and RNN in their float and quantised forms. */
-#ifndef QN_FORMAT_ONNX_OPS_RECURRENT_H
-#define QN_FORMAT_ONNX_OPS_RECURRENT_H
+#ifndef QN_FORMAT_ONNX_OPS_RECURRENT_OP_H
+#define QN_FORMAT_ONNX_OPS_RECURRENT_OP_H
 
 #include "format/onnx/lower.h"
 
