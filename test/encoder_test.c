@@ -129,6 +129,11 @@ static void check(const char *name, const char *file)
     unload(&c);
 }
 
+static void check_folder(void **state)
+{
+    check(*state, "");
+}
+
 static void check_gguf(void **state)
 {
     check(*state, "model.gguf");
@@ -136,10 +141,32 @@ static void check_gguf(void **state)
 
 int main(void)
 {
-    const char *const gguf[] = {"bert", "bert_classify", "bert_fill", "roberta", "distilbert_classify", "nomic"};
-    enum { GGUF_COUNT = sizeof gguf / sizeof gguf[0] };
-    struct CMUnitTest tests[GGUF_COUNT];
-    for (size_t i = 0; i < GGUF_COUNT; i++)
-        tests[i] = (struct CMUnitTest){gguf[i], check_gguf, NULL, NULL, (void *)(uintptr_t)gguf[i]};
+    static const char *const folders[] = {
+        "bert",
+        "bert_tanh",
+        "bert_classify",
+        "bert_tokens",
+        "bert_answer",
+        "bert_fill",
+        "roberta",
+        "roberta_classify",
+        "roberta_fill",
+        "xlm_roberta_rank",
+        "xlm_roberta_tokens",
+        "distilbert",
+        "distilbert_classify",
+        "distilbert_answer",
+        "distilbert_fill",
+        "nomic",
+        "nomic_classify",
+        "nomic_fill",
+    };
+    static const char *const gguf[] = {"bert", "bert_classify", "bert_fill", "roberta", "distilbert_classify", "nomic"};
+    enum { FOLDERS = sizeof folders / sizeof folders[0], FILES = sizeof gguf / sizeof gguf[0] };
+    struct CMUnitTest tests[FOLDERS + FILES];
+    for (size_t i = 0; i < FOLDERS; i++)
+        tests[i] = (struct CMUnitTest){folders[i], check_folder, NULL, NULL, (void *)(uintptr_t)folders[i]};
+    for (size_t i = 0; i < FILES; i++)
+        tests[FOLDERS + i] = (struct CMUnitTest){gguf[i], check_gguf, NULL, NULL, (void *)(uintptr_t)gguf[i]};
     return cmocka_run_group_tests_name("encoders against PyTorch", tests, NULL, NULL);
 }

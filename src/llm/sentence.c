@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/json.h"
+#include "format/model.h"
 #include "ir/ir.h"
 #include "platform/file.h"
 #include "quant/quant.h"
@@ -390,20 +391,20 @@ static qn_status read_keys(const struct qn_model *model, const char *arch, struc
 qn_status qn_sentence_read(const struct qn_model *model, uint32_t dim, struct qn_arena *arena, struct qn_sentence *out)
 {
     struct qn_model_info info = {.struct_size = sizeof info};
-    struct qn_model_file file = {.struct_size = sizeof file};
     *out = (struct qn_sentence){.pooling = QN_POOLING_MEAN};
     QN_TRY(qn_model_info(model, &info));
-    if (strcmp(info.format, "GGUF") == 0) {
+    if (!qn_model_folder(model)) {
         struct qn_str arch = qn_arena_str(arena, (struct qn_str){info.architecture.data, info.architecture.size});
         return arch.data ? read_keys(model, arch.data, out) : QN_OOM();
     }
-    QN_TRY(qn_model_file(model, 0, &file));
-    const char *slash = strrchr(file.path, '/');
-    struct qn_str folder =
-        qn_arena_str(arena, (struct qn_str){slash ? file.path : ".", slash ? (size_t)(slash - file.path) : 1});
+    const char *path = qn_model_folder(model);
+    struct qn_str folder = qn_str_from(path);
+    while (folder.size > 1 && folder.data[folder.size - 1] == '/')
+        folder.size--;
+    folder = qn_arena_str(arena, folder);
     if (!folder.data)
         return QN_OOM();
-    struct reader r = {.folder = folder.size ? folder.data : "/", .arena = arena, .dim = dim, .out = out};
+    struct reader r = {.folder = folder.data, .arena = arena, .dim = dim, .out = out};
     QN_TRY(read_modules(&r));
     QN_TRY(read_length(&r));
     return read_prompts(&r);

@@ -56,6 +56,9 @@ struct qn_hf_name {
     bool alternate;              /* row i belongs to part i % split, instead of whole runs */
     enum qn_hf_heads split_each; /* the parts are those of each of these heads: [heads, split, size] */
     uint8_t slot;                /* which piece of a joined tensor, in rows */
+    const char *after;           /* rows up to and with the one that this key numbers are left out */
+    const char *of;              /* the row holds for models whose name in `architectures` ends so; otherwise the tensor
+                                    is not needed. NULL: for all */
 };
 
 struct qn_hf;
@@ -65,6 +68,7 @@ struct qn_hf_arch {
     const char *gguf;               /* general.architecture */
     const char *prefix;             /* "model.": what the base model's tensors may lack */
     const char *layers;             /* key of the number of layers */
+    const char *layers_before;      /* what that key was once, or NULL */
     const struct qn_hf_key *keys;   /* ends with from NULL */
     const struct qn_hf_name *names; /* ends with from NULL */
     bool spare_layers;              /* tensors of layers beyond the number are left out, not an error */
@@ -94,8 +98,17 @@ void qn_hf_put_str(struct qn_hf *hf, const char *name, struct qn_str value); /* 
 void qn_hf_put_u32s(struct qn_hf *hf, const char *name, const uint32_t *values, uint32_t count);
 void qn_hf_put_f32s(struct qn_hf *hf, const char *name, const float *values, uint32_t count);
 void qn_hf_put_bools(struct qn_hf *hf, const char *name, const bool *values, uint32_t count);
+void qn_hf_put_strs(struct qn_hf *hf, const char *name, const struct qn_str *values, uint32_t count); /* copied */
 /* The same under a full key ("general.name"). */
+void qn_hf_put_general_u32(struct qn_hf *hf, const char *key, uint64_t value);
 void qn_hf_put_general(struct qn_hf *hf, const char *key, struct qn_str value);
+
+/* Whether the first name in `architectures` ends so: "ForMaskedLM". */
+bool qn_hf_is_model(const struct qn_hf *hf, const char *ending);
+/* The number of layers. */
+uint64_t qn_hf_layers(struct qn_hf *hf);
+/* pooling_type and whether embeddings are normalised, where a modules.json says it (hf_pooling.c). */
+void qn_hf_put_pooling(struct qn_hf *hf);
 
 /* Heads, kept heads, head sizes and rotary embedding of most decoders: attention.head_count, head_count_kv,
  * key_length, value_length, rope.* and, for llama3's scaling, the tensor rope_freqs.weight. */

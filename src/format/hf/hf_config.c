@@ -213,7 +213,42 @@ void qn_hf_put_bools(struct qn_hf *hf, const char *name, const bool *values, uin
     put_array(hf, name, QN_META_BOOL, "bool", items, count);
 }
 
+void qn_hf_put_strs(struct qn_hf *hf, const char *name, const struct qn_str *values, uint32_t count)
+{
+    struct qn_meta_item *items = new_items(hf, count);
+    for (uint32_t i = 0; items && i < count; i++) {
+        struct qn_str copy = qn_arena_str(&hf->arena, values[i]);
+        if (!copy.data && !hf->status)
+            hf->status = QN_OOM();
+        items[i] = (struct qn_meta_item){.kind = QN_META_TEXT, .as.text = {copy.data, copy.size}};
+    }
+    put_array(hf, name, QN_META_TEXT, "string", items, count);
+}
+
+void qn_hf_put_general_u32(struct qn_hf *hf, const char *key, uint64_t value)
+{
+    struct qn_hf_meta meta = plain(QN_META_UINT, "u32");
+    if (value > UINT32_MAX && !hf->status)
+        hf->status = QN_ERROR(QN_INVALID_FILE, "'%s' is %" PRIu64 "; expected at most %u", key, value, UINT32_MAX);
+    meta.value.as.u = value;
+    put(hf, qn_arena_str(&hf->arena, qn_str_from(key)), meta);
+}
+
 /* ---- what most decoders have ---------------------------------------------------------------------------------- */
+
+bool qn_hf_is_model(const struct qn_hf *hf, const char *ending)
+{
+    const struct qn_json *names = qn_hf_json(hf, "architectures");
+    if (!names || names->kind != QN_JSON_ARRAY || names->size == 0 || qn_json_first(names)->kind != QN_JSON_STRING)
+        return false;
+    return qn_str_ends(qn_json_str(qn_json_first(names)), qn_str_from(ending));
+}
+
+uint64_t qn_hf_layers(struct qn_hf *hf)
+{
+    const char *before = hf->arch->layers_before;
+    return qn_hf_need_u64(hf, before && !qn_hf_json(hf, hf->arch->layers) ? before : hf->arch->layers);
+}
 
 uint64_t qn_hf_head_dim(struct qn_hf *hf)
 {
@@ -352,7 +387,7 @@ qn_status qn_hf_make_metas(struct qn_hf *hf)
     qn_hf_put_general(hf, "general.type", QN_STR("model"));
     qn_hf_put_general(hf, "general.name", base_name(hf->folder));
     if (hf->arch && !hf->status) {
-        qn_hf_put_u32(hf, "block_count", qn_hf_need_u64(hf, hf->arch->layers));
+        qn_hf_put_u32(hf, "block_count", qn_hf_layers(hf));
         put_table(hf);
         if (hf->arch->finish && !hf->status)
             hf->arch->finish(hf);

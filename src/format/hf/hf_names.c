@@ -186,6 +186,14 @@ static qn_status make_piece(struct qn_hf *hf, const struct qn_hf_name *row, cons
         piece->start = row->part * piece->run;
         *rows /= row->split;
     }
+    if (row->after) {
+        uint64_t first = qn_hf_u64(hf, row->after, 1);
+        if (first >= *rows - (*rows != 0))
+            return QN_ERROR(QN_INVALID_FILE, "key '%s' is %" PRIu64 ", but tensor '%.*s' has %" PRIu64 " rows",
+                            row->after, first, QN_STR_ARG(source->name), *rows);
+        piece->start = first + 1;
+        piece->run = *rows -= piece->start;
+    }
     if (row->interleave) {
         piece->heads = heads_of(hf, row->interleave);
         if (piece->heads == 0 || *rows % piece->heads || *rows / piece->heads % 2)
@@ -288,9 +296,11 @@ static qn_status finish_tensor(struct qn_hf *hf, struct qn_hf_tensor *t)
     return NULL;
 }
 
-/* "lm_head.weight" beside tied embeddings is a copy of them. */
+/* "lm_head.weight" beside tied embeddings is a copy of them. A masked model's are tied unless it says otherwise. */
 static bool is_tied_head(struct qn_hf *hf, const struct qn_hf_name *row)
 {
+    if (strcmp(row->to, "mlm.output.weight") == 0)
+        return qn_hf_bool(hf, "tie_word_embeddings", true);
     return strcmp(row->to, "output.weight") == 0 && qn_hf_json(hf, "tie_word_embeddings") &&
            qn_hf_bool(hf, "tie_word_embeddings", false);
 }
@@ -306,6 +316,8 @@ static qn_status match_source(struct qn_hf *hf, uint32_t index, uint64_t layers)
         known = true;
         if (!row->to)
             break;
+        if (row->of && !qn_hf_is_model(hf, row->of))
+            continue;
         if (captures.count && captures.numbers[0] >= layers) {
             if (hf->arch->spare_layers)
                 break;
@@ -342,7 +354,7 @@ static qn_status take_all(struct qn_hf *hf)
 
 qn_status qn_hf_make_tensors(struct qn_hf *hf)
 {
-    uint64_t layers = hf->arch ? qn_hf_need_u64(hf, hf->arch->layers) : 0;
+    uint64_t layers = hf->arch ? qn_hf_layers(hf) : 0;
     qn_status status = hf->status;
     if (!status && !hf->arch)
         status = take_all(hf);
