@@ -1,6 +1,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
@@ -217,6 +218,10 @@ void qn_progress_update(struct qn_progress *progress, uint64_t done, uint64_t to
     if (!progress->active || total == 0)
         return;
     uint64_t now = now_ns();
+    if (!progress->start_ns) {
+        progress->start_ns = now;
+        progress->start_done = done;
+    }
     if (progress->drawn_ns && now - progress->drawn_ns < 100000000u)
         return;
     progress->drawn_ns = now;
@@ -226,6 +231,11 @@ void qn_progress_update(struct qn_progress *progress, uint64_t done, uint64_t to
     memset(bar, '=', (size_t)(part * WIDTH));
     bar[WIDTH] = 0;
     fprintf(stderr, "\r%s [%s] %3.0f %%", progress->label, bar, part * 100);
+    if (done > progress->start_done && done < total && now - progress->start_ns > 1000000000u) {
+        double seconds =
+            (double)(now - progress->start_ns) * 1e-9 * (double)(total - done) / (double)(done - progress->start_done);
+        fprintf(stderr, ", %.0f:%02d left ", floor(seconds / 60), (int)fmod(seconds, 60));
+    }
     fflush(stderr);
 }
 

@@ -39,11 +39,13 @@ size_t qn_terminal_text(FILE *out, const char *data, size_t size, size_t max_cha
 /* A progress bar on stderr, drawn only when that is a terminal and not quiet, at most ten times a second. */
 struct qn_progress {
     const char *label;
-    uint64_t drawn_ns; /* when it was last drawn, 0: never */
+    uint64_t drawn_ns;             /* when it was last drawn, 0: never */
+    uint64_t start_ns, start_done; /* of the first update: what the time left is told from */
     bool active;
 };
 
 void qn_progress_begin(struct qn_progress *progress, const char *label);
+/* Shows the time left as soon as that can be told. */
 void qn_progress_update(struct qn_progress *progress, uint64_t done, uint64_t total);
 void qn_progress_end(struct qn_progress *progress); /* wipes the bar */
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -138,6 +139,26 @@ bool qn_folder_exists(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+qn_status qn_folder_create(const char *path)
+{
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && qn_folder_exists(path)))
+        return NULL;
+    return QN_ERROR(QN_IO, "%s: cannot create the folder: %s", path, strerror(errno));
+}
+
+void qn_file_remove(const char *path)
+{
+    (void)unlink(path);
+}
+
+void qn_file_stamp(const char *path, uint64_t *size, int64_t *changed_ns)
+{
+    struct stat st;
+    bool there = stat(path, &st) == 0;
+    *size = there ? (uint64_t)st.st_size : 0;
+    *changed_ns = there ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec : 0;
+}
+
 bool qn_file_same(const char *a, const char *b)
 {
     struct stat st_a, st_b;
@@ -151,28 +172,75 @@ enum { WRITER_BUFFER = 1 << 20 };
 struct qn_file_writer {
     int fd;
     size_t used;
+    uint64_t keep;          /* bytes to come that are in the file already */
     char *path, *temporary; /* both in the block of the writer */
     char buffer[WRITER_BUFFER];
 };
 
-qn_status qn_file_writer_open(const char *path, struct qn_file_writer **out)
+/* The writer without its file. */
+static struct qn_file_writer *new_writer(const char *path)
 {
-    *out = NULL;
-    size_t path_size = strlen(path) + 1, temporary_size = path_size + 32;
-    struct qn_file_writer *writer = malloc(sizeof *writer + path_size + temporary_size);
+    size_t path_size = strlen(path) + 1;
+    struct qn_file_writer *writer = malloc(sizeof *writer + path_size + path_size + 32);
     if (!writer)
-        return QN_OOM();
+        return NULL;
     writer->used = 0;
+    writer->keep = 0;
     writer->path = (char *)(writer + 1);
     writer->temporary = writer->path + path_size;
     memcpy(writer->path, path, path_size);
-    snprintf(writer->temporary, temporary_size, "%s.tmp-%ld", path, (long)getpid());
+    return writer;
+}
+
+static qn_status fail_create(struct qn_file_writer *writer)
+{
+    qn_status status = QN_ERROR(QN_IO, "%s: cannot create: %s", writer->temporary, strerror(errno));
+    free(writer);
+    return status;
+}
+
+qn_status qn_file_writer_open(const char *path, struct qn_file_writer **out)
+{
+    *out = NULL;
+    struct qn_file_writer *writer = new_writer(path);
+    if (!writer)
+        return QN_OOM();
+    snprintf(writer->temporary, strlen(path) + 33, "%s.tmp-%ld", path, (long)getpid());
     writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writer->fd < 0) {
-        qn_status status = QN_ERROR(QN_IO, "%s: cannot create: %s", writer->temporary, strerror(errno));
+    if (writer->fd < 0)
+        return fail_create(writer);
+    *out = writer;
+    return NULL;
+}
+
+qn_status qn_file_writer_open_part(const char *path, uint64_t keep, struct qn_file_writer **out, uint64_t *kept)
+{
+    *out = NULL;
+    *kept = 0;
+    struct qn_file_writer *writer = new_writer(path);
+    if (!writer)
+        return QN_OOM();
+    snprintf(writer->temporary, strlen(path) + 33, "%s.part", path);
+    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (writer->fd < 0)
+        return fail_create(writer);
+    struct stat st;
+    qn_status status = NULL;
+    if (flock(writer->fd, LOCK_EX | LOCK_NB) != 0)
+        status = QN_ERROR(QN_IO, "%s: another process is writing it", writer->temporary);
+    else if (fstat(writer->fd, &st) != 0 || !S_ISREG(st.st_mode))
+        status = QN_ERROR(QN_IO, "%s: is not a regular file", writer->temporary);
+    if (!status) {
+        writer->keep = keep <= (uint64_t)st.st_size ? keep : 0;
+        if (ftruncate(writer->fd, (off_t)writer->keep) != 0 || lseek(writer->fd, 0, SEEK_END) < 0)
+            status = QN_ERROR(QN_IO, "%s: cannot be cut: %s", writer->temporary, strerror(errno));
+    }
+    if (status) {
+        close(writer->fd);
         free(writer);
         return status;
     }
+    *kept = writer->keep;
     *out = writer;
     return NULL;
 }
@@ -200,6 +268,12 @@ static qn_status flush(struct qn_file_writer *writer)
 
 qn_status qn_file_writer_write(struct qn_file_writer *writer, const void *data, size_t size)
 {
+    if (writer->keep) {
+        size_t there = size < writer->keep ? size : (size_t)writer->keep;
+        writer->keep -= there;
+        size -= there;
+        data = (const char *)data + there;
+    }
     bool direct = size > WRITER_BUFFER / 2;
     if (direct || size > WRITER_BUFFER - writer->used)
         QN_TRY(flush(writer)); /* what came before stays before */
@@ -209,6 +283,31 @@ qn_status qn_file_writer_write(struct qn_file_writer *writer, const void *data, 
         memcpy(writer->buffer + writer->used, data, size);
     writer->used += size;
     return NULL;
+}
+
+bool qn_file_writer_skip(struct qn_file_writer *writer, uint64_t size)
+{
+    if (size > writer->keep)
+        return false;
+    writer->keep -= size;
+    return true;
+}
+
+qn_status qn_file_writer_sync(struct qn_file_writer *writer)
+{
+    QN_TRY(flush(writer));
+    if (fsync(writer->fd) != 0 && errno != EINVAL && errno != EROFS)
+        return QN_ERROR(QN_IO, "%s: cannot sync: %s", writer->temporary, strerror(errno));
+    return NULL;
+}
+
+void qn_file_writer_leave(struct qn_file_writer *writer)
+{
+    if (!writer)
+        return;
+    qn_status_ignore(flush(writer)); /* what is counted as written was synced before */
+    close(writer->fd);
+    free(writer);
 }
 
 /* Makes the rename last through a power cut: the folder's entry is data as well. */

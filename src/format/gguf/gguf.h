@@ -124,6 +124,16 @@ double qn_gguf_item_f64(const struct qn_gguf_value *value, uint64_t i);
 struct qn_gguf_writer;
 qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *allocator,
                                 struct qn_gguf_writer **out) QN_MUST_USE;
+/* The same into a part file that an interrupted program leaves behind: the first `keep` bytes of it stay, *kept of them
+ * in fact (platform/file.h). */
+qn_status qn_gguf_writer_create_part(const char *path, uint64_t keep, const struct qn_allocator *allocator,
+                                     struct qn_gguf_writer **out, uint64_t *kept) QN_MUST_USE;
+/* Passes over the next tensor when it is among the bytes kept, with its padding; otherwise false and nothing done. */
+bool qn_gguf_writer_skip_tensor(struct qn_gguf_writer *writer);
+/* Brings all tensors so far to the disk; *bytes is what the file has of them from its start. */
+qn_status qn_gguf_writer_sync(struct qn_gguf_writer *writer, uint64_t *bytes) QN_MUST_USE;
+/* Ends the writer and leaves the part file where it is. */
+void qn_gguf_writer_leave(struct qn_gguf_writer *writer);
 /* Copies the value; replaces a key that exists. */
 qn_status qn_gguf_writer_set(struct qn_gguf_writer *writer, struct qn_str key,
                              const struct qn_gguf_value *value) QN_MUST_USE;

@@ -28,8 +28,9 @@ struct qn_gguf_writer {
     QN_ARRAY(struct written_kv) kvs;
     QN_ARRAY(struct written_tensor) tensors;
     bool in_data;
-    uint32_t current; /* the tensor that is being written */
-    uint64_t done;    /* its bytes so far */
+    uint32_t current;    /* the tensor that is being written */
+    uint64_t done;       /* its bytes so far */
+    uint64_t data_start; /* where the first tensor begins in the file */
 };
 
 /* ---- bytes ---------------------------------------------------------------------------------------------------- */
@@ -269,12 +270,13 @@ qn_status qn_gguf_writer_begin_data(struct qn_gguf_writer *writer)
     }
     for (uint32_t i = 0; i < writer->tensors.count; i++)
         put_tensor(&buf, &writer->tensors.items[i]);
-    uint64_t end;
+    uint64_t end = 0, buf_size = buf.size;
     qn_status status = buf.failed ? QN_OOM() : qn_file_writer_write(writer->file, buf.data, buf.size);
     if (!status && writer->tensors.count && qn_align_u64(buf.size, writer->alignment, &end))
         status = write_zeros(writer, end - buf.size);
     qn_strbuf_deinit(&buf);
     writer->in_data = !status;
+    writer->data_start = writer->tensors.count ? end : buf_size;
     return status;
 }
 
@@ -305,6 +307,31 @@ qn_status qn_gguf_writer_write(struct qn_gguf_writer *writer, const void *data, 
     return NULL;
 }
 
+bool qn_gguf_writer_skip_tensor(struct qn_gguf_writer *writer)
+{
+    if (!writer->in_data || writer->done || writer->current == writer->tensors.count)
+        return false;
+    const struct written_tensor *tensor = &writer->tensors.items[writer->current];
+    uint64_t end = tensor->offset + tensor->bytes, padded;
+    if (!qn_align_u64(end, writer->alignment, &padded) || !qn_file_writer_skip(writer->file, padded - tensor->offset))
+        return false;
+    writer->current++;
+    return true;
+}
+
+qn_status qn_gguf_writer_sync(struct qn_gguf_writer *writer, uint64_t *bytes)
+{
+    uint64_t end = 0;
+    if (writer->current) {
+        const struct written_tensor *last = &writer->tensors.items[writer->current - 1];
+        end = last->offset + last->bytes;
+        if (!qn_align_u64(end, writer->alignment, &end))
+            return QN_ERROR(QN_INTERNAL, "%s: the size overflows", writer->path.data);
+    }
+    *bytes = writer->data_start + end;
+    return qn_file_writer_sync(writer->file);
+}
+
 /* ---- the writer ----------------------------------------------------------------------------------------------- */
 
 static void destroy(struct qn_gguf_writer *writer)
@@ -316,7 +343,7 @@ static void destroy(struct qn_gguf_writer *writer)
     qn_free(allocator, writer, sizeof *writer);
 }
 
-qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *allocator, struct qn_gguf_writer **out)
+static qn_status create(const char *path, const struct qn_allocator *allocator, struct qn_gguf_writer **out)
 {
     *out = NULL;
     if (!allocator)
@@ -328,12 +355,35 @@ qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *all
     writer->alignment = QN_GGUF_DEFAULT_ALIGNMENT;
     qn_arena_init(&writer->arena, allocator);
     writer->path = qn_arena_str(&writer->arena, qn_str_from(path));
-    qn_status status = writer->path.data ? qn_file_writer_open(path, &writer->file) : QN_OOM();
-    if (status)
+    if (!writer->path.data) {
         destroy(writer);
-    else
-        *out = writer;
+        return QN_OOM();
+    }
+    *out = writer;
+    return NULL;
+}
+
+static qn_status finish_create(qn_status status, struct qn_gguf_writer **out)
+{
+    if (status) {
+        destroy(*out);
+        *out = NULL;
+    }
     return status;
+}
+
+qn_status qn_gguf_writer_create(const char *path, const struct qn_allocator *allocator, struct qn_gguf_writer **out)
+{
+    QN_TRY(create(path, allocator, out));
+    return finish_create(qn_file_writer_open(path, &(*out)->file), out);
+}
+
+qn_status qn_gguf_writer_create_part(const char *path, uint64_t keep, const struct qn_allocator *allocator,
+                                     struct qn_gguf_writer **out, uint64_t *kept)
+{
+    *kept = 0;
+    QN_TRY(create(path, allocator, out));
+    return finish_create(qn_file_writer_open_part(path, keep, &(*out)->file, kept), out);
 }
 
 qn_status qn_gguf_writer_commit(struct qn_gguf_writer *writer)
@@ -358,5 +408,13 @@ void qn_gguf_writer_discard(struct qn_gguf_writer *writer)
     if (!writer)
         return;
     qn_file_writer_discard(writer->file);
+    destroy(writer);
+}
+
+void qn_gguf_writer_leave(struct qn_gguf_writer *writer)
+{
+    if (!writer)
+        return;
+    qn_file_writer_leave(writer->file);
     destroy(writer);
 }
