@@ -1,8 +1,8 @@
 /* attention: softmax(q k^T * scale + mask) v over the last two axes, whatever stands before them. Under the mask the
- * scores may be capped: cap * tanh(scores / cap). The scale may lie on the scores, on q, on k, or on several of them, as
- * a product or a quotient. k^T is a matmul with trans_b or a transpose node. The mask is added, or the scores stand in a
- * `where` whose other branch is minus infinity or so far below zero that a sum with it is that number itself. A column
- * of sinks may be appended to the scores, and its share cut off behind the softmax. */
+ * scores may be capped: cap * tanh(scores / cap). The scale may lie on the scores, on q, on k, or on several of them,
+ * as a product or a quotient. k^T is a matmul with trans_b or a transpose node. The mask is added, or the scores stand
+ * in a `where` whose other branch is minus infinity or so far below zero that a sum with it is that number itself. A
+ * column of sinks may be appended to the scores, and its share cut off behind the softmax. */
 #include <math.h>
 
 #include "ir/build.h"
