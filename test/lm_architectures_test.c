@@ -105,9 +105,11 @@ static void check(void **state)
 
 int main(void)
 {
-    const char *const names[] = {"llama",  "llama_tied_mha", "llama_mqa_bias", "llama_linear", "llama_yarn",
-                                 "llama3", "mistral_window", "mixtral",        "qwen2",        "qwen3",
-                                 "gpt2"};
+    const char *const names[] = {
+        "llama",          "llama_tied_mha", "llama_mqa_bias", "llama_linear", "llama_yarn", "llama3",
+        "mistral_window", "mixtral",        "qwen2",          "qwen2moe",     "qwen3",      "qwen3moe",
+        "gemma",          "gemma2",         "gemma3",         "phi2",         "phi3",       "phi3_short",
+        "gptj",           "gptneox",        "gptneox_serial", "gpt2"};
     struct CMUnitTest tests[sizeof names / sizeof names[0]];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         tests[i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};

@@ -40,13 +40,14 @@ static qn_status choose_sizes(struct qn_llm *llm, const struct qn_llm_options *o
 static qn_status make_step(struct qn_llm *llm)
 {
     size_t chunk = llm->chunk, positions = llm->graph_options.positions;
-    llm->step_count = 5 * chunk + positions + llm->context;
+    llm->step_count = 6 * chunk + positions + llm->context;
     llm->step_memory = qn_calloc(llm->allocator, llm->step_count, sizeof *llm->step_memory);
     if (!llm->step_memory)
         return QN_OOM();
     int32_t *at = llm->step_memory;
-    int32_t **parts[] = {&llm->step.tokens, &llm->step.pos, &llm->step.slot, &llm->step.seq, &llm->step.out_rows};
-    for (size_t i = 0; i < 5; i++, at += chunk)
+    int32_t **parts[] = {&llm->step.tokens, &llm->step.pos,      &llm->step.slot,
+                         &llm->step.seq,    &llm->step.out_rows, &llm->step.stretch};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++, at += chunk)
         *parts[i] = at;
     llm->step.rows = at;
     llm->history = at + positions;
@@ -132,14 +133,16 @@ static qn_status forward(struct qn_llm *llm, const int32_t *tokens, uint32_t cou
         step->pos[i] = (int32_t)(start + i);
         step->slot[i] = qn_kv_row(&llm->sequence, start + i);
         step->seq[i] = 0;
+        step->stretch[i] = llm->stretched;
         step->rows[start + i] = step->slot[i]; /* earlier positions keep their rows */
     }
     for (uint32_t i = 0; i < wanted; i++)
         step->out_rows[i] = (int32_t)(count - wanted + i);
     struct qn_exec_tensor inputs[] = {
-        {.data = step->tokens, .rank = 1, .dims = {count}}, {.data = step->pos, .rank = 1, .dims = {count}},
-        {.data = step->slot, .rank = 1, .dims = {count}},   {.data = step->seq, .rank = 1, .dims = {count}},
-        {.data = step->rows, .rank = 2, .dims = {1, end}},  {.data = step->out_rows, .rank = 1, .dims = {wanted}},
+        {.data = step->tokens, .rank = 1, .dims = {count}},  {.data = step->pos, .rank = 1, .dims = {count}},
+        {.data = step->slot, .rank = 1, .dims = {count}},    {.data = step->seq, .rank = 1, .dims = {count}},
+        {.data = step->rows, .rank = 2, .dims = {1, end}},   {.data = step->out_rows, .rank = 1, .dims = {wanted}},
+        {.data = step->stretch, .rank = 1, .dims = {count}}, /* read by graphs with LongRoPE only */
     };
     uint64_t row = (uint64_t)llm->config.vocabulary * sizeof(float);
     struct qn_exec_tensor output = {.data = all, .bytes = wanted * row};
@@ -148,9 +151,35 @@ static qn_status forward(struct qn_llm *llm, const int32_t *tokens, uint32_t cou
         qn_kv_truncate(&llm->pages, &llm->sequence, start);
         return status;
     }
-    memcpy(llm->history + start, tokens, count * sizeof *tokens);
+    memmove(llm->history + start, tokens, count * sizeof *tokens);
     llm->logits = (float *)output.data + (size_t)(wanted - 1) * llm->config.vocabulary;
     return NULL;
+}
+
+/* The forward steps for tokens that fit. */
+static qn_status forward_all(struct qn_llm *llm, const int32_t *tokens, size_t count, float *all_logits)
+{
+    qn_status status = NULL;
+    for (size_t done = 0; done < count && !status; done += llm->chunk) {
+        uint32_t part = count - done < llm->chunk ? (uint32_t)(count - done) : llm->chunk;
+        float *rows = all_logits ? all_logits + done * llm->config.vocabulary : NULL;
+        status = forward(llm, tokens + done, part, rows);
+    }
+    return status;
+}
+
+/* LongRoPE turns all keys of a sequence otherwise once it is longer than the original context: when it comes to pass
+ * that line, in either direction, what is in the cache is computed anew. */
+static qn_status choose_stretch(struct qn_llm *llm, size_t end)
+{
+    const struct qn_rope_config *rope = &llm->config.rope;
+    bool stretched = rope->scaling == QN_ROPE_SCALING_LONGROPE && (double)end > rope->original_context;
+    uint32_t count = llm->sequence.positions;
+    if (stretched == llm->stretched)
+        return NULL;
+    llm->stretched = stretched;
+    qn_kv_truncate(&llm->pages, &llm->sequence, 0);
+    return forward_all(llm, llm->history, count, NULL);
 }
 
 qn_status qn_llm_eval(struct qn_llm *llm, const int32_t *tokens, size_t count, float *all_logits)
@@ -162,12 +191,9 @@ qn_status qn_llm_eval(struct qn_llm *llm, const int32_t *tokens, size_t count, f
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= llm->config.vocabulary)
             return QN_ERROR(QN_INVALID_ARGUMENT, "token %zu is %d; the vocabulary has %u", i, tokens[i],
                             llm->config.vocabulary);
-    qn_status status = NULL;
-    for (size_t done = 0; done < count && !status; done += llm->chunk) {
-        uint32_t part = count - done < llm->chunk ? (uint32_t)(count - done) : llm->chunk;
-        float *rows = all_logits ? all_logits + done * llm->config.vocabulary : NULL;
-        status = forward(llm, tokens + done, part, rows);
-    }
+    qn_status status = choose_stretch(llm, llm->sequence.positions + count);
+    if (!status)
+        status = forward_all(llm, tokens, count, all_logits);
     if (qn_status_code(status) == QN_CANCELLED)
         __atomic_store_n(&llm->cancelled, 0, __ATOMIC_RELAXED);
     return status;

@@ -9,8 +9,8 @@
 
 /* Inputs of one forward step, in the order of arch.h. */
 struct qn_llm_step {
-    int32_t *tokens, *pos, *slot, *seq, *out_rows; /* chunk of each */
-    int32_t *rows;                                 /* context of them */
+    int32_t *tokens, *pos, *slot, *seq, *out_rows, *stretch; /* chunk of each */
+    int32_t *rows;                                           /* context of them */
 };
 
 struct qn_llm {
@@ -26,7 +26,8 @@ struct qn_llm {
     size_t step_count; /* int32_t in step_memory */
     int32_t *history;  /* tokens of the sequence, context of them */
     uint32_t context, chunk;
-    float *logits; /* of the last token, in the executor's output or NULL */
+    bool stretched; /* LongRoPE: the cache holds keys as they are beyond the original context */
+    float *logits;  /* of the last token, in the executor's output or NULL */
     volatile int cancelled;
     char cpu[128];
 };
