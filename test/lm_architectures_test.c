@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "quern/llm.h"
 #include "quern/model.h"
@@ -15,11 +17,11 @@ struct case_data {
     size_t count, vocabulary;
 };
 
-static void load(struct case_data *c, const char *name)
+/* The model at `source`, a file or a folder, with what PyTorch computed for case `name`. */
+static void load(struct case_data *c, const char *source, const char *name)
 {
     char path[600];
-    snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.gguf", name);
-    qn_assert_ok(qn_model_open(path, NULL, &c->model));
+    qn_assert_ok(qn_model_open(source, NULL, &c->model));
     snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.tokens.npy", name);
     qn_test_npy_read(path, &c->tokens);
     snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.logits.npy", name);
@@ -69,8 +71,10 @@ static double error_over_range(const struct case_data *c, const float *logits)
 static void check(void **state)
 {
     const char *name = *state;
+    char path[600];
     struct case_data c;
-    load(&c, name);
+    snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.gguf", name);
+    load(&c, path, name);
     struct qn_llm_options exact = {.kv_dtype = QN_DTYPE_F32, .threads = 1};
     float *whole = evaluate(&c, exact, c.count);
     double error = error_over_range(&c, whole);
@@ -103,6 +107,82 @@ static void check(void **state)
     unload(&c);
 }
 
+/* Writes a folder with the weights of a case and its older configuration. */
+static const char *older_folder(const char *name)
+{
+    char from[600], to[700];
+    const char *folder = qn_test_temp(name);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    const char *const files[][2] = {{"model.safetensors", "model.safetensors"}, {"config4.json", "config.json"}};
+    for (int i = 0; i < 2; i++) {
+        snprintf(from, sizeof from, QN_SOURCE_DIR "/test/data/models/%s/%s", name, files[i][0]);
+        snprintf(to, sizeof to, "%s/%s", folder, files[i][1]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    return folder;
+}
+
+/* The same models as folders, with config.json as transformers 5 and as 4 write it; the first agree with the GGUF file
+ * to the last bit where there is one, and all with PyTorch. */
+static void check_folder(void **state)
+{
+    const char *name = *state;
+    struct case_data c;
+    struct qn_llm_options options = {.kv_dtype = QN_DTYPE_F32, .threads = 2};
+    char path[600];
+    float *logits[3] = {NULL};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s%s", name, i == 2 ? ".gguf" : "");
+        if (i == 2 && access(path, R_OK) != 0)
+            break;
+        load(&c, i == 1 ? older_folder(name) : path, name);
+        logits[i] = evaluate(&c, options, c.count);
+        double error = error_over_range(&c, logits[i]);
+        print_message("%s: error / range %.2e\n", i == 1 ? "as transformers 4 writes it" : path, error);
+        assert_true(error <= 1e-4);
+        if (i)
+            assert_memory_equal(logits[0], logits[i], c.count * c.vocabulary * sizeof(float));
+        unload(&c);
+    }
+    for (int i = 0; i < 3; i++)
+        free(logits[i]);
+}
+
+/* LongRoPE: a sequence that outgrows the original context is turned otherwise as a whole, however it came. */
+static void outgrown(void **state)
+{
+    (void)state;
+    struct case_data c;
+    load(&c, QN_SOURCE_DIR "/test/data/models/phi3_long.gguf", "phi3_long");
+    struct qn_llm_options options = {.kv_dtype = QN_DTYPE_F32, .threads = 2};
+    float *whole = evaluate(&c, options, c.count);
+    assert_true(error_over_range(&c, whole) <= 1e-4);
+    for (size_t piece = 1; piece < 20; piece += 6) {
+        float *parts = evaluate(&c, options, piece);
+        size_t last = (c.count - 1) * c.vocabulary;
+        assert_memory_equal(whole + last, parts + last, c.vocabulary * sizeof *whole);
+        assert_memory_not_equal(whole, parts, 20 * c.vocabulary * sizeof *whole); /* those before the line */
+        free(parts);
+    }
+    /* and back */
+    struct qn_llm *llm = NULL;
+    options.struct_size = sizeof options;
+    qn_assert_ok(qn_llm_create(c.model, &options, &llm));
+    const int32_t *tokens = c.tokens.data;
+    float *first = malloc(c.vocabulary * sizeof *first);
+    qn_assert_ok(qn_llm_eval(llm, tokens, 11, NULL));
+    memcpy(first, qn_llm_logits(llm), c.vocabulary * sizeof *first);
+    qn_assert_ok(qn_llm_eval(llm, tokens + 11, c.count - 11, NULL));
+    assert_memory_equal(qn_llm_logits(llm), whole + (c.count - 1) * c.vocabulary, c.vocabulary * sizeof *first);
+    qn_llm_truncate(llm, 10);
+    qn_assert_ok(qn_llm_eval(llm, tokens + 10, 1, NULL));
+    assert_memory_equal(qn_llm_logits(llm), first, c.vocabulary * sizeof *first);
+    free(first);
+    free(whole);
+    qn_llm_destroy(llm);
+    unload(&c);
+}
+
 int main(void)
 {
     const char *const names[] = {
@@ -110,8 +190,15 @@ int main(void)
         "mistral_window", "mixtral",        "qwen2",          "qwen2moe",     "qwen3",      "qwen3moe",
         "gemma",          "gemma2",         "gemma3",         "phi2",         "phi3",       "phi3_short",
         "gptj",           "gptneox",        "gptneox_serial", "gpt2"};
-    struct CMUnitTest tests[sizeof names / sizeof names[0]];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        tests[i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
+    const char *const folders[] = {"tiny_llama", "tiny_mistral", "tiny_mixtral",  "tiny_qwen2", "tiny_qwen3",
+                                   "tiny_gpt2",  "qwen2moe",     "qwen3moe",      "gemma",      "gemma2",
+                                   "gemma3",     "phi2",         "phi3",          "phi3_short", "phi3_long",
+                                   "gptj",       "gptneox",      "gptneox_serial"};
+    enum { NAMES = sizeof names / sizeof names[0], FOLDERS = sizeof folders / sizeof folders[0] };
+    struct CMUnitTest tests[NAMES + FOLDERS + 1] = {cmocka_unit_test(outgrown)};
+    for (size_t i = 0; i < NAMES; i++)
+        tests[1 + i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
+    for (size_t i = 0; i < FOLDERS; i++)
+        tests[1 + NAMES + i] = (struct CMUnitTest){folders[i], check_folder, NULL, NULL, (void *)(uintptr_t)folders[i]};
     return cmocka_run_group_tests_name("architectures against PyTorch", tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@ static qn_value attention(struct qn_lm *lm, qn_value x)
 static void build(struct qn_lm *lm)
 {
     lm->embedding_scale = sqrt((double)lm->config->dim);
-    lm->activation = QN_LM_GELU_TANH;
+    lm->activation = qn_lm_key_activation(lm, QN_LM_GELU_TANH);
     qn_lm_decoder(lm, attention);
 }
 

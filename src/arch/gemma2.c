@@ -13,7 +13,7 @@ static void build(struct qn_lm *lm)
 {
     const struct qn_lm_config *c = lm->config;
     lm->embedding_scale = sqrt((double)c->dim);
-    lm->activation = QN_LM_GELU_TANH;
+    lm->activation = qn_lm_key_activation(lm, QN_LM_GELU_TANH);
     lm->post_norms = true;
     /* What files without these keys mean; the 27B model, told by its layers, divides by the share of a head. */
     if (!qn_lm_key_has(&lm->keys, "attn_logit_softcapping"))
@@ -21,7 +21,7 @@ static void build(struct qn_lm *lm)
     if (!qn_lm_key_has(&lm->keys, "final_logit_softcapping"))
         lm->logit_cap = 30;
     if (!c->attention_scale && c->layers == 46)
-        lm->attention_scale = 1 / sqrt((double)c->dim / c->heads);
+        lm->attention_scale = 1 / sqrt((double)(c->dim / c->heads));
     qn_lm_decoder(lm, attention);
 }
 

@@ -13,11 +13,11 @@ static void build(struct qn_lm *lm)
 {
     const struct qn_lm_config *c = lm->config;
     lm->embedding_scale = sqrt((double)c->dim);
-    lm->activation = QN_LM_GELU_TANH;
+    lm->activation = qn_lm_key_activation(lm, QN_LM_GELU_TANH);
     lm->head_norms = true;
     lm->post_norms = true;
     if (!c->attention_scale && c->layers == 62) /* the 27B model divides by the share of a head */
-        lm->attention_scale = 1 / sqrt((double)c->dim / c->heads);
+        lm->attention_scale = 1 / sqrt((double)(c->dim / c->heads));
     qn_lm_decoder(lm, attention);
 }
 

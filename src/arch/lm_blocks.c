@@ -376,6 +376,7 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
         lm.logit_cap = config->logit_cap;
         lm.embedding_scale = 1;
         lm.keys = (struct qn_lm_keys){.source = source, .arch = config->arch, .status = &lm.b.status};
+        lm.activation = qn_lm_key_activation(&lm, QN_LM_SILU);
         lm.n = symbol(&lm, "N", options->chunk);
         qn_dim s = symbol(&lm, "S", options->sequences);
         lm.l = symbol(&lm, "L", options->positions);

@@ -41,7 +41,7 @@ struct qn_lm {
     double attention_scale;           /* of the scores; at first the configuration's or 1 / sqrt(head_dim) */
     double attention_cap, logit_cap;  /* at first the configuration's; 0: none */
     double embedding_scale;           /* at first 1 */
-    enum qn_lm_activation activation; /* of gated units; at first SILU */
+    enum qn_lm_activation activation; /* of gated units; at first the key's or SILU */
     bool gate_in_up;                  /* gated units have gate and up in one product, ffn_up */
     bool head_norms;                  /* RMS norms attn_q_norm, attn_k_norm on each head */
     bool post_norms; /* RMS norms after attention and feed-forward: post_attention_norm, post_ffw_norm */

@@ -236,7 +236,10 @@ static void read_rope(const struct qn_lm_keys *k, struct qn_lm_config *config)
     struct qn_str kind = qn_lm_key_str(k, "rope.scaling.type");
     if (*k->status)
         return;
-    if (!kind.data) { /* files from before the typed keys: a bare factor means linear */
+    struct qn_lm_tensor divisors;
+    if (!kind.data && k->source->find(k->source->context, QN_STR("rope_factors_long.weight"), &divisors)) {
+        rope->scaling = QN_ROPE_SCALING_LONGROPE; /* Phi's files do not say it */
+    } else if (!kind.data) {                      /* files from before the typed keys: a bare factor means linear */
         double linear = qn_lm_key_f64(k, "rope.scale_linear", rope->factor);
         rope->factor = linear;
         rope->scaling = linear != 1.0 ? QN_ROPE_SCALING_LINEAR : QN_ROPE_SCALING_NONE;

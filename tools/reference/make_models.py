@@ -3,12 +3,14 @@
 
 For each architecture: a model of a few thousand random weights made with transformers, the same weights as a GGUF file
 (written with the gguf package, names and layouts as its converter has them), and the logits that PyTorch computes for
-a fixed token sequence: test/data/models/<case>.gguf, <case>.tokens.npy (int32) and <case>.logits.npy (float32).
+a fixed token sequence: test/data/models/<case>.gguf, <case>.tokens.npy (int32) and <case>.logits.npy (float32). The
+tiny ones are there as transformers saves them too, in the folder test/data/models/<case>.
 
     pip install torch transformers gguf numpy
     python tools/reference/make_models.py test/data/models [case ...]
 """
 
+import json
 import os
 import sys
 
@@ -98,6 +100,16 @@ CASES = {
     "gptj": (tf.GPTJForCausalLM,
              tf.GPTJConfig(vocab_size=VOCABULARY, n_positions=64, n_embd=16, n_layer=2, n_head=2, rotary_dim=4,
                            tie_word_embeddings=False, attn_implementation="eager")),
+    "tiny_llama": (tf.LlamaForCausalLM, tiny(tf.LlamaConfig, attention_bias=True, rope_parameters=rope(
+        "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16))),
+    "tiny_mistral": (tf.MistralForCausalLM, tiny(tf.MistralConfig, sliding_window=9, rope_parameters=rope(
+        "yarn", factor=4.0, original_max_position_embeddings=16))),
+    "tiny_mixtral": (tf.MixtralForCausalLM, tiny(tf.MixtralConfig, num_local_experts=4, num_experts_per_tok=2)),
+    "tiny_qwen2": (tf.Qwen2ForCausalLM,
+                   tiny(tf.Qwen2Config, use_sliding_window=True, sliding_window=6, max_window_layers=1)),
+    "tiny_qwen3": (tf.Qwen3ForCausalLM, tiny(tf.Qwen3Config, tie_word_embeddings=True)),
+    "tiny_gpt2": (tf.GPT2LMHeadModel, tf.GPT2Config(vocab_size=VOCABULARY, n_positions=64, n_embd=16, n_layer=2,
+                                                    n_head=2, attn_implementation="eager")),
     "gpt2": (tf.GPT2LMHeadModel, tf.GPT2Config(vocab_size=VOCABULARY, n_positions=64, n_embd=32, n_layer=2, n_head=4,
                                                attn_implementation="eager")),
 }
@@ -307,6 +319,47 @@ def write_gptj(writer, model, weights):
                     put(writer, f"blk.{i}.{new}.{end}", value)
 
 
+def as_version_4(config):
+    """The same configuration as transformers 4 wrote it: rotary embedding in keys of its own."""
+    old = {key: value for key, value in config.items() if key != "rope_parameters"}
+    old["transformers_version"] = "4.51.3"
+    old["torch_dtype"] = old.pop("dtype", "float32")
+    rope = config.get("rope_parameters") or {}
+    if "sliding_attention" in rope:
+        old["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        rope = rope["full_attention"]
+    if rope:
+        neox = config["model_type"] == "gpt_neox"
+        old["rotary_emb_base" if neox else "rope_theta"] = rope["rope_theta"]
+        if "partial_rotary_factor" in rope:
+            old["rotary_pct" if neox else "partial_rotary_factor"] = rope["partial_rotary_factor"]
+        scaling = {key: value for key, value in rope.items()
+                   if key not in ("rope_theta", "partial_rotary_factor", "original_max_position_embeddings")}
+        if rope["rope_type"] == "longrope":
+            scaling["type"] = "su"
+            del scaling["rope_type"]
+        elif "original_max_position_embeddings" in rope:
+            scaling["original_max_position_embeddings"] = rope["original_max_position_embeddings"]
+        old["rope_scaling"] = scaling if rope["rope_type"] != "default" else None
+    if config["model_type"] == "qwen3_moe":
+        old["num_experts"] = old.pop("num_local_experts")
+    if config["model_type"] in ("gemma2", "gemma3_text", "qwen2", "qwen3"):
+        del old["layer_types"]  # the usual order
+    return old
+
+
+def write_folder(folder, model):
+    """The model as transformers saves it; config4.json is the older style of its config.json."""
+    model.save_pretrained(folder)
+    for name in ("generation_config.json", "README.md"):
+        if os.path.exists(os.path.join(folder, name)):
+            os.remove(os.path.join(folder, name))
+    with open(os.path.join(folder, "config.json")) as file:
+        config = json.load(file)
+    with open(os.path.join(folder, "config4.json"), "w") as file:
+        json.dump(as_version_4(config), file, indent=2)
+
+
 WRITERS = {"gpt2": write_gpt2, "gptneox": write_gptneox, "gptj": write_gptj}
 GGUF_NAMES = {"mistral": "llama", "mixtral": "llama", "gemma3_text": "gemma3", "phi": "phi2", "gpt_neox": "gptneox",
               "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe"}
@@ -322,8 +375,15 @@ def main(folder, wanted):
         tokens = np.random.default_rng(3).integers(0, VOCABULARY, TOKENS)
         with torch.no_grad():
             logits = model(torch.tensor(tokens)[None]).logits[0].numpy()
+        if config.vocab_size * config.hidden_size <= 16 * VOCABULARY:  # the larger ones have a tiny sister
+            write_folder(os.path.join(folder, case), model)
         arch = GGUF_NAMES.get(config.model_type, config.model_type)
         weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
+        np.save(os.path.join(folder, case + ".tokens.npy"), tokens.astype(np.int32))
+        np.save(os.path.join(folder, case + ".logits.npy"), logits.astype(np.float32))
+        print(f"{case}: {logits.shape}, range {np.ptp(logits):.2f}")
+        if case.startswith("tiny_"):
+            continue  # only as a folder
         writer = gguf.GGUFWriter(os.path.join(folder, case + ".gguf"), arch)
         writer.add_name(f"random {case}")
         if arch in WRITERS:
@@ -334,9 +394,6 @@ def main(folder, wanted):
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        np.save(os.path.join(folder, case + ".tokens.npy"), tokens.astype(np.int32))
-        np.save(os.path.join(folder, case + ".logits.npy"), logits.astype(np.float32))
-        print(f"{case}: {logits.shape}, range {np.ptp(logits):.2f}")
 
 
 if __name__ == "__main__":

@@ -110,6 +110,8 @@ uint64_t qn_hf_layers(struct qn_hf *hf);
 /* pooling_type and whether embeddings are normalised, where a modules.json says it (hf_pooling.c). */
 void qn_hf_put_pooling(struct qn_hf *hf);
 
+/* attention.head_count, head_count_kv, key_length and value_length. */
+void qn_hf_heads_keys(struct qn_hf *hf);
 /* Heads, kept heads, head sizes and rotary embedding of most decoders: attention.head_count, head_count_kv,
  * key_length, value_length, rope.* and, for llama3's scaling, the tensor rope_freqs.weight. */
 void qn_hf_attention_keys(struct qn_hf *hf);
@@ -118,6 +120,16 @@ uint64_t qn_hf_head_dim(struct qn_hf *hf);
 /* rope_parameters (transformers 5), or rope_scaling and rope_theta (4); `dims` are the rotated elements of a head. In
  * parameters by kind of layer, those of `layer_type` ("full_attention"); NULL: the plain ones. */
 void qn_hf_rope_keys(struct qn_hf *hf, uint64_t dims, const char *layer_type);
+
+/* The rotated elements of a head: partial_rotary_factor of it, where the configuration says so. */
+uint64_t qn_hf_rotary_dims(struct qn_hf *hf, uint64_t head_dim);
+/* LongRoPE of the parameters `rope`: original context, magnitude and the tensors rope_factors_long and _short. */
+void qn_hf_longrope_keys(struct qn_hf *hf, const struct qn_json *rope, uint64_t dims);
+/* attention.sliding_window, and attention.sliding_window_pattern where layer_types differ from the architecture's own
+ * order: layers `period` - 1, 2 `period` - 1, ... see everything (0: none does). window 0: no layer has one. */
+void qn_hf_window_keys(struct qn_hf *hf, uint64_t window, uint64_t period);
+/* hidden_activation, where `key` of config.json is there and not the architecture's usual one. */
+void qn_hf_activation_key(struct qn_hf *hf, const char *key, const char *usual);
 
 /* A small tensor of the view that is no tensor of the folder; the values are copied. */
 void qn_hf_add_f32(struct qn_hf *hf, const char *name, const float *values, uint32_t count);

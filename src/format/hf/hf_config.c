@@ -256,14 +256,113 @@ uint64_t qn_hf_head_dim(struct qn_hf *hf)
     return qn_hf_u64(hf, "head_dim", heads ? qn_hf_need_u64(hf, "hidden_size") / heads : 0);
 }
 
-void qn_hf_attention_keys(struct qn_hf *hf)
+void qn_hf_heads_keys(struct qn_hf *hf)
 {
     uint64_t heads = qn_hf_need_u64(hf, "num_attention_heads"), head_dim = qn_hf_head_dim(hf);
     qn_hf_put_u32(hf, "attention.head_count", heads);
     qn_hf_put_u32(hf, "attention.head_count_kv", qn_hf_u64(hf, "num_key_value_heads", heads));
     qn_hf_put_u32(hf, "attention.key_length", head_dim);
     qn_hf_put_u32(hf, "attention.value_length", head_dim);
-    qn_hf_rope_keys(hf, head_dim, NULL);
+}
+
+void qn_hf_attention_keys(struct qn_hf *hf)
+{
+    qn_hf_heads_keys(hf);
+    qn_hf_rope_keys(hf, qn_hf_rotary_dims(hf, qn_hf_head_dim(hf)), NULL);
+}
+
+uint64_t qn_hf_rotary_dims(struct qn_hf *hf, uint64_t head_dim)
+{
+    const char *key = "partial_rotary_factor";
+    double part = qn_hf_f64(hf, key, 1);
+    part = qn_hf_member_f64(hf, qn_hf_json(hf, "rope_scaling"), key, part);
+    part = qn_hf_member_f64(hf, qn_hf_json(hf, "rope_parameters"), key, part);
+    if (part > 0 && part <= 1)
+        return (uint64_t)((double)head_dim * part);
+    if (!hf->status)
+        hf->status = QN_ERROR(QN_INVALID_FILE, "key '%s' is %g; expected more than 0, at most 1", key, part);
+    return head_dim;
+}
+
+void qn_hf_activation_key(struct qn_hf *hf, const char *key, const char *usual)
+{
+    struct qn_str name = qn_hf_str(hf, key);
+    if (name.data && !qn_str_is(name, usual))
+        qn_hf_put_str(hf, "hidden_activation", name);
+}
+
+void qn_hf_window_keys(struct qn_hf *hf, uint64_t window, uint64_t period)
+{
+    enum { MAX = 4096 };
+    bool windows[MAX], usual = true, any = false;
+    uint64_t layers = qn_hf_need_u64(hf, hf->arch->layers);
+    const struct qn_json *types = qn_hf_json(hf, "layer_types");
+    if (hf->status || window == 0 || layers > MAX)
+        return; /* so many layers are refused when the model is read */
+    if (types && (types->kind != QN_JSON_ARRAY || types->size < layers)) {
+        hf->status = QN_ERROR(QN_INVALID_FILE, "key 'layer_types': expected a list of %" PRIu64 " strings", layers);
+        return;
+    }
+    const struct qn_json *type = types ? qn_json_first(types) : NULL;
+    for (uint64_t i = 0; i < layers; i++, type = type ? qn_json_next(type) : NULL) {
+        bool expected = period == 0 || i % period + 1 < period;
+        struct qn_str name = type && type->kind == QN_JSON_STRING ? qn_json_str(type) : QN_STR("?");
+        windows[i] = type ? qn_str_is(name, "sliding_attention") : expected;
+        if (type && !windows[i] && !qn_str_is(name, "full_attention")) {
+            hf->status =
+                QN_ERROR(QN_UNSUPPORTED,
+                         "key 'layer_types': layer %" PRIu64 " is '%.*s'; expected full_attention or sliding_attention",
+                         i, QN_STR_ARG(name));
+            return;
+        }
+        usual = usual && windows[i] == expected;
+        any = any || windows[i];
+    }
+    if (any)
+        qn_hf_put_u32(hf, "attention.sliding_window", window);
+    if (any && !usual)
+        qn_hf_put_bools(hf, "attention.sliding_window_pattern", windows, (uint32_t)layers);
+}
+
+static void add_factors(struct qn_hf *hf, const struct qn_json *rope, const char *key, uint64_t count, const char *name)
+{
+    const struct qn_json *list = member(rope, key);
+    float *values = QN_ARENA_ARRAY(&hf->arena, float, count);
+    if (hf->status)
+        return;
+    if (!list || list->kind != QN_JSON_ARRAY || list->size != count || count > UINT32_MAX) {
+        hf->status = QN_ERROR(QN_INVALID_FILE, "key '%s': expected a list of %" PRIu64 " numbers", key, count);
+        return;
+    }
+    if (!values) {
+        hf->status = QN_OOM();
+        return;
+    }
+    const struct qn_json *item = qn_json_first(list);
+    for (uint64_t i = 0; i < count; i++, item = qn_json_next(item)) {
+        values[i] = (float)number_of(hf, key, item, 1);
+        if (!(values[i] > 0) && !hf->status)
+            hf->status = QN_ERROR(QN_INVALID_FILE, "key '%s': element %" PRIu64 " is %g; expected more than 0", key, i,
+                                  (double)values[i]);
+    }
+    qn_hf_add_f32(hf, name, values, (uint32_t)count);
+}
+
+void qn_hf_longrope_keys(struct qn_hf *hf, const struct qn_json *rope, uint64_t dims)
+{
+    const char *key = "original_max_position_embeddings";
+    double context = (double)qn_hf_u64(hf, "max_position_embeddings", 0);
+    double original = qn_hf_member_f64(hf, rope, key, qn_hf_f64(hf, key, context));
+    double factor = qn_hf_member_f64(hf, rope, "factor", context / original);
+    if (!hf->status && !(original > 1 && original <= UINT32_MAX))
+        hf->status = QN_ERROR(QN_INVALID_FILE, "key '%s' is %g; expected more than 1", key, original);
+    if (hf->status)
+        return;
+    double magnitude = factor > 1 ? sqrt(1 + log(factor) / log(original)) : 1;
+    qn_hf_put_u32(hf, "rope.scaling.original_context_length", (uint64_t)original);
+    qn_hf_put_f32(hf, "rope.scaling.attn_factor", qn_hf_member_f64(hf, rope, "attention_factor", magnitude));
+    add_factors(hf, rope, "long_factor", dims / 2, "rope_factors_long.weight");
+    add_factors(hf, rope, "short_factor", dims / 2, "rope_factors_short.weight");
 }
 
 /* Llama 3's scaling as divisors of the frequencies, which is how GGUF has it. */
@@ -307,10 +406,16 @@ static void put_scaling(struct qn_hf *hf, const struct qn_json *rope, uint64_t d
         add_llama3_factors(hf, rope, dims, base);
         return;
     }
+    if (qn_str_is(kind, "longrope") || qn_str_is(kind, "su")) {
+        qn_hf_put_str(hf, "rope.scaling.type", QN_STR("longrope"));
+        qn_hf_longrope_keys(hf, rope, dims);
+        return;
+    }
     if (!qn_str_is(kind, "linear") && !qn_str_is(kind, "yarn")) {
         if (!hf->status)
-            hf->status = QN_ERROR(QN_UNSUPPORTED, "rope scaling '%.*s'; expected default, linear, yarn or llama3",
-                                  QN_STR_ARG(kind));
+            hf->status =
+                QN_ERROR(QN_UNSUPPORTED, "rope scaling '%.*s'; expected default, linear, yarn, llama3 or longrope",
+                         QN_STR_ARG(kind));
         return;
     }
     qn_hf_put_str(hf, "rope.scaling.type", kind);

@@ -56,15 +56,14 @@ static const struct qn_hf_name names[] = {
 static void finish_llama(struct qn_hf *hf)
 {
     qn_hf_attention_keys(hf);
+    qn_hf_activation_key(hf, "hidden_act", "silu");
 }
 
 /* Mistral's window binds where it is set. */
 static void finish_mistral(struct qn_hf *hf)
 {
-    qn_hf_attention_keys(hf);
-    uint64_t window = qn_hf_u64(hf, "sliding_window", 0);
-    if (window)
-        qn_hf_put_u32(hf, "attention.sliding_window", window);
+    finish_llama(hf);
+    qn_hf_window_keys(hf, qn_hf_u64(hf, "sliding_window", 0), 0);
 }
 
 const struct qn_hf_arch qn_hf_arch_llama = {

@@ -1,4 +1,4 @@
-/* Qwen 2 and 3, dense. */
+/* Qwen 2 and 3, dense and of experts. */
 #include "format/hf/hf.h"
 
 static const struct qn_hf_key keys[] = {
@@ -7,6 +7,11 @@ static const struct qn_hf_key keys[] = {
     {"hidden_size", "embedding_length", QN_HF_U32, true},
     {"intermediate_size", "feed_forward_length", QN_HF_U32, true},
     {"rms_norm_eps", "attention.layer_norm_rms_epsilon", QN_HF_F32, false},
+    {"num_experts", "expert_count", QN_HF_U32, false},
+    {"num_local_experts", "expert_count", QN_HF_U32, false}, /* transformers 5 */
+    {"num_experts_per_tok", "expert_used_count", QN_HF_U32, false},
+    {"moe_intermediate_size", "expert_feed_forward_length", QN_HF_U32, false},
+    {"shared_expert_intermediate_size", "expert_shared_feed_forward_length", QN_HF_U32, false},
     {0},
 };
 
@@ -32,18 +37,63 @@ static const struct qn_hf_name names[] = {
     {LAYER "mlp.gate_proj.weight", "blk.{}.ffn_gate.weight", "intermediate_size,hidden_size"},
     {LAYER "mlp.up_proj.weight", "blk.{}.ffn_up.weight", "intermediate_size,hidden_size"},
     {LAYER "mlp.down_proj.weight", "blk.{}.ffn_down.weight", "hidden_size,intermediate_size"},
+    {LAYER "mlp.gate.weight", "blk.{}.ffn_gate_inp.weight", "num_experts,hidden_size"},
+    /* an expert a tensor (transformers 4), or all stacked with gate and up as one (5) */
+    {LAYER "mlp.experts.{}.gate_proj.weight", "blk.{}.ffn_gate_exps.weight", "moe_intermediate_size,hidden_size"},
+    {LAYER "mlp.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.weight", "moe_intermediate_size,hidden_size"},
+    {LAYER "mlp.experts.{}.down_proj.weight", "blk.{}.ffn_down_exps.weight", "hidden_size,moe_intermediate_size"},
+    {LAYER "mlp.experts.gate_up_proj", "blk.{}.ffn_gate_exps.weight", "num_experts,2*moe_intermediate_size,hidden_size",
+     .split = 2, .part = 0},
+    {LAYER "mlp.experts.gate_up_proj", "blk.{}.ffn_up_exps.weight", "num_experts,2*moe_intermediate_size,hidden_size",
+     .split = 2, .part = 1},
+    {LAYER "mlp.experts.down_proj", "blk.{}.ffn_down_exps.weight", "num_experts,hidden_size,moe_intermediate_size"},
+    {LAYER "mlp.shared_expert.gate_proj.weight", "blk.{}.ffn_gate_shexp.weight",
+     "shared_expert_intermediate_size,hidden_size"},
+    {LAYER "mlp.shared_expert.up_proj.weight", "blk.{}.ffn_up_shexp.weight",
+     "shared_expert_intermediate_size,hidden_size"},
+    {LAYER "mlp.shared_expert.down_proj.weight", "blk.{}.ffn_down_shexp.weight",
+     "hidden_size,shared_expert_intermediate_size"},
+    {LAYER "mlp.shared_expert_gate.weight", "blk.{}.ffn_gate_inp_shexp.weight", "1,hidden_size"},
     {0},
 };
 
-/* A window that only some layers have is refused: GGUF's qwen has none. */
 static void finish(struct qn_hf *hf)
 {
-    uint64_t layers = qn_hf_need_u64(hf, "num_hidden_layers");
-    if (qn_hf_bool(hf, "use_sliding_window", false) && qn_hf_u64(hf, "sliding_window", 0) &&
-        qn_hf_u64(hf, "max_window_layers", layers) < layers && !hf->status)
-        hf->status = QN_ERROR(QN_UNSUPPORTED, "key 'use_sliding_window' is true: windows in some layers only are not "
-                                              "supported for this architecture");
+    uint64_t window = qn_hf_bool(hf, "use_sliding_window", false) ? qn_hf_u64(hf, "sliding_window", 4096) : 0;
     qn_hf_attention_keys(hf);
+    qn_hf_activation_key(hf, "hidden_act", "silu");
+    if (window && !qn_hf_json(hf, "layer_types") && !hf->status)
+        hf->status = QN_ERROR(QN_UNSUPPORTED, "key 'use_sliding_window' is true; expected 'layer_types' beside it");
+    qn_hf_window_keys(hf, window, 0);
+}
+
+/* Configurations from before layer_types: layers from max_window_layers on have the window. */
+static void finish_dense(struct qn_hf *hf)
+{
+    enum { MAX = 4096 };
+    bool windows[MAX], any = false;
+    uint64_t layers = qn_hf_need_u64(hf, "num_hidden_layers"), first = qn_hf_u64(hf, "max_window_layers", 28);
+    if (qn_hf_json(hf, "layer_types") || !qn_hf_bool(hf, "use_sliding_window", false) || layers > MAX) {
+        finish(hf);
+        return;
+    }
+    qn_hf_attention_keys(hf);
+    qn_hf_activation_key(hf, "hidden_act", "silu");
+    for (uint64_t i = 0; i < layers; i++)
+        any = (windows[i] = i >= first) || any;
+    if (any) {
+        qn_hf_put_u32(hf, "attention.sliding_window", qn_hf_u64(hf, "sliding_window", 4096));
+        qn_hf_put_bools(hf, "attention.sliding_window_pattern", windows, (uint32_t)layers);
+    }
+}
+
+/* GGUF's models of experts have a rule each for the shares of the chosen ones; a model with another says so. */
+static void finish_experts(struct qn_hf *hf)
+{
+    bool scaled = qn_hf_bool(hf, "norm_topk_prob", false), usual = qn_str_is(qn_str_from(hf->arch->gguf), "qwen3moe");
+    finish(hf);
+    if (scaled != usual)
+        qn_hf_put_bool(hf, "expert_weights_norm", scaled);
 }
 
 const struct qn_hf_arch qn_hf_arch_qwen2 = {
@@ -53,7 +103,7 @@ const struct qn_hf_arch qn_hf_arch_qwen2 = {
     .layers = "num_hidden_layers",
     .keys = keys,
     .names = names,
-    .finish = finish,
+    .finish = finish_dense,
 };
 
 const struct qn_hf_arch qn_hf_arch_qwen3 = {
@@ -63,5 +113,25 @@ const struct qn_hf_arch qn_hf_arch_qwen3 = {
     .layers = "num_hidden_layers",
     .keys = keys,
     .names = names,
-    .finish = finish,
+    .finish = finish_dense,
+};
+
+const struct qn_hf_arch qn_hf_arch_qwen2_moe = {
+    .model_type = "qwen2_moe",
+    .gguf = "qwen2moe",
+    .prefix = "model.",
+    .layers = "num_hidden_layers",
+    .keys = keys,
+    .names = names,
+    .finish = finish_experts,
+};
+
+const struct qn_hf_arch qn_hf_arch_qwen3_moe = {
+    .model_type = "qwen3_moe",
+    .gguf = "qwen3moe",
+    .prefix = "model.",
+    .layers = "num_hidden_layers",
+    .keys = keys,
+    .names = names,
+    .finish = finish_experts,
 };

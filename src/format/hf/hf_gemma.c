@@ -1,0 +1,137 @@
+/* Gemma 1, 2 and 3 (text). Their norms multiply by one more than the weight, which GGUF has added already. */
+#include <math.h>
+
+#include "format/hf/hf.h"
+
+static const struct qn_hf_key keys[] = {
+    {"vocab_size", "vocab_size", QN_HF_U32, false},
+    {"max_position_embeddings", "context_length", QN_HF_U32, true},
+    {"hidden_size", "embedding_length", QN_HF_U32, true},
+    {"intermediate_size", "feed_forward_length", QN_HF_U32, true},
+    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", QN_HF_F32, false},
+    {0},
+};
+
+#define LAYER "model.layers.{}."
+#define NORM .value = QN_HF_PLUS_ONE
+
+#define COMMON                                                                                                      \
+    {"model.embed_tokens.weight", "token_embd.weight", "vocab_size,hidden_size"},                                   \
+        {"model.norm.weight", "output_norm.weight", "hidden_size", NORM},                                           \
+        {"lm_head.weight", "output.weight", "vocab_size,hidden_size"},                                              \
+        {LAYER "self_attn.q_proj.weight", "blk.{}.attn_q.weight", "num_attention_heads*head_dim,hidden_size"},      \
+        {LAYER "self_attn.k_proj.weight", "blk.{}.attn_k.weight", "num_key_value_heads*head_dim,hidden_size"},      \
+        {LAYER "self_attn.v_proj.weight", "blk.{}.attn_v.weight", "num_key_value_heads*head_dim,hidden_size"},      \
+        {LAYER "self_attn.o_proj.weight", "blk.{}.attn_output.weight", "hidden_size,num_attention_heads*head_dim"}, \
+        {LAYER "self_attn.q_proj.bias", "blk.{}.attn_q.bias", "num_attention_heads*head_dim"},                      \
+        {LAYER "self_attn.k_proj.bias", "blk.{}.attn_k.bias", "num_key_value_heads*head_dim"},                      \
+        {LAYER "self_attn.v_proj.bias", "blk.{}.attn_v.bias", "num_key_value_heads*head_dim"},                      \
+        {LAYER "self_attn.o_proj.bias", "blk.{}.attn_output.bias", "hidden_size"},                                  \
+        {LAYER "self_attn.rotary_emb.inv_freq", NULL},                                                              \
+        {LAYER "input_layernorm.weight", "blk.{}.attn_norm.weight", "hidden_size", NORM},                           \
+        {LAYER "mlp.gate_proj.weight", "blk.{}.ffn_gate.weight", "intermediate_size,hidden_size"},                  \
+        {LAYER "mlp.up_proj.weight", "blk.{}.ffn_up.weight", "intermediate_size,hidden_size"},                      \
+    {                                                                                                               \
+        LAYER "mlp.down_proj.weight", "blk.{}.ffn_down.weight", "hidden_size,intermediate_size"                     \
+    }
+
+static const struct qn_hf_name names_1[] = {
+    COMMON,
+    {LAYER "post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", "hidden_size", NORM},
+    {0},
+};
+
+/* From the second on a norm stands before and after each block. */
+static const struct qn_hf_name names_2[] = {
+    COMMON,
+    {LAYER "self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight", "head_dim", NORM},
+    {LAYER "self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight", "head_dim", NORM},
+    {LAYER "post_attention_layernorm.weight", "blk.{}.post_attention_norm.weight", "hidden_size", NORM},
+    {LAYER "pre_feedforward_layernorm.weight", "blk.{}.ffn_norm.weight", "hidden_size", NORM},
+    {LAYER "post_feedforward_layernorm.weight", "blk.{}.post_ffw_norm.weight", "hidden_size", NORM},
+    {0},
+};
+
+static void finish_1(struct qn_hf *hf)
+{
+    qn_hf_attention_keys(hf); /* the activation is the tanh form of GELU, whatever old folders write */
+}
+
+static void finish_both(struct qn_hf *hf, uint32_t window_period, uint64_t layers_of_27b)
+{
+    uint64_t layers = qn_hf_need_u64(hf, "num_hidden_layers"), heads = qn_hf_need_u64(hf, "num_attention_heads");
+    double scalar = qn_hf_f64(hf, "query_pre_attn_scalar", 256);
+    uint64_t usual = layers == layers_of_27b && heads ? qn_hf_need_u64(hf, "hidden_size") / heads : qn_hf_head_dim(hf);
+    if (qn_hf_bool(hf, "use_bidirectional_attention", false) && !hf->status)
+        hf->status = QN_ERROR(QN_UNSUPPORTED, "key 'use_bidirectional_attention' is true; expected false");
+    if (!(scalar > 0) && !hf->status)
+        hf->status = QN_ERROR(QN_INVALID_FILE, "key 'query_pre_attn_scalar' is %g; expected more than 0", scalar);
+    if (scalar != (double)usual)
+        qn_hf_put_f32(hf, "attention.scale", 1 / sqrt(scalar));
+    qn_hf_activation_key(hf, "hidden_activation", "gelu_pytorch_tanh");
+    qn_hf_window_keys(hf, qn_hf_u64(hf, "sliding_window", 4096), window_period);
+}
+
+/* null means that there is no cap, which is 0 in GGUF; absent is the usual cap. */
+static void put_cap(struct qn_hf *hf, const char *key, double usual)
+{
+    const struct qn_json *value = qn_json_member(hf->text, key);
+    qn_hf_put_f32(hf, key, value && value->kind == QN_JSON_NULL ? 0 : qn_hf_f64(hf, key, usual));
+}
+
+static void finish_2(struct qn_hf *hf)
+{
+    qn_hf_attention_keys(hf);
+    finish_both(hf, 2, 46);
+    put_cap(hf, "attn_logit_softcapping", 50);
+    put_cap(hf, "final_logit_softcapping", 30);
+}
+
+static void finish_3(struct qn_hf *hf)
+{
+    const struct qn_json *all = qn_hf_json(hf, "rope_parameters"), *local = qn_json_member(all, "sliding_attention");
+    uint64_t period = qn_hf_u64(hf, "sliding_window_pattern", 6);
+    qn_hf_heads_keys(hf);
+    qn_hf_rope_keys(hf, qn_hf_head_dim(hf), "full_attention");
+    if (!qn_json_member(qn_json_member(all, "full_attention"), "rope_theta") && !qn_hf_json(hf, "rope_theta"))
+        qn_hf_put_f32(hf, "rope.freq_base", 1000000);
+    qn_hf_put_f32(hf, "rope.freq_base_swa",
+                  qn_hf_member_f64(hf, local, "rope_theta", qn_hf_f64(hf, "rope_local_base_freq", 10000)));
+    if (period != 6 && !qn_hf_json(hf, "layer_types"))
+        qn_hf_put_u32(hf, "attention.sliding_window_pattern", period);
+    finish_both(hf, 6, 62);
+    if (qn_hf_json(hf, "attn_logit_softcapping"))
+        put_cap(hf, "attn_logit_softcapping", 0);
+    if (qn_hf_json(hf, "final_logit_softcapping"))
+        put_cap(hf, "final_logit_softcapping", 0);
+}
+
+const struct qn_hf_arch qn_hf_arch_gemma = {
+    .model_type = "gemma",
+    .gguf = "gemma",
+    .prefix = "model.",
+    .layers = "num_hidden_layers",
+    .keys = keys,
+    .names = names_1,
+    .finish = finish_1,
+};
+
+const struct qn_hf_arch qn_hf_arch_gemma2 = {
+    .model_type = "gemma2",
+    .gguf = "gemma2",
+    .prefix = "model.",
+    .layers = "num_hidden_layers",
+    .keys = keys,
+    .names = names_2,
+    .finish = finish_2,
+};
+
+const struct qn_hf_arch qn_hf_arch_gemma3_text = {
+    .model_type = "gemma3_text",
+    .gguf = "gemma3",
+    .prefix = "model.",
+    .layers = "num_hidden_layers",
+    .keys = keys,
+    .names = names_2,
+    .finish = finish_3,
+};
