@@ -61,8 +61,8 @@ void qn_llm_get_info(const struct qn_llm *llm, struct qn_llm_info *info);
 /* Appends tokens to the sequence. all_logits: NULL, or room for count x vocabulary floats, the logits after each token.
  * The logits after the last one are kept for qn_llm_logits either way. QN_OUT_OF_RANGE when they do not fit in the
  * context (nothing is appended then) and QN_INVALID_ARGUMENT for an id outside the vocabulary. After QN_CANCELLED the
- * sequence holds the chunks that were finished. A model with LongRoPE evaluates the whole sequence again when it becomes
- * longer than the model's original context. */
+ * sequence holds the chunks that were finished. A model with LongRoPE evaluates the whole sequence again when it
+ * becomes longer than the model's original context. */
 qn_status qn_llm_eval(struct qn_llm *llm, const int32_t *tokens, size_t count, float *all_logits) QN_MUST_USE;
 
 /* Logits after the last token, vocabulary floats; valid until the next call. NULL before the first eval. */

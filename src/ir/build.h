@@ -38,8 +38,8 @@ qn_value qn_build_reduce(struct qn_build *b, uint16_t op, qn_value x, int64_t ax
 qn_value qn_build_softmax(struct qn_build *b, qn_value x, int64_t axis);
 /* cap * tanh(x / cap): x, bent to stay within -cap and cap. */
 qn_value qn_build_soft_cap(struct qn_build *b, qn_value x, double cap);
-/* Softmax over the last axis of scores [..., l] with one more score, sinks (f32, broadcastable to [..., 1]), whose share
- * is left out of the result [..., l]. sinks 0: a plain softmax. */
+/* Softmax over the last axis of scores [..., l] with one more score, sinks (f32, broadcastable to [..., 1]), whose
+ * share is left out of the result [..., l]. sinks 0: a plain softmax. */
 qn_value qn_build_sink_softmax(struct qn_build *b, qn_value scores, qn_value sinks);
 /* enum qn_activation written as core ops; NONE gives x. */
 qn_value qn_build_activation(struct qn_build *b, qn_value x, int64_t activation, float alpha, float beta);
