@@ -11,6 +11,9 @@
  *
  * Threads: a tokenizer never changes after its creation and may be used by many threads at once. A qn_decoder, a
  * qn_stop and the buffers belong to one thread at a time.
+ *
+ * tokenizer.json describes a tokenizer of the `tokenizers` package; it does here what it does there. That package takes
+ * text without flaws only: broken UTF-8 is read as U+FFFD, one for each part that cannot be completed.
  */
 #ifndef QUERN_TOKENIZER_H
 #define QUERN_TOKENIZER_H
@@ -37,6 +40,12 @@ enum { QN_TOKEN_NONE = -1 };
  * closed before it. allocator NULL means the default. Errors: QN_INVALID_FILE and QN_UNSUPPORTED name file and key. */
 qn_status qn_tokenizer_create(const struct qn_model *model, const struct qn_allocator *allocator,
                               struct qn_tokenizer **out) QN_MUST_USE;
+/* The tokenizer of a file or folder: tokenizer.json, tokenizer.model (SentencePiece), vocab.txt (WordPiece), a GGUF
+ * file, or a folder that holds one of the first three, in this order, with tokenizer_config.json,
+ * special_tokens_map.json and added_tokens.json beside it. Errors name the file, the key, what was expected and found;
+ * a component that is not known is QN_UNSUPPORTED with its name. */
+qn_status qn_tokenizer_open(const char *path, const struct qn_allocator *allocator,
+                            struct qn_tokenizer **out) QN_MUST_USE;
 void qn_tokenizer_free(struct qn_tokenizer *tokenizer); /* NULL is allowed */
 
 /* ---- the vocabulary ------------------------------------------------------------------------------------------- */
@@ -47,6 +56,7 @@ enum qn_tokenizer_kind {
     QN_TOKENIZER_BPE,      /* BPE with ranked merges, on bytes (GPT-2) or on characters (Gemma 4) */
     QN_TOKENIZER_WORDPIECE,
     QN_TOKENIZER_UNIGRAM,
+    QN_TOKENIZER_WORDLEVEL, /* whole words */
 };
 
 /* Tokens with a role. QN_TOKEN_NONE where a vocabulary has none. */
@@ -120,6 +130,77 @@ struct qn_encode_options {
 /* Appends the tokens of text[0..size) to *tokens. options NULL means zero. On failure *tokens is as before. */
 qn_status qn_tokenizer_encode(const struct qn_tokenizer *tokenizer, const char *text, size_t size,
                               const struct qn_encode_options *options, struct qn_tokens *tokens) QN_MUST_USE;
+
+/* ---- encoding with all there is to know ----------------------------------------------------------------------- */
+
+enum qn_truncation_strategy {
+    QN_TRUNCATE_LONGEST_FIRST = 0, /* the longer of two texts loses first */
+    QN_TRUNCATE_ONLY_FIRST,
+    QN_TRUNCATE_ONLY_SECOND,
+};
+
+/* Cuts what is longer than max_length tokens, those around the texts counted. */
+struct qn_truncation {
+    size_t max_length;
+    size_t stride; /* tokens that each part that was cut off shares with the one before it */
+    enum qn_truncation_strategy strategy;
+    bool left; /* cut at the beginning instead of the end */
+};
+
+/* Fills up to a length, a multiple of multiple_of (0: of any). */
+struct qn_padding {
+    size_t length; /* 0: no more than multiple_of asks for */
+    size_t multiple_of;
+    int32_t id;
+    uint32_t type_id;
+    bool left;
+};
+
+/* A token, where it came from and what it is. */
+struct qn_encoded_token {
+    int32_t id;
+    uint32_t type_id;    /* the segment, 0 or 1 */
+    uint32_t begin, end; /* in its text: bytes, or characters when asked for; 0, 0 for a token of no text */
+    int32_t word;        /* which piece of its text it belongs to; -1 for a token of no text */
+    int8_t sequence;     /* the text it belongs to, 0 or 1; -1: none */
+    bool special;        /* put around the texts by the tokenizer, or padding */
+    bool attended;       /* false: padding */
+};
+
+/* What truncation cut off follows in `overflow`, each part surrounded and padded as the first. */
+struct qn_encoded {
+    struct qn_encoded_token *tokens;
+    size_t count, capacity;
+    struct qn_encoded *overflow;
+    size_t overflow_count;
+    const struct qn_allocator *allocator; /* NULL: the default. Set before use */
+};
+
+void qn_encoded_free(struct qn_encoded *encoded);
+
+/* What happens to length, for qn_pair_options. */
+enum qn_length_rule {
+    QN_LENGTH_AS_FILE = 0, /* as tokenizer.json says; nothing where it says nothing */
+    QN_LENGTH_GIVEN,       /* by the field below it */
+    QN_LENGTH_FREE,        /* nothing */
+};
+
+struct qn_pair_options {
+    size_t struct_size;
+    bool bare;          /* as in qn_encode_options */
+    bool parse_special; /* the same */
+    bool characters;    /* begin and end count characters (code points) instead of bytes */
+    enum qn_length_rule truncate, pad;
+    struct qn_truncation truncation;
+    struct qn_padding padding;
+};
+
+/* Encodes one text, or two that belong together (`second` NULL: one) with the tokens that the model wants around them.
+ * *out must be zero but for its allocator; on failure it stays so. A tokenizer of a GGUF file or of SentencePiece
+ * leaves begin, end and word at 0, 0 and -1: it does not track them. options NULL means zero. */
+qn_status qn_tokenizer_encode_pair(const struct qn_tokenizer *tokenizer, const char *first, size_t first_size,
+                                   const char *second, size_t second_size, const struct qn_pair_options *options,
+                                   struct qn_encoded *out) QN_MUST_USE;
 
 /* ---- decoding ------------------------------------------------------------------------------------------------- */
 

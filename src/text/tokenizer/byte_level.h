@@ -18,6 +18,14 @@ static inline int32_t qn_byte_level_byte(uint32_t c)
     return n <= 0x20 ? (int32_t)n : n < 67 ? (int32_t)(n - 0x21 + 0x7f) : 0xad;
 }
 
+/* The code point that stands for a byte. */
+static inline uint32_t qn_byte_level_character(uint8_t byte)
+{
+    if ((byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte != 0xad))
+        return byte;
+    return 0x100u + (byte <= 0x20 ? byte : byte == 0xad ? 67u : byte - 0x7fu + 0x21u);
+}
+
 /* Turns text back into bytes; out has room for `size`. False when a character is not of the alphabet. */
 bool qn_byte_level_decode(const char *text, size_t size, char *out, size_t *out_size);
 

@@ -1,5 +1,5 @@
 /* Tokens to text, at once or one at a time. */
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/pipeline.h"
 #include "base/utf8.h"
 
 /* ---- pieces --------------------------------------------------------------------------------------------------- */
@@ -84,6 +84,20 @@ static qn_status read_options(const struct qn_decode_options *given, struct qn_d
     return NULL;
 }
 
+static qn_status decode_by_pipeline(const struct qn_tokenizer *t, const int32_t *ids, size_t count, bool special,
+                                    struct qn_text *text)
+{
+    struct qn_strbuf out;
+    for (size_t i = 0; i < count; i++)
+        QN_TRY(check_id(t, ids[i]));
+    qn_strbuf_init(&out, t->arena.allocator);
+    qn_status status = qn_pipeline_decode(t, ids, count, special, &out);
+    if (!status && !append(text, qn_strbuf_view(&out)))
+        status = QN_OOM();
+    qn_strbuf_deinit(&out);
+    return status;
+}
+
 qn_status qn_tokenizer_decode(const struct qn_tokenizer *t, const int32_t *ids, size_t count,
                               const struct qn_decode_options *options, struct qn_text *text)
 {
@@ -92,6 +106,8 @@ qn_status qn_tokenizer_decode(const struct qn_tokenizer *t, const int32_t *ids, 
     struct joint joint = first_joint(t, all.continued);
     if (!append(text, (struct qn_str){"", 0}))
         return QN_OOM();
+    if (t->pipeline)
+        return decode_by_pipeline(t, ids, count, all.special, text);
     for (size_t i = 0; i < count; i++) {
         QN_TRY(check_id(t, ids[i]));
         if (!append(text, next_piece(t, ids[i], all.special, &joint)))
@@ -110,6 +126,13 @@ struct qn_decoder {
     char held[4]; /* the beginning of a character */
     size_t held_size;
     struct qn_strbuf out;
+
+    /* With a pipeline, the text of a token depends on those around it: the ids since a whole character ended are decoded
+     * together, and what they show beyond the text of the first of them is new. */
+    QN_ARRAY(int32_t) ids;
+    uint32_t shown_ids;      /* whose text is out already */
+    struct qn_strbuf window; /* the text of all ids here */
+    size_t shown;            /* bytes of the first ones' text */
 };
 
 qn_status qn_decoder_create(const struct qn_tokenizer *tokenizer, const struct qn_decode_options *options,
@@ -126,6 +149,7 @@ qn_status qn_decoder_create(const struct qn_tokenizer *tokenizer, const struct q
     decoder->options = all;
     decoder->joint = first_joint(tokenizer, decoder->options.continued);
     qn_strbuf_init(&decoder->out, allocator);
+    qn_strbuf_init(&decoder->window, allocator);
     *out = decoder;
     return NULL;
 }
@@ -135,6 +159,8 @@ void qn_decoder_free(struct qn_decoder *decoder)
     if (!decoder)
         return;
     qn_strbuf_deinit(&decoder->out);
+    qn_strbuf_deinit(&decoder->window);
+    qn_array_free(&decoder->ids, decoder->allocator);
     qn_free(decoder->allocator, decoder, sizeof *decoder);
 }
 
@@ -203,10 +229,49 @@ static qn_status give(struct qn_decoder *decoder, const char **text, size_t *siz
     return NULL;
 }
 
+static qn_status decode_window(struct qn_decoder *d, uint32_t count)
+{
+    qn_strbuf_clear(&d->window);
+    return qn_pipeline_decode(d->tokenizer, d->ids.items, count, d->options.special, &d->window);
+}
+
+/* Shows what the window has beyond what is out, unless its end may still change. */
+static qn_status show_window(struct qn_decoder *d, bool last)
+{
+    enum { WINDOW = 64 }; /* ids that may wait for the end of a character */
+    QN_TRY(decode_window(d, d->ids.count));
+    struct qn_str text = qn_strbuf_view(&d->window);
+    bool cut = qn_str_ends(text, QN_STR("\xef\xbf\xbd")) && !last && d->ids.count - d->shown_ids < WINDOW;
+    if (text.size <= d->shown || cut)
+        return NULL;
+    qn_strbuf_append(&d->out, text.data + d->shown, text.size - d->shown);
+    /* the ids whose text just came out stay as what the next ones follow */
+    uint32_t kept = d->ids.count - d->shown_ids;
+    memmove(d->ids.items, d->ids.items + d->shown_ids, kept * sizeof *d->ids.items);
+    d->ids.count = d->shown_ids = kept;
+    QN_TRY(decode_window(d, kept));
+    d->shown = d->window.size;
+    return NULL;
+}
+
+static qn_status push_to_window(struct qn_decoder *d, int32_t id)
+{
+    if (!qn_array_push(&d->ids, d->allocator, id))
+        return QN_OOM();
+    qn_status status = show_window(d, false);
+    if (status)
+        d->ids.count--;
+    return status;
+}
+
 qn_status qn_decoder_push(struct qn_decoder *decoder, int32_t id, const char **text, size_t *size)
 {
     qn_strbuf_clear(&decoder->out);
     QN_TRY(check_id(decoder->tokenizer, id));
+    if (decoder->tokenizer->pipeline) {
+        QN_TRY(push_to_window(decoder, id));
+        return give(decoder, text, size);
+    }
     put(decoder, next_piece(decoder->tokenizer, id, decoder->options.special, &decoder->joint));
     return give(decoder, text, size);
 }
@@ -214,6 +279,12 @@ qn_status qn_decoder_push(struct qn_decoder *decoder, int32_t id, const char **t
 qn_status qn_decoder_finish(struct qn_decoder *decoder, const char **text, size_t *size)
 {
     qn_strbuf_clear(&decoder->out);
+    if (decoder->tokenizer->pipeline) {
+        QN_TRY(show_window(decoder, true));
+        decoder->ids.count = decoder->shown_ids = 0;
+        decoder->shown = 0;
+        return give(decoder, text, size);
+    }
     if (decoder->held_size)
         put_broken(decoder, decoder->held, decoder->held_size);
     decoder->held_size = 0;

@@ -2,6 +2,7 @@
 #include <utf8proc.h>
 
 #include "text/tokenizer/encoding.h"
+#include "text/tokenizer/pipeline.h"
 #include "text/tokenizer/pre.h"
 #include "base/utf8.h"
 
@@ -234,6 +235,7 @@ static qn_status encode_fragment(struct qn_encoding *e, const char *text, size_t
         return qn_encode_wordpiece(e, text, size);
     case QN_TOKENIZER_UNIGRAM:
         return qn_encode_unigram(e, text, size, prefix);
+    case QN_TOKENIZER_WORDLEVEL:
     case QN_TOKENIZER_NONE:
         break;
     }
@@ -289,6 +291,24 @@ static void deinit(struct qn_encoding *e)
     qn_free(e->allocator, e->words, QN_CACHED_WORDS * sizeof *e->words);
 }
 
+/* The ids alone; nothing is cut or filled up. */
+static qn_status encode_by_pipeline(const struct qn_tokenizer *t, const char *text, size_t size,
+                                    const struct qn_encode_options *options, struct qn_tokens *tokens)
+{
+    struct qn_encode_call call = {.texts = {{text, size}},
+                                  .text_count = 1,
+                                  .bare = options->bare,
+                                  .special = options->parse_special,
+                                  .continued = options->continued};
+    struct qn_encoded encoded = {.allocator = t->arena.allocator};
+    QN_TRY(qn_pipeline_encode(t, &call, &encoded));
+    bool ok = tokens->capacity - tokens->count >= encoded.count || qn_encoding_grow(tokens, encoded.count);
+    for (size_t i = 0; i < encoded.count && ok; i++)
+        tokens->ids[tokens->count++] = encoded.tokens[i].id;
+    qn_encoded_free(&encoded);
+    return ok ? NULL : QN_OOM();
+}
+
 qn_status qn_tokenizer_encode(const struct qn_tokenizer *t, const char *text, size_t size,
                               const struct qn_encode_options *options, struct qn_tokens *tokens)
 {
@@ -299,6 +319,8 @@ qn_status qn_tokenizer_encode(const struct qn_tokenizer *t, const char *text, si
         memcpy(&all, options, options->struct_size < sizeof all ? options->struct_size : sizeof all);
     if (t->kind == QN_TOKENIZER_NONE)
         return QN_ERROR(QN_UNSUPPORTED, "the model has no vocabulary, so text cannot be turned into tokens");
+    if (t->pipeline)
+        return encode_by_pipeline(t, text, size, &all, tokens);
     struct qn_encoding e = {.tokenizer = t, .allocator = t->arena.allocator, .out = tokens};
     qn_strbuf_init(&e.text, e.allocator);
     qn_strbuf_init(&e.valid, e.allocator);

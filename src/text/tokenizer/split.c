@@ -2,33 +2,29 @@
 
 #include "base/utf8.h"
 
-/* The pieces that one call appends: out->list.items[first ..]. */
-struct splitter {
-    const struct qn_split *split;
-    const struct qn_allocator *allocator;
-    struct qn_pieces *out;
-    uint32_t first;
-    bool last_was_match;
-};
+void qn_splitter_begin(struct qn_splitter *s, enum qn_split_behavior behavior, bool invert,
+                       const struct qn_allocator *allocator, struct qn_pieces *out)
+{
+    *s = (struct qn_splitter){behavior, invert, allocator, out, out->list.count, false};
+}
 
-static bool push(struct splitter *s, size_t begin, size_t end)
+static bool push(struct qn_splitter *s, size_t begin, size_t end)
 {
     return qn_array_push(&s->out->list, s->allocator, (struct qn_piece){(uint32_t)begin, (uint32_t)end});
 }
 
-static bool extend_last(struct splitter *s, size_t end)
+static bool extend_last(struct qn_splitter *s, size_t end)
 {
     s->out->list.items[s->out->list.count - 1].end = (uint32_t)end;
     return true;
 }
 
-/* Takes the next stretch of the text, a match or what lies between two. */
-static bool add(struct splitter *s, size_t begin, size_t end, bool match)
+bool qn_splitter_add(struct qn_splitter *s, size_t begin, size_t end, bool match)
 {
     bool last_was_match = s->last_was_match, any = s->out->list.count > s->first;
-    match = match != s->split->invert;
+    match = match != s->invert;
     s->last_was_match = match;
-    switch (s->split->behavior) {
+    switch (s->behavior) {
     case QN_SPLIT_REMOVED:
         return match || push(s, begin, end);
     case QN_SPLIT_CONTIGUOUS:
@@ -44,7 +40,7 @@ static bool add(struct splitter *s, size_t begin, size_t end, bool match)
     return push(s, begin, end);
 }
 
-static void drop_empty(struct splitter *s)
+void qn_splitter_end(struct qn_splitter *s)
 {
     uint32_t kept = s->first;
     for (uint32_t i = s->first; i < s->out->list.count; i++)
@@ -53,31 +49,46 @@ static void drop_empty(struct splitter *s)
     s->out->list.count = kept;
 }
 
+qn_status qn_match_next(const struct qn_regex *regex, struct qn_matcher *matcher, const char *text, size_t size,
+                        struct qn_match_walk *walk, size_t *begin, size_t *end, bool *found)
+{
+    *found = false;
+    while (walk->from <= size) {
+        QN_TRY(qn_regex_find(regex, matcher, text, size, walk->from, begin, end, found));
+        if (!*found)
+            return NULL;
+        bool again = *begin == *end && walk->matched_before && *end == walk->last_end;
+        if (!again) {
+            walk->from = walk->last_end = *end;
+            walk->matched_before = true;
+            return NULL;
+        }
+        *found = false;
+        walk->from += walk->from < size ? qn_utf8_step(text + walk->from, size - walk->from) : 1;
+    }
+    return NULL;
+}
+
 qn_status qn_split_piece(const struct qn_split *split, struct qn_matcher *matcher, const char *text,
                          struct qn_piece piece, const struct qn_allocator *allocator, struct qn_pieces *out)
 {
-    struct splitter s = {split, allocator, out, out->list.count, false};
+    struct qn_splitter s;
+    struct qn_match_walk walk = {0};
     const char *subject = text + piece.begin;
-    size_t size = piece.end - piece.begin, from = 0, last_end = 0;
-    bool matched_before = false;
-    while (from <= size) {
+    size_t size = piece.end - piece.begin, last_end = 0;
+    qn_splitter_begin(&s, split->behavior, split->invert, allocator, out);
+    for (bool found = true; found;) {
         size_t begin, end;
-        bool found = false;
-        QN_TRY(qn_regex_find(split->regex, matcher, subject, size, from, &begin, &end, &found));
+        QN_TRY(qn_match_next(split->regex, matcher, subject, size, &walk, &begin, &end, &found));
         if (!found)
             break;
-        if (begin == end && matched_before && end == last_end) { /* an empty match right behind the last one */
-            from += from < size ? qn_utf8_step(subject + from, size - from) : 1;
-            continue;
-        }
-        if ((last_end < begin && !add(&s, piece.begin + last_end, piece.begin + begin, false)) ||
-            !add(&s, piece.begin + begin, piece.begin + end, true))
+        if ((last_end < begin && !qn_splitter_add(&s, piece.begin + last_end, piece.begin + begin, false)) ||
+            !qn_splitter_add(&s, piece.begin + begin, piece.begin + end, true))
             return QN_OOM();
-        from = last_end = end;
-        matched_before = true;
+        last_end = end;
     }
-    if (last_end < size && !add(&s, piece.begin + last_end, piece.end, false))
+    if (last_end < size && !qn_splitter_add(&s, piece.begin + last_end, piece.end, false))
         return QN_OOM();
-    drop_empty(&s);
+    qn_splitter_end(&s);
     return NULL;
 }

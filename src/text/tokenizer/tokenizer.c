@@ -1,6 +1,6 @@
 #include "quern/tokenizer.h"
 
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/pipeline.h"
 
 enum qn_tokenizer_kind qn_tokenizer_kind(const struct qn_tokenizer *t)
 {
@@ -54,5 +54,6 @@ const char *qn_tokenizer_piece(const struct qn_tokenizer *t, int32_t id, size_t 
 
 int32_t qn_tokenizer_find(const struct qn_tokenizer *t, const char *text, size_t size)
 {
-    return qn_text_ids_find(&t->by_text, text, size);
+    int32_t index = t->pipeline ? qn_text_ids_find(&t->pipeline->added_ids, text, size) : -1;
+    return index >= 0 ? t->pipeline->added[index].id : qn_text_ids_find(&t->by_text, text, size);
 }

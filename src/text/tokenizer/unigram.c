@@ -6,48 +6,6 @@
 
 /* ---- normalising ---------------------------------------------------------------------------------------------- */
 
-/* A unit of the double array: bits 0..7 and 31 the label, 8 whether a value hangs below, 9 a shift of the offset by
- * eight, 10..30 the offset; a value is in bits 0..30. */
-static bool read_unit(const struct qn_tokenizer *t, uint32_t index, uint32_t *unit)
-{
-    if (index >= t->charsmap_units)
-        return false;
-    const uint8_t *bytes = t->charsmap + 4 * (size_t)index;
-    *unit = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-    return true;
-}
-
-static uint32_t unit_offset(uint32_t unit)
-{
-    return unit >> 10 << ((unit & 1u << 9) >> 6);
-}
-
-/* The replacement of the longest prefix that has one; its length in the text, 0 when there is none. A damaged array
- * ends the search. */
-static size_t find_replacement(const struct qn_tokenizer *t, const char *text, size_t size, struct qn_str *replacement)
-{
-    uint32_t unit, node = 0, value;
-    size_t length = 0;
-    if (!read_unit(t, 0, &unit))
-        return 0;
-    node = unit_offset(unit);
-    for (size_t at = 0; at < size && text[at]; at++) {
-        uint8_t label = (uint8_t)text[at];
-        node ^= label;
-        if (!read_unit(t, node, &unit) || (unit & 0x800000ffu) != label)
-            break;
-        node ^= unit_offset(unit);
-        if (!(unit & 1u << 8) || !read_unit(t, node, &value))
-            continue;
-        value &= 0x7fffffffu;
-        if (value >= t->charsmap_bytes)
-            continue;
-        *replacement = qn_str_from(t->charsmap_texts + value); /* terminated: the last byte is checked at creation */
-        length = at + 1;
-    }
-    return length;
-}
-
 struct normalizer {
     struct qn_encoding *e;
     bool prefix; /* put a space before the first word */
@@ -94,7 +52,7 @@ static qn_status normalize(struct qn_encoding *e, const char *text, size_t size,
         struct qn_str replacement;
         uint32_t c;
         size_t length = user_defined_at(t, text + at, size - at);
-        if (!length && (length = find_replacement(t, text + at, size - at, &replacement))) {
+        if (!length && (length = qn_charsmap_find(&t->charsmap, text + at, size - at, true, &replacement))) {
             add_bytes(&n, replacement.data, replacement.size);
         } else if (length || (length = qn_utf8_decode(text + at, size - at, &c))) {
             add_bytes(&n, text + at, length);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "text/tokenizer/byte_level.h"
+#include "text/tokenizer/pipeline.h"
 #include "text/tokenizer/vocab_build.h"
 
 enum { NEVER_MATCHED = QN_TOKEN_CONTROL | QN_TOKEN_UNKNOWN | QN_TOKEN_BYTE };
@@ -183,30 +184,6 @@ static qn_status build_spm(struct qn_tokenizer *t)
     return NULL;
 }
 
-static uint32_t load_u32(const uint8_t *bytes)
-{
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-/* SentencePiece's normalisation: a length, a double-array trie of that many bytes, and the replacements. */
-static qn_status copy_charsmap(struct qn_tokenizer *t, struct qn_str charsmap)
-{
-    if (charsmap.size == 0)
-        return NULL;
-    uint64_t trie = charsmap.size >= 4 ? load_u32((const uint8_t *)charsmap.data) : UINT64_MAX;
-    if (trie > charsmap.size - 4 || trie % 4 || charsmap.size > UINT32_MAX ||
-        (trie + 4 < charsmap.size && charsmap.data[charsmap.size - 1]))
-        return QN_ERROR(QN_INVALID_FILE, "the precompiled normalisation of %zu bytes is damaged", charsmap.size);
-    struct qn_str copy = qn_arena_str(&t->arena, charsmap);
-    if (!copy.data)
-        return QN_OOM();
-    t->charsmap = (const uint8_t *)copy.data + 4;
-    t->charsmap_units = (uint32_t)(trie / 4);
-    t->charsmap_texts = copy.data + 4 + trie;
-    t->charsmap_bytes = (uint32_t)(charsmap.size - 4 - trie);
-    return NULL;
-}
-
 static qn_status build_unigram(struct qn_tokenizer *t, const struct qn_vocab_desc *desc)
 {
     enum { UNKNOWN_PENALTY = 10 };
@@ -220,7 +197,7 @@ static qn_status build_unigram(struct qn_tokenizer *t, const struct qn_vocab_des
     t->unknown_score = lowest - UNKNOWN_PENALTY;
     if (t->roles[QN_TOKEN_UNK] < 0)
         return QN_ERROR(QN_INVALID_FILE, "a unigram vocabulary needs an unknown token");
-    QN_TRY(copy_charsmap(t, desc->charsmap));
+    QN_TRY(qn_charsmap_init(&t->charsmap, desc->charsmap, &t->arena));
     return make_trie(t, &t->words, QN_TOKEN_NORMAL | QN_TOKEN_USER_DEFINED | QN_TOKEN_UNUSED, true);
 }
 
@@ -237,6 +214,7 @@ static qn_status build_kind(struct qn_tokenizer *t, const struct qn_vocab_desc *
         return make_trie(t, &t->words, ~0u, true);
     case QN_TOKENIZER_UNIGRAM:
         return build_unigram(t, desc);
+    case QN_TOKENIZER_WORDLEVEL:
     case QN_TOKENIZER_NONE:
         break;
     }
@@ -305,6 +283,8 @@ void qn_tokenizer_free(struct qn_tokenizer *t)
         qn_regex_free(t->splits[i].regex);
     qn_text_trie_deinit(&t->special);
     qn_text_trie_deinit(&t->words);
+    if (t->pipeline)
+        qn_pipeline_deinit(t->pipeline, t->arena.allocator);
     const struct qn_allocator *allocator = t->arena.allocator;
     qn_arena_deinit(&t->arena);
     qn_free(allocator, t, sizeof *t);

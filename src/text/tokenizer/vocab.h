@@ -5,10 +5,14 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "quern/tokenizer.h"
+#include "text/tokenizer/charsmap.h"
 #include "text/tokenizer/split.h"
 #include "text/tokenizer/text_trie.h"
 
 enum { QN_SPLITS_MAX = 8 };
+
+struct qn_pipeline;
+struct qn_json;
 
 /* A vocabulary as a file describes it. Everything is only read, and only during the call that builds. */
 struct qn_vocab_desc {
@@ -114,12 +118,23 @@ struct qn_tokenizer {
     bool strip_accents;        /* WORDPIECE */
     struct qn_text_trie words; /* WORDPIECE, UNIGRAM: all tokens that text can become */
 
+    struct qn_pipeline *pipeline; /* NULL for vocabularies of GGUF files, which the fields above describe */
+
     bool merge_spaces; /* UNIGRAM */
     float unknown_score;
-    const uint8_t *charsmap; /* double array of charsmap_units little-endian u32, then the replacements */
-    uint32_t charsmap_units, charsmap_bytes;
-    const char *charsmap_texts;
+    struct qn_charsmap charsmap;
 };
+
+/* What the other files of a model's folder say of its tokenizer. Texts live as long as the call. */
+struct qn_tokenizer_extras {
+    struct qn_str roles[QN_TOKEN_ROLE_COUNT]; /* the token of each, or empty */
+    const struct qn_json *added;              /* added_tokens_decoder of tokenizer_config.json, or NULL */
+};
+
+/* The tokenizer that a tokenizer.json in memory describes; `name` is the file, for messages, `extras` may be NULL.
+ * Nothing of the data is kept. */
+qn_status qn_tokenizer_from_json(struct qn_str text, const char *name, const struct qn_tokenizer_extras *extras,
+                                 const struct qn_allocator *allocator, struct qn_tokenizer **out) QN_MUST_USE;
 
 #define QN_SPACE_MARK "\xe2\x96\x81"
 

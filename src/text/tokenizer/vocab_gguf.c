@@ -337,6 +337,9 @@ qn_status qn_tokenizer_create(const struct qn_model *model, const struct qn_allo
                               struct qn_tokenizer **out)
 {
     const struct qn_gguf *gguf = qn_model_gguf(model);
+    const char *folder = qn_model_folder(model);
+    if (folder)
+        return qn_tokenizer_open(folder, allocator, out);
     if (!gguf)
         return QN_ERROR(QN_UNSUPPORTED, "this model's format carries no tokenizer");
     return qn_tokenizer_from_gguf(gguf, allocator, out);
