@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/terminal.h"
-#include "quern/model.h"
 #include "quern/tokenizer.h"
 
 struct tokenize {
@@ -196,18 +195,14 @@ static int decode(const struct qn_args *args, const struct tokenize *t)
 
 static qn_status open_tokenizer(struct tokenize *t)
 {
-    struct qn_model *model;
-    QN_COMMAND_TRY(qn_model_open(t->path, NULL, &model));
-    qn_status status = qn_tokenizer_create(model, NULL, &t->tokenizer);
-    qn_model_close(model);
-    return status;
+    return qn_tokenizer_open(t->path, NULL, &t->tokenizer);
 }
 
 int qn_cmd_tokenize(int argc, char **argv)
 {
     struct tokenize t = {0};
     const struct qn_arg table[] = {
-        QN_ARG_POSITION("MODEL", &t.path, "model file, or one that holds a vocabulary alone"),
+        QN_ARG_POSITION("MODEL", &t.path, "model file or folder, tokenizer.json, tokenizer.model, vocab.txt"),
         QN_ARG_TEXT('p', "prompt", &t.prompt, "TEXT", "the text (default: the whole of stdin, as it is)"),
         QN_ARG_FLAG(0, "ids", &t.ids, "print the ids on one line, separated by spaces"),
         QN_ARG_FLAG(0, "special", &t.special,

@@ -90,8 +90,8 @@ qn_status qn_aligned_transform(const struct qn_aligned *in, const struct qn_chan
     out->text.count = out->spans.count = 0;
     out->original = in->original;
     out->original_end = in->original_end;
-    bool ok = qn_aligned_append(out, in->text.items, in->spans.items, range.begin) &&
-              apply(in, range, changes, removed, out);
+    bool ok =
+        qn_aligned_append(out, in->text.items, in->spans.items, range.begin) && apply(in, range, changes, removed, out);
     return ok ? NULL : QN_OOM();
 }
 

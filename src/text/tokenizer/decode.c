@@ -127,8 +127,8 @@ struct qn_decoder {
     size_t held_size;
     struct qn_strbuf out;
 
-    /* With a pipeline, the text of a token depends on those around it: the ids since a whole character ended are decoded
-     * together, and what they show beyond the text of the first of them is new. */
+    /* With a pipeline, the text of a token depends on those around it: the ids since a whole character ended are
+     * decoded together, and what they show beyond the text of the first of them is new. */
     QN_ARRAY(int32_t) ids;
     uint32_t shown_ids;      /* whose text is out already */
     struct qn_strbuf window; /* the text of all ids here */

@@ -51,8 +51,8 @@ static void find_roles(const struct folder *f, struct qn_tokenizer_extras *extra
         const char *key;
         enum qn_token_role role;
     } rows[] = {
-        {"bos_token", QN_TOKEN_BOS}, {"cls_token", QN_TOKEN_BOS}, {"eos_token", QN_TOKEN_EOS},
-        {"unk_token", QN_TOKEN_UNK}, {"sep_token", QN_TOKEN_SEP}, {"pad_token", QN_TOKEN_PAD},
+        {"bos_token", QN_TOKEN_BOS},   {"cls_token", QN_TOKEN_BOS}, {"eos_token", QN_TOKEN_EOS},
+        {"unk_token", QN_TOKEN_UNK},   {"sep_token", QN_TOKEN_SEP}, {"pad_token", QN_TOKEN_PAD},
         {"mask_token", QN_TOKEN_MASK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -13,8 +13,7 @@ static bool adds(const struct qn_tokenizer *t, enum qn_token_role role)
 static void find_frame(const struct qn_tokenizer *t, bool pair, int32_t frame[4])
 {
     int32_t begin = adds(t, QN_TOKEN_BOS) ? t->roles[QN_TOKEN_BOS] : -1;
-    int32_t end = adds(t, QN_TOKEN_EOS) ? t->roles[QN_TOKEN_EOS]
-                                        : adds(t, QN_TOKEN_SEP) ? t->roles[QN_TOKEN_SEP] : -1;
+    int32_t end = adds(t, QN_TOKEN_EOS) ? t->roles[QN_TOKEN_EOS] : adds(t, QN_TOKEN_SEP) ? t->roles[QN_TOKEN_SEP] : -1;
     bool bert = t->kind == QN_TOKENIZER_WORDPIECE;
     frame[0] = begin;
     frame[1] = end;
@@ -26,22 +25,17 @@ static void find_frame(const struct qn_tokenizer *t, bool pair, int32_t frame[4]
 static qn_status encode_ids(const struct qn_tokenizer *t, const struct qn_encode_call *call, uint32_t index,
                             struct qn_arena *arena, struct qn_items *out)
 {
-    struct qn_encode_options options = {.struct_size = sizeof options,
-                                        .bare = true,
-                                        .parse_special = call->special,
-                                        .continued = call->continued};
+    struct qn_encode_options options = {
+        .struct_size = sizeof options, .bare = true, .parse_special = call->special, .continued = call->continued};
     struct qn_tokens tokens = {.allocator = t->arena.allocator};
     struct qn_str text = call->texts[index];
     QN_TRY(qn_tokenizer_encode(t, text.data, text.size, &options, &tokens));
     out->items = QN_ARENA_ARRAY(arena, struct qn_item, tokens.count);
     out->count = out->items ? tokens.count : 0;
     for (size_t i = 0; i < out->count; i++)
-        out->items[i] = (struct qn_item){.token = {.id = tokens.ids[i],
-                                                   .type_id = index,
-                                                   .word = -1,
-                                                   .sequence = (int8_t)index,
-                                                   .attended = true},
-                                         .text = {"", 0}};
+        out->items[i] = (struct qn_item){
+            .token = {.id = tokens.ids[i], .type_id = index, .word = -1, .sequence = (int8_t)index, .attended = true},
+            .text = {"", 0}};
     qn_tokens_free(&tokens);
     return out->items ? NULL : QN_OOM();
 }

@@ -68,7 +68,7 @@ enum qn_unit_kind { QN_UNIT_BPE, QN_UNIT_UNIGRAM, QN_UNIT_WORDPIECE, QN_UNIT_WOR
 /* The model's own switches; its vocabulary is the tokenizer's. */
 struct qn_unit_model {
     enum qn_unit_kind kind;
-    int32_t unknown; /* -1: none */
+    int32_t unknown;    /* -1: none */
     bool names_unknown; /* there is a name for it, in the vocabulary or not */
     struct qn_str unknown_text;
     bool fuse_unknown, byte_fallback, ignore_merges;
@@ -77,9 +77,9 @@ struct qn_unit_model {
     uint64_t longest_word;        /* WORDPIECE, in characters */
     const double *scores;         /* UNIGRAM */
     double lowest_score;
-    int32_t last_merged;     /* while merges are read: the token of the last one */
-    int32_t byte_ids[256];   /* of "<0x00>" to "<0xFF>", or -1 */
-    int32_t *character_ids;  /* BPE: the tokens of the characters below QN_QUICK_CHARACTERS, or -1 */
+    int32_t last_merged;    /* while merges are read: the token of the last one */
+    int32_t byte_ids[256];  /* of "<0x00>" to "<0xFF>", or -1 */
+    int32_t *character_ids; /* BPE: the tokens of the characters below QN_QUICK_CHARACTERS, or -1 */
 };
 
 enum { QN_QUICK_CHARACTERS = 0x800 };
@@ -159,12 +159,12 @@ struct qn_pipeline {
 
     struct qn_added_token *added;
     uint32_t added_count;
-    struct qn_text_ids added_ids;           /* index in `added` by content */
-    struct qn_text_trie added_raw;          /* indices of those that are looked for before normalising */
-    struct qn_text_trie added_normalized;   /* and after it */
+    struct qn_text_ids added_ids;                 /* index in `added` by content */
+    struct qn_text_trie added_raw;                /* indices of those that are looked for before normalising */
+    struct qn_text_trie added_normalized;         /* and after it */
     bool starts_raw[256], starts_normalized[256]; /* their first bytes */
 
-    bool *hidden;            /* by id: decoding leaves it out unless asked */
+    bool *hidden; /* by id: decoding leaves it out unless asked */
 
     bool has_truncation, has_padding;
     struct qn_truncation truncation;
@@ -252,8 +252,8 @@ struct qn_encode_call {
     struct qn_str texts[2];
     uint32_t text_count;
     bool bare, special, continued, characters; /* as in qn_pair_options and qn_encode_options */
-    const struct qn_truncation *truncation; /* NULL: none */
-    const struct qn_padding *padding;       /* NULL: none */
+    const struct qn_truncation *truncation;    /* NULL: none */
+    const struct qn_padding *padding;          /* NULL: none */
 };
 
 qn_status qn_pipeline_encode(const struct qn_tokenizer *tokenizer, const struct qn_encode_call *call,

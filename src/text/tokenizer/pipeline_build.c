@@ -223,8 +223,8 @@ static qn_status number_added(struct qn_tokenizer *t)
         if (token.content.size == 0)
             continue;
         int32_t index = qn_text_ids_find(&p->added_ids, token.content.data, token.content.size);
-        token.id = index >= 0 ? p->added[index].id
-                              : qn_text_ids_find(&t->by_text, token.content.data, token.content.size);
+        token.id =
+            index >= 0 ? p->added[index].id : qn_text_ids_find(&t->by_text, token.content.data, token.content.size);
         if (token.id < 0)
             token.id = (int32_t)next++;
         token.pattern = token.content;

@@ -65,7 +65,7 @@ static qn_status replace(struct texts *t, struct qn_str *text, struct qn_str par
 static qn_status clean_up(struct texts *t, struct qn_str *text)
 {
     static const char *const rules[][2] = {
-        {" .", "."},    {" ?", "?"},   {" !", "!"},           {" ,", ","},   {" ' ", "'"},   {" n't", "n't"},
+        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
         {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     if (text->size == 0 || !memchr(text->data, ' ', text->size))

@@ -157,6 +157,12 @@ static qn_status collect(struct encoder *e, const uint32_t *ends, uint32_t seque
             *item = make_item(e, &p->fragments.items[i], &e->units.list.items[unit], i, sequence);
             if (map)
                 convert(&item->token, map, text.size);
+            const struct qn_unit *made = &e->units.list.items[unit];
+            if (made->text.data) { /* it lies in the working text, which the next text takes */
+                item->text = qn_arena_str(&e->arena, made->text);
+                if (!item->text.data)
+                    return QN_OOM();
+            }
         }
     return NULL;
 }

@@ -324,10 +324,8 @@ static qn_status read_padding(struct qn_pipeline *p, const struct qn_json *value
     QN_TRY(qn_field_choice(value, "direction", true, directions, &direction));
     QN_TRY(qn_field_count(value, "pad_to_multiple_of", false, &multiple));
     QN_TRY(qn_field_count(value, "pad_type_id", true, &type_id));
-    p->padding = (struct qn_padding){.length = length,
-                                     .multiple_of = multiple,
-                                     .type_id = (uint32_t)type_id,
-                                     .left = direction};
+    p->padding =
+        (struct qn_padding){.length = length, .multiple_of = multiple, .type_id = (uint32_t)type_id, .left = direction};
     QN_TRY(qn_json_id(qn_field(value, "pad_id"), "pad_id", &p->padding.id));
     p->has_padding = !fixed || length;
     return NULL;

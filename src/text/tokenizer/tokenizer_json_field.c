@@ -128,8 +128,8 @@ qn_status qn_pipeline_regex(struct qn_pipeline_reader *r, struct qn_str pattern,
             qn_strbuf_append(&escaped, "\\", 1);
         qn_strbuf_append(&escaped, pattern.data + i, 1);
     }
-    struct qn_regex **regexes = qn_arena_push(r->arena, p->regexes, &p->regex_count, &p->regex_capacity,
-                                              sizeof *p->regexes);
+    struct qn_regex **regexes =
+        qn_arena_push(r->arena, p->regexes, &p->regex_count, &p->regex_capacity, sizeof *p->regexes);
     qn_status status = escaped.failed || !regexes ? QN_OOM() : NULL;
     if (regexes) {
         p->regexes = regexes;

@@ -1,10 +1,10 @@
-/* The steps of tokenizer.json: normalizers, pre-tokenizers, decoders, post-processors. A type that is not known is named
- * and refused, since leaving it out would give other tokens. */
+/* The steps of tokenizer.json: normalizers, pre-tokenizers, decoders, post-processors. A type that is not known is
+ * named and refused, since leaving it out would give other tokens. */
 #include "text/tokenizer/tokenizer_json.h"
 
 static const char *const schemes[] = {"always", "first", "never", NULL};
-static const char *const behaviors[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous",
-                                        NULL};
+static const char *const behaviors[] = {"Isolated",       "Removed",    "MergedWithPrevious",
+                                        "MergedWithNext", "Contiguous", NULL};
 
 /* The name under "type". */
 static qn_status read_type(const struct qn_json *value, struct qn_str *type)
@@ -146,8 +146,8 @@ static qn_status read_normalizer(struct qn_pipeline_reader *r, const struct qn_j
     for (size_t i = 0; i < sizeof normalizer_rows / sizeof normalizer_rows[0]; i++) {
         if (!qn_str_is(type, normalizer_rows[i].name))
             continue;
-        struct qn_normalizer *list = qn_arena_push(r->arena, p->normalizers, &p->normalizer_count,
-                                                   &r->normalizer_capacity, sizeof *list);
+        struct qn_normalizer *list =
+            qn_arena_push(r->arena, p->normalizers, &p->normalizer_count, &r->normalizer_capacity, sizeof *list);
         if (!list)
             return QN_OOM();
         p->normalizers = list;
@@ -301,8 +301,7 @@ static const struct {
     {"ByteFallback", QN_DECODE_BYTE_FALLBACK},
 };
 
-static qn_status read_decode_fields(struct qn_pipeline_reader *r, const struct qn_json *value,
-                                    struct qn_decode_step *s)
+static qn_status read_decode_fields(struct qn_pipeline_reader *r, const struct qn_json *value, struct qn_decode_step *s)
 {
     bool unused;
     switch (s->kind) {
@@ -457,8 +456,7 @@ static const struct {
     {"TemplateProcessing", QN_SURROUND_TEMPLATE},
 };
 
-static qn_status read_surround_fields(struct qn_pipeline_reader *r, const struct qn_json *value,
-                                      struct qn_surround *s)
+static qn_status read_surround_fields(struct qn_pipeline_reader *r, const struct qn_json *value, struct qn_surround *s)
 {
     if (s->kind == QN_SURROUND_TEMPLATE) {
         QN_TRY(read_template(r, value, "single", &s->single));
