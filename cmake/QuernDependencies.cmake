@@ -6,10 +6,11 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 # The library.
 add_library(quern_libraries INTERFACE)
-target_link_libraries(quern_libraries INTERFACE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::JPEG PkgConfig::PNG
+target_link_libraries(quern_libraries INTERFACE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::JPEG PkgConfig::PNG PkgConfig::ZLIB
                                                 Threads::Threads ${CMAKE_DL_LIBS} m)
 
 # Kinds of pictures that a build may do without: ImageDecoder and --input then say so.

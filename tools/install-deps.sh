@@ -11,13 +11,13 @@
 set -eu
 
 run="gcc libc6-dev cmake ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libjpeg-dev libpng-dev
-     libwebp-dev libtiff-dev libopenjp2-7-dev"
+     zlib1g-dev libwebp-dev libtiff-dev libopenjp2-7-dev"
 test="libcmocka-dev xz-utils"
 python="python3"
 tidy="$python clang-format clang-tidy"
 clang="clang libclang-rt-dev llvm"
 aarch64="gcc-aarch64-linux-gnu qemu-user libc6-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libedit-dev:arm64
-         libjpeg-dev:arm64 libpng-dev:arm64 libwebp-dev:arm64 libtiff-dev:arm64 libopenjp2-7-dev:arm64
+         libjpeg-dev:arm64 libpng-dev:arm64 zlib1g-dev:arm64 libwebp-dev:arm64 libtiff-dev:arm64 libopenjp2-7-dev:arm64
          libcmocka-dev:arm64"
 
 want=$run
@@ -50,6 +50,7 @@ has() {
     libedit-dev) pkg-config --exists libedit ;;
     libjpeg-dev) pkg-config --exists libjpeg ;;
     libpng-dev) pkg-config --exists libpng ;;
+    zlib1g-dev) pkg-config --exists zlib ;;
     libwebp-dev) pkg-config --exists libwebp ;;
     libtiff-dev) pkg-config --exists libtiff-4 ;;
     libopenjp2-7-dev) pkg-config --exists libopenjp2 ;;

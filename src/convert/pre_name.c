@@ -1,5 +1,5 @@
 /* Which of the named pre-tokenisers a tokenizer.json has: told by what it does to a text, not by how it is written. */
-#include "convert/vocab.h"
+#include "convert/gguf_vocab.h"
 #include "text/tokenizer/pre.h"
 #include "text/tokenizer/split.h"
 

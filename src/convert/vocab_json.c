@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/vocab.h"
+#include "convert/gguf_vocab.h"
 
 /* ---- the list ------------------------------------------------------------------------------------------------- */
 
@@ -265,7 +265,8 @@ static qn_status read_unigram(struct qn_gguf_vocab *v, const struct qn_json *roo
     }
     v->model = "t5";
     v->add_space = find_step(qn_json_member(root, "pre_tokenizer"), "Metaspace") != NULL;
-    v->remove_spaces = find_step(qn_json_member(root, "normalizer"), "Precompiled") != NULL;
+    v->remove_spaces = find_step(qn_json_member(root, "normalizer"), "Precompiled") ||
+                       find_step(qn_json_member(root, "normalizer"), "Replace"); /* of runs of spaces */
     return read_charsmap(v, root);
 }
 

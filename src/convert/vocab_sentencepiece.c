@@ -1,9 +1,9 @@
-/* tokenizer.model, a protobuf message of SentencePiece, as GGUF's lists. Only pieces, the kind of model and the switches
- * that GGUF has are read. */
+/* tokenizer.model, a protobuf message of SentencePiece, as GGUF's lists. Only pieces, the kind of model and the
+ * switches that GGUF has are read. */
 #include <inttypes.h>
 #include <string.h>
 
-#include "convert/vocab.h"
+#include "convert/gguf_vocab.h"
 
 struct cursor {
     const uint8_t *at, *end;

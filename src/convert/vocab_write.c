@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "convert/vocab.h"
+#include "convert/gguf_vocab.h"
 #include "platform/file.h"
 
 enum { SPECIAL_COUNT = 7 };

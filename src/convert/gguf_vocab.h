@@ -1,6 +1,6 @@
 /* A folder's tokenizer as GGUF's metadata (tokenizer.ggml.*), as llama.cpp's converter writes it. */
-#ifndef QN_CONVERT_VOCAB_H
-#define QN_CONVERT_VOCAB_H
+#ifndef QN_CONVERT_GGUF_VOCAB_H
+#define QN_CONVERT_GGUF_VOCAB_H
 
 #include "base/arena.h"
 #include "base/json.h"

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "convert/convert_internal.h"
-#include "convert/vocab.h"
+#include "convert/gguf_vocab.h"
 #include "format/gguf/gguf.h"
 #include "format/model.h"
 #include "platform/clock.h"
