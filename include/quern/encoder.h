@@ -30,7 +30,7 @@ extern "C" {
 
 struct qn_model;
 struct qn_tokenizer;
-struct qn_tokens;
+struct qn_encoded; /* quern/tokenizer.h */
 struct qn_encoder;
 
 /* ---- creation ------------------------------------------------------------------------------------------------- */
@@ -135,6 +135,31 @@ uint32_t qn_encoder_embedding_size(const struct qn_encoder *encoder, const struc
 /* One row of qn_encoder_embedding_size floats a text. options NULL means zero. */
 qn_status qn_encoder_embed(struct qn_encoder *encoder, const struct qn_encoder_text *texts, size_t count,
                            const struct qn_embed_options *options, float *out) QN_MUST_USE;
+
+/* ---- from text ------------------------------------------------------------------------------------------------ */
+
+/* A text, or two that belong together (a query and a document, a question and its context). */
+struct qn_encoder_string {
+    const char *text;
+    size_t size;
+    const char *pair; /* NULL: one text alone */
+    size_t pair_size;
+};
+
+/* The tokens of a text as the model takes it: `prompt` (a text; NULL: none) before it, what the tokenizer puts around
+ * it, cut to info.max_tokens, the longer of a pair first. With `special`, tokens written in the text ("[MASK]") count
+ * as such. *out must be zero but for its allocator. */
+qn_status qn_encoder_tokenize(const struct qn_encoder *encoder, const struct qn_tokenizer *tokenizer,
+                              const struct qn_encoder_string *string, const char *prompt, bool special,
+                              struct qn_encoded *out) QN_MUST_USE;
+
+/* qn_encoder_embed of texts; options->prompt_tokens is found from the prompt. */
+qn_status qn_encoder_embed_texts(struct qn_encoder *encoder, const struct qn_tokenizer *tokenizer,
+                                 const struct qn_encoder_string *strings, size_t count, const char *prompt,
+                                 const struct qn_embed_options *options, float *out) QN_MUST_USE;
+/* qn_encoder_logits of texts, for QN_ENCODER_CLASSIFY: a row of info.labels floats a text. */
+qn_status qn_encoder_classify_texts(struct qn_encoder *encoder, const struct qn_tokenizer *tokenizer,
+                                    const struct qn_encoder_string *strings, size_t count, float *out) QN_MUST_USE;
 
 /* Makes the call under way, or the next one, end with QN_CANCELLED. Async-signal-safe. */
 void qn_encoder_cancel(struct qn_encoder *encoder);

@@ -71,6 +71,8 @@ struct qn_arg {
     {QN_ARG_TYPE_POSITION, 0, false, name, (const char **){out}, 0, 0, 0, help}
 #define QN_ARG_OPTIONAL(name, out, help) {QN_ARG_TYPE_POSITION, 0, true, name, (const char **){out}, 0, 0, 0, help}
 #define QN_ARG_REST(name, out, help) {QN_ARG_TYPE_REST, 0, false, name, (struct qn_arg_list *){out}, 0, 0, 0, help}
+#define QN_ARG_OPTIONAL_REST(name, out, help) \
+    {QN_ARG_TYPE_REST, 0, true, name, (struct qn_arg_list *){out}, 0, 0, 0, help}
 /* clang-format on */
 
 struct qn_args {

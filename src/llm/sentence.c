@@ -309,6 +309,7 @@ static qn_status read_modules(struct reader *r)
     return NULL;
 }
 
+/* do_lower_case stands beside it and says again what the tokenizer does by itself. */
 static qn_status read_length(struct reader *r)
 {
     static const char *const names[] = {
@@ -321,10 +322,7 @@ static qn_status read_length(struct reader *r)
         QN_TRY(read_json(r, names[i], &root));
         if (!root)
             continue;
-        bool lower = false;
         QN_TRY(get_size(r, names[i], root, "max_seq_length", &r->out->max_tokens));
-        QN_TRY(get_bool(r, names[i], root, "do_lower_case", &lower));
-        r->out->lower_case = lower;
         break;
     }
     QN_TRY(read_json(r, "tokenizer_config.json", &root));

@@ -24,7 +24,6 @@ struct qn_sentence {
     uint32_t pooling;    /* enum qn_pooling */
     bool without_prompt; /* tokens of the prompt are left out of pooling */
     bool normalizes;
-    bool lower_case;     /* texts are lower-cased first */
     uint32_t max_tokens; /* 0: no limit of its own */
     const struct qn_sentence_dense *dense;
     uint32_t dense_count;

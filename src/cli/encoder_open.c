@@ -1,0 +1,81 @@
+#include "cli/encoder_open.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/command.h"
+#include "cli/lm.h"
+#include "cli/terminal.h"
+
+static struct qn_encoder *interruptible;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    if (interruptible)
+        qn_encoder_cancel(interruptible);
+}
+
+void qn_encoder_on_interrupt(struct qn_encoder *encoder)
+{
+    static struct sigaction before;
+    if (encoder && !interruptible) {
+        struct sigaction action = {.sa_handler = on_interrupt};
+        sigaction(SIGINT, &action, &before);
+    } else if (!encoder && interruptible) {
+        sigaction(SIGINT, &before, NULL);
+    }
+    interruptible = encoder;
+}
+
+qn_status qn_encoder_open(const struct qn_encoder_open_args *args, bool need_tokenizer, struct qn_encoder_run *run)
+{
+    *run = (struct qn_encoder_run){.info.struct_size = sizeof run->info};
+    double start = qn_lm_now_s();
+    struct qn_progress progress;
+    qn_progress_begin(&progress, "loading");
+    struct qn_encoder_options options = {
+        .struct_size = sizeof options,
+        .threads = (uint32_t)args->threads,
+        .batch_tokens = (uint32_t)args->batch,
+        .f32_activations = args->exact,
+        .disabled_passes = args->disabled_passes,
+    };
+    qn_status status = qn_model_open(args->path, NULL, &run->model);
+    if (!status)
+        status = qn_encoder_create(run->model, &options, &run->encoder);
+    if (!status && need_tokenizer)
+        status = qn_tokenizer_open(args->path, NULL, &run->tokenizer);
+    qn_progress_end(&progress);
+    QN_COMMAND_TRY(status);
+    qn_encoder_get_info(run->encoder, &run->info);
+    run->load_s = qn_lm_now_s() - start;
+    return NULL;
+}
+
+void qn_encoder_close(struct qn_encoder_run *run)
+{
+    qn_encoder_destroy(run->encoder);
+    qn_tokenizer_free(run->tokenizer);
+    qn_model_close(run->model);
+}
+
+int qn_encoder_parse_ids(const struct qn_args *args, const char *list, int32_t **ids, size_t *count)
+{
+    *ids = calloc(strlen(list) / 2 + 2, sizeof **ids);
+    *count = 0;
+    if (!*ids)
+        return QN_EXIT_FAILED;
+    for (const char *at = list; *at;) {
+        char *end;
+        long id = strtol(at, &end, 10);
+        size_t gap = strspn(end, ", ");
+        if (end == at || id < 0 || id > INT32_MAX || (gap == 0 && *end))
+            return qn_args_fail(args, "option '--tokens': expected ids separated by commas, found '%s'", at);
+        (*ids)[(*count)++] = (int32_t)id;
+        at = end + gap;
+    }
+    return *count ? QN_EXIT_OK : qn_args_fail(args, "option '--tokens': no ids");
+}
