@@ -6,12 +6,14 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/lm.h"
+#include "cli/run_encoder.h"
 #include "cli/run_tensors.h"
 #include "cli/terminal.h"
 
 struct run {
     struct qn_lm_args lm;
     struct qn_run_tensors tensors;
+    struct qn_arg_list pairs;
     const char *prompt, *file, *tokens, *logits;
     bool json, special, bare, ignore_end, no_echo;
 };
@@ -282,6 +284,37 @@ static int run_tensors(struct run *run, const struct qn_args *args)
     return code;
 }
 
+/* ---- encoders ------------------------------------------------------------------------------------------------- */
+
+static int run_encoder(struct run *run, const struct qn_args *args)
+{
+    struct text prompt = {0};
+    struct qn_run_encoder encoder = {
+        .open = {.path = run->lm.path,
+                 .threads = run->lm.threads,
+                 .batch = run->lm.chunk,
+                 .disabled_passes = run->lm.disabled_passes,
+                 .exact = run->lm.activations == 1},
+        .pairs = run->pairs,
+        .top = run->tensors.top,
+        .json = run->json,
+    };
+    if (run->tokens)
+        return qn_args_fail(args, "%s is an encoder: --tokens is for models that generate (see quern embed --tokens)",
+                            run->lm.path);
+    int code = read_prompt(run, &prompt);
+    encoder.text = prompt.data ? prompt.data : "";
+    encoder.size = prompt.size;
+    /* a line from a shell or an editor ends where the text ends */
+    bool whole = run->prompt && strcmp(run->prompt, "-") != 0;
+    while (!whole && encoder.size && (encoder.text[encoder.size - 1] == '\n' || encoder.text[encoder.size - 1] == '\r'))
+        encoder.size--;
+    if (code == QN_EXIT_OK)
+        code = qn_run_encoder(&encoder, args);
+    free(prompt.data);
+    return code;
+}
+
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
 int qn_cmd_run(int argc, char **argv)
@@ -303,19 +336,23 @@ int qn_cmd_run(int argc, char **argv)
         QN_ARG_TEXT(0, "output-dir", &run.tensors.output_dir, "DIR", "write each output to DIR/NAME.npy"),
         QN_ARG_LIST('o', "output", &run.tensors.outputs, "NAME", "only this output; may be repeated"),
         QN_ARG_TEXT(0, "labels", &run.tensors.labels, "FILE", "a classifier's labels, one a line"),
+        QN_ARG_LIST(0, "pair", &run.pairs, "TEXT",
+                    "encoders: what the prompt goes with, a document or a question's context; may be repeated"),
         QN_ARG_INT(0, "top", &run.tensors.top, 1, 100, "N", "classes to show (default 5)"),
         QN_ARG_TEXT(0, "profile", &run.tensors.profile, "OUT.json", "write times by node for a trace viewer"),
         QN_ARG_FLAG(0, "json", &run.json, "text and numbers as JSON"),
         {0},
     };
-    const struct qn_args args = {"run", "generate text from a prompt, or run a model on tensors", table,
-                                 "  quern run model.gguf -p \"Once upon a time\"\n"
-                                 "  quern run model.gguf -p \"The capital of France is\" -n 8 --temp 0\n"
-                                 "  cat question.txt | quern run model.gguf --no-echo --json\n"
-                                 "  quern run model.gguf --tokens 1,2,3 --logits out.npy --kv f32\n"
-                                 "  quern run model.onnx --input x=x.npy --output-dir out\n"
-                                 "  quern run model.onnx --random --dim batch=4 --profile trace.json\n"
-                                 "  quern run classifier.onnx --image cat.jpg --labels labels.txt --top 3\n"};
+    const struct qn_args args = {
+        "run", "generate text from a prompt, or run a model on tensors", table,
+        "  quern run model.gguf -p \"Once upon a time\"\n"
+        "  quern run model.gguf -p \"The capital of France is\" -n 8 --temp 0\n"
+        "  cat question.txt | quern run model.gguf --no-echo --json\n"
+        "  quern run model.gguf --tokens 1,2,3 --logits out.npy --kv f32\n"
+        "  quern run reranker/ -p \"what is a quern?\" --pair \"A hand mill.\" --pair \"A bird.\"\n"
+        "  quern run model.onnx --input x=x.npy --output-dir out\n"
+        "  quern run model.onnx --random --dim batch=4 --profile trace.json\n"
+        "  quern run classifier.onnx --image cat.jpg --labels labels.txt --top 3\n"};
     int code = QN_EXIT_OK;
     if (!qn_args_parse(&args, argc, argv, &code) || !qn_lm_args_finish(&args, &run.lm, &code))
         return code;
@@ -329,5 +366,13 @@ int qn_cmd_run(int argc, char **argv)
         return qn_command_status(status);
     if (!language)
         return run_tensors(&run, &args);
+    bool encoder = false;
+    status = qn_run_is_encoder(run.lm.path, &encoder);
+    if (status)
+        return qn_command_status(status);
+    if (encoder)
+        return run_encoder(&run, &args);
+    if (run.pairs.count)
+        return qn_args_fail(&args, "%s is no encoder: it takes no --pair", run.lm.path);
     return run.tokens ? run_logits(&run, &args) : run_text(&run);
 }

@@ -103,7 +103,8 @@ static int tokenize(struct job *job, const char *pair, bool special)
     }
     for (size_t i = 0; i < count; i++) {
         job->ids[i] = job->encoded.tokens[i].id;
-        job->types[i] = job->encoded.tokens[i].type_id < job->run.info.types ? (int32_t)job->encoded.tokens[i].type_id : 0;
+        job->types[i] =
+            job->encoded.tokens[i].type_id < job->run.info.types ? (int32_t)job->encoded.tokens[i].type_id : 0;
     }
     job->text = (struct qn_encoder_text){.tokens = job->ids, .types = job->types, .count = count};
     return QN_EXIT_OK;
