@@ -16,7 +16,8 @@
 #define BOTH(from, to, shape) {from ".weight", to ".weight", shape}, {from ".bias", to ".bias"}
 /* Of a norm, with the names that TensorFlow gave them too. */
 #define NORM(from, to) \
-    {from ".weight", to ".weight"}, {from ".bias", to ".bias"}, {from ".gamma", to ".weight"}, {from ".beta", to ".bias"}
+    {from ".weight", to ".weight"}, {from ".bias", to ".bias"}, \
+    {from ".gamma", to ".weight"}, {from ".beta", to ".bias"}
 #define HEAD(from, to, model) {from ".weight", to ".weight", .of = model}, {from ".bias", to ".bias", .of = model}
 #define UNUSED(from) {from ".weight", NULL}, {from ".bias", NULL}
 /* clang-format on */
