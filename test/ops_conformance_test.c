@@ -44,6 +44,7 @@ static void (*const families[QN_FAMILY_LIMIT])(struct cf *cf) = {
     [QN_FAMILY_IMAGE] = cf_image,
     [QN_FAMILY_GROUP_NORM] = cf_group_norm,
     [QN_FAMILY_RECURRENT] = cf_recurrent,
+    [QN_FAMILY_STATE_SPACE] = cf_state_space,
     [QN_FAMILY_SIGNAL] = cf_signal,
     [QN_FAMILY_TREES] = cf_trees,
 };

@@ -77,6 +77,61 @@ qn_status qn_shape_rnn(const struct qn_shape_context *c)
     return NULL;
 }
 
+/* Input i of a layer over tokens has the dtype and these dims. */
+static qn_status expect_step(const struct qn_shape_context *c, uint32_t i, qn_dtype dtype, uint32_t rank,
+                             const qn_dim *dims, const char *what)
+{
+    const struct qn_type *type = c->inputs[i];
+    bool same = type->dtype == dtype && type->rank == rank && !type->encoding;
+    qn_dim dim;
+    for (uint32_t k = 0; same && k < rank; k++)
+        QN_TRY(qn_shape_equal(c, type->dims[k], dims[k], &dim, &same));
+    if (!same)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected %s for the state %s and x %s", i, TEXT(c, i),
+                        what, TEXT(c, 0), TEXT(c, 1));
+    return NULL;
+}
+
+/* The state [s, ...] and x [n, c] of a layer over the tokens of a step. */
+static qn_status take_state(const struct qn_shape_context *c)
+{
+    const struct qn_type *state = c->inputs[0], *x = c->inputs[1];
+    if (state->dtype != QN_DTYPE_F32 || state->rank != 3 || x->dtype != QN_DTYPE_F32 || x->rank != 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "the state is %s and x %s: expected f32 of rank 3 and 2", TEXT(c, 0),
+                        TEXT(c, 1));
+    c->outputs[0] = *state;
+    c->outputs[1] = *x;
+    return NULL;
+}
+
+qn_status qn_shape_causal_conv(const struct qn_shape_context *c)
+{
+    QN_TRY(take_state(c));
+    qn_dim n = c->inputs[1]->dims[0], channels = c->inputs[1]->dims[1], width;
+    QN_TRY(qn_graph_expr(c->graph, QN_EXPR_ADD, c->inputs[0]->dims[1], 1, &width));
+    QN_TRY(expect_step(c, 0, QN_DTYPE_F32, 3, (qn_dim[]){c->inputs[0]->dims[0], c->inputs[0]->dims[1], channels},
+                       "[sequences, width - 1, channels]"));
+    QN_TRY(expect_step(c, 2, QN_DTYPE_F32, 2, (qn_dim[]){channels, width}, "[channels, width]"));
+    for (uint32_t i = 3; i < 5; i++)
+        QN_TRY(expect_step(c, i, QN_DTYPE_I32, 1, &n, "i32 [tokens]"));
+    return NULL;
+}
+
+qn_status qn_shape_selective_scan(const struct qn_shape_context *c)
+{
+    QN_TRY(take_state(c));
+    qn_dim n = c->inputs[1]->dims[0], channels = c->inputs[1]->dims[1], width = c->inputs[0]->dims[2];
+    QN_TRY(expect_step(c, 0, QN_DTYPE_F32, 3, (qn_dim[]){c->inputs[0]->dims[0], channels, width},
+                       "[sequences, channels, numbers]"));
+    QN_TRY(expect_step(c, 2, QN_DTYPE_F32, 2, (qn_dim[]){n, channels}, "[tokens, channels]"));
+    QN_TRY(expect_step(c, 3, QN_DTYPE_F32, 2, (qn_dim[]){channels, width}, "[channels, numbers]"));
+    for (uint32_t i = 4; i < 6; i++)
+        QN_TRY(expect_step(c, i, QN_DTYPE_F32, 2, (qn_dim[]){n, width}, "[tokens, numbers]"));
+    for (uint32_t i = 6; i < 8; i++)
+        QN_TRY(expect_step(c, i, QN_DTYPE_I32, 1, &n, "i32 [tokens]"));
+    return NULL;
+}
+
 /* One-sided forward: length / 2 + 1 bins of a real signal. One-sided inverse: those bins in, `length` real numbers. */
 qn_status qn_shape_fft(const struct qn_shape_context *c)
 {

@@ -61,6 +61,7 @@ enum qn_family {
     QN_FAMILY_TREES = 32,
     QN_FAMILY_GROUP_NORM = 33,
     QN_FAMILY_Q_ADD = 34,
+    QN_FAMILY_STATE_SPACE = 35, /* causal_conv, selective_scan */
     QN_FAMILY_LIMIT = 64,
 };
 

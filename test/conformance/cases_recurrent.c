@@ -1,4 +1,4 @@
-/* Cases of RECURRENT, SIGNAL and TREES. */
+/* Cases of RECURRENT, STATE_SPACE, SIGNAL and TREES. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "conformance/conformance.h"
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/signal/signal.h"
+#include "kernels/state_space/state_space.h"
 #include "kernels/trees/trees.h"
 
 static struct cf_tensor filled(qn_dtype dtype, uint32_t rank, const int64_t *dims, double size, double **values)
@@ -202,6 +203,97 @@ void cf_recurrent(struct cf *cf)
         if (cf->kernel->dtype == QN_DTYPE_NONE)
             recurrent_case(cf, QN_DTYPE_F64, &cases[i]);
     }
+}
+
+/* ---- state space ---------------------------------------------------------------------------------------------- */
+
+enum { TOKENS = 11, SEQUENCES = 3 };
+
+/* Walks the tokens in double; states and y as the kernel has them. */
+static void state_space_model(const struct qn_state_space_params *p, double *state, double *y)
+{
+    int64_t size = (p->scan ? p->width : p->width - 1) * p->channels;
+    for (int64_t i = 0; i < p->tokens; i++) {
+        double *at = state + p->seq[i] * size;
+        for (int64_t k = 0; k < size && p->pos[i] == 0; k++)
+            at[k] = 0;
+        for (int64_t c = 0; c < p->channels; c++) {
+            double x = (double)p->x[i * p->channels + c], sum = 0;
+            for (int64_t j = 0; p->scan && j < p->width; j++) {
+                double dt = (double)p->dt[i * p->channels + c], *h = at + c * p->width + j;
+                *h = exp(dt * (double)p->a[c * p->width + j]) * *h + dt * (double)p->b[i * p->width + j] * x;
+                sum += *h * (double)p->c[i * p->width + j];
+            }
+            for (int64_t j = 0; !p->scan && j < p->width; j++) {
+                double input = j + 1 < p->width ? at[j * p->channels + c] : x;
+                sum += input * (double)p->w[c * p->width + j];
+                if (j > 0)
+                    at[(j - 1) * p->channels + c] = input;
+            }
+            y[i * p->channels + c] = sum;
+        }
+    }
+}
+
+static void state_space_case(struct cf *cf, bool scan, int64_t channels, int64_t width)
+{
+    cf_case(cf, "%s channels %lld width %lld", scan ? "scan" : "conv", (long long)channels, (long long)width);
+    enum { STATE, XS, WS, DT, A, B, C, YS, COUNT };
+    const int64_t dims[COUNT][3] = {{SEQUENCES, scan ? width : width - 1, channels},
+                                    {1, TOKENS, channels},
+                                    {1, channels, width},
+                                    {1, TOKENS, channels},
+                                    {1, channels, width},
+                                    {1, TOKENS, width},
+                                    {1, TOKENS, width},
+                                    {1, TOKENS, channels}};
+    struct cf_tensor t[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        t[i] = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 3, dims[i]);
+        cf_fill(&t[i], i == A ? -3 : i == DT ? 0.01 : -1, i == A ? 0 : 1);
+    }
+    int32_t seq[TOKENS], pos[TOKENS], next[SEQUENCES] = {5, 0, 0}; /* one goes on, two begin */
+    for (int i = 0; i < TOKENS; i++) {
+        seq[i] = (int32_t)(cf_random() % SEQUENCES);
+        pos[i] = next[seq[i]]++;
+    }
+    struct qn_state_space_params p = {.scan = scan,
+                                      .tokens = TOKENS,
+                                      .sequences = SEQUENCES,
+                                      .channels = channels,
+                                      .width = width,
+                                      .state = t[STATE].view.data,
+                                      .x = t[XS].view.data,
+                                      .w = t[WS].view.data,
+                                      .dt = t[DT].view.data,
+                                      .a = t[A].view.data,
+                                      .b = t[B].view.data,
+                                      .c = t[C].view.data,
+                                      .y = t[YS].view.data,
+                                      .seq = seq,
+                                      .pos = pos};
+    if (!cf->kernel->fits || cf->kernel->fits(&p)) {
+        double *state = cf_values(&t[STATE].view), *y = cf_values(&t[YS].view);
+        state_space_model(&p, state, y);
+        cf_run(cf, &p, (const struct qn_view *[]){&t[YS].view, &t[STATE].view}, 2);
+        cf_check(cf, &t[YS], y, 1e-5, 2e-6);
+        cf_check(cf, &t[STATE], state, 1e-5, 2e-6);
+        cf_ran(cf, scan ? "selective_scan" : "causal_conv", QN_DTYPE_F32);
+        free(state);
+        free(y);
+    }
+    for (int i = 0; i < COUNT; i++)
+        cf_release(&t[i]);
+}
+
+void cf_state_space(struct cf *cf)
+{
+    static const int64_t channels[] = {1, 32, 45, 96}, widths[] = {2, 4, 16, 32, 5};
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 5; k++) {
+            state_space_case(cf, false, channels[i], widths[k]);
+            state_space_case(cf, true, channels[i], widths[k]);
+        }
 }
 
 /* ---- signal --------------------------------------------------------------------------------------------------- */

@@ -119,6 +119,7 @@ void cf_pool(struct cf *cf);
 void cf_image(struct cf *cf);
 void cf_group_norm(struct cf *cf);
 void cf_recurrent(struct cf *cf);
+void cf_state_space(struct cf *cf);
 void cf_signal(struct cf *cf);
 void cf_trees(struct cf *cf);
 

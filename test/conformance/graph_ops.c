@@ -33,7 +33,7 @@ struct operand {
     bool state;
 };
 
-enum { OPERANDS = 7 };
+enum { OPERANDS = 8 };
 
 struct op_case {
     uint16_t op;
@@ -211,6 +211,25 @@ static const struct op_case cases[] = {
      ATTR(col2im, .image = {2, {5, 5}}, .block = {2, {2, 2}}),
      false,
      {{THIS, 3, {1, 12, 16}, -1, 1, false}}},
+    {QN_OP_causal_conv,
+     NULL,
+     false,
+     {{FLOATS, 3, {2, 3, 40}, 0, 0, true},
+      {FLOATS, 2, {9, 40}, -1, 1, false},
+      {FLOATS, 2, {40, 4}, -1, 1, false},
+      {NUMBERS, 1, {9}, 0, 1.9, false},
+      {NUMBERS, 1, {9}, 0, 1.9, false}}},
+    {QN_OP_selective_scan,
+     NULL,
+     false,
+     {{FLOATS, 3, {2, 40, 16}, 0, 0, true},
+      {FLOATS, 2, {9, 40}, -1, 1, false},
+      {FLOATS, 2, {9, 40}, 0, 1, false},
+      {FLOATS, 2, {40, 16}, -2, 0, false},
+      {FLOATS, 2, {9, 16}, -1, 1, false},
+      {FLOATS, 2, {9, 16}, -1, 1, false},
+      {NUMBERS, 1, {9}, 0, 1.9, false},
+      {NUMBERS, 1, {9}, 0, 1.9, false}}},
     {QN_OP_lstm,
      ATTR(rnn, .hidden = 6, .activations = {3, {QN_ACTIVATION_SIGMOID, QN_ACTIVATION_TANH, QN_ACTIVATION_TANH}}),
      false,

@@ -5,6 +5,7 @@
 
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/signal/signal.h"
+#include "kernels/state_space/state_space.h"
 #include "kernels/trees/trees.h"
 #include "kernels/walk.h"
 
@@ -54,6 +55,33 @@ void qn_bind_recurrent(const struct qn_bind *b, int64_t call, struct qn_params *
     p->y = b->out[0].data;
     p->h = b->out[1].data;
     p->c = b->out_count > 2 ? b->out[2].data : NULL;
+}
+
+void qn_bind_state_space(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_view *state = &b->in[0], *x = &b->in[1];
+    struct qn_state_space_params *p = PARAMS(qn_state_space_params, params);
+    p->scan = b->op == QN_OP_selective_scan;
+    p->tokens = x->dims[0];
+    p->sequences = state->dims[0];
+    p->channels = x->dims[1];
+    p->width = p->scan ? state->dims[2] : state->dims[1] + 1;
+    p->state = b->out[0].data;
+    p->y = b->out[1].data;
+    p->x = x->data;
+    uint32_t rest = p->scan ? 6 : 3;
+    if (p->scan) {
+        p->dt = b->in[2].data;
+        p->a = b->in[3].data;
+        p->b = b->in[4].data;
+        p->c = b->in[5].data;
+    } else {
+        p->w = b->in[2].data;
+    }
+    p->seq = b->in[rest].data;
+    p->pos = b->in[rest + 1].data;
+    p->fault = b->fault;
 }
 
 void qn_bind_fft(const struct qn_bind *b, int64_t call, struct qn_params *params)

@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 
 void qn_bind_recurrent(const struct qn_bind *b, int64_t call, struct qn_params *params);
+void qn_bind_state_space(const struct qn_bind *b, int64_t call, struct qn_params *params);
 void qn_bind_fft(const struct qn_bind *b, int64_t call, struct qn_params *params);
 void qn_bind_det(const struct qn_bind *b, int64_t call, struct qn_params *params);
 void qn_bind_trees(const struct qn_bind *b, int64_t call, struct qn_params *params);

@@ -574,6 +574,8 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_grid_sample, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_grid_sample, NULL},
     {QN_OP_roi_align, QN_FAMILY_IMAGE, 0, NULL, NULL, qn_bind_roi_align, NULL},
     {QN_OP_group_norm, QN_FAMILY_GROUP_NORM, 0, NULL, NULL, qn_bind_group_norm, NULL},
+    {QN_OP_causal_conv, QN_FAMILY_STATE_SPACE, 0, NULL, NULL, qn_bind_state_space, NULL},
+    {QN_OP_selective_scan, QN_FAMILY_STATE_SPACE, 0, NULL, NULL, qn_bind_state_space, NULL},
     {QN_OP_lstm, QN_FAMILY_RECURRENT, 0, NULL, NULL, qn_bind_recurrent, NULL},
     {QN_OP_gru, QN_FAMILY_RECURRENT, 0, NULL, NULL, qn_bind_recurrent, NULL},
     {QN_OP_rnn, QN_FAMILY_RECURRENT, 0, NULL, NULL, qn_bind_recurrent, NULL},
