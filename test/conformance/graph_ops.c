@@ -655,7 +655,7 @@ static struct line {
     uint16_t op;
     qn_dtype dtype;
     const char *cells[LEVELS];
-} lines[512];
+} lines[1024];
 static int line_count;
 
 static struct line *line_of(uint16_t op, qn_dtype dtype)

@@ -23,7 +23,7 @@ static const struct column {
     {"dotprod", QN_CPU_NEON | QN_CPU_NEON_DOTPROD},
 #endif
 };
-enum { COLUMNS = sizeof columns / sizeof columns[0], ROWS = 600 };
+enum { COLUMNS = sizeof columns / sizeof columns[0], ROWS = 1000 };
 
 static struct row {
     char op[32];
