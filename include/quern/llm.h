@@ -72,7 +72,8 @@ const float *qn_llm_logits(const struct qn_llm *llm);
 uint32_t qn_llm_position(const struct qn_llm *llm);
 /* The tokens of the sequence, qn_llm_position of them; valid until the next call. */
 const int32_t *qn_llm_tokens(const struct qn_llm *llm);
-/* Forgets everything from `position` on (0: starts anew). The logits are gone until the next eval. */
+/* Forgets everything from `position` on (0: starts anew). The logits are gone until the next eval. Recurrent layers
+ * (Mamba) cannot go back: unless position is 0, that eval first runs what is kept once more from the start. */
 void qn_llm_truncate(struct qn_llm *llm, uint32_t position);
 /* Makes room at the limit: keeps the first `keep` tokens, drops the `drop` after them and evaluates the rest again at
  * its new positions. */

@@ -5,7 +5,7 @@
  *            key and value go to; seq i32[N] sequence of each token; rows i32[S,L] cache row of position j of sequence
  *            s; out_rows i32[R] the tokens whose logits are wanted; with QN_ROPE_SCALING_LONGROPE also stretch i32[N],
  *            1 where the token's sequence is longer than the original context
- *   states   blk.<i>.k and blk.<i>.v [cache_rows, kv_heads, head_dim] in the KV dtype
+ *   states   blk.<i>.k and blk.<i>.v [cache_rows, heads, size] in the KV dtype, or what else enum qn_lm_kv_kind says
  *   outputs  logits f32[R, vocabulary]
  * Symbols: N tokens in a step, S sequences, L positions visible, R rows of logits.
  */
@@ -36,6 +36,21 @@ struct qn_rope_config {
     double low_freq_factor, high_freq_factor; /* LLAMA3 */
 };
 
+/* What a layer keeps of the tokens before. */
+enum qn_lm_kv_kind {
+    QN_LM_KV_FULL = 0,   /* states k and v: a row of each a position */
+    QN_LM_KV_WINDOW,     /* the same, of which only the last `window` are read */
+    QN_LM_KV_COMPRESSED, /* state kv: a row a position, the value being the front of the key */
+    QN_LM_KV_RECURRENT,  /* states [sequences, ...] in f32 that each token changes: there is no way back to an earlier
+                            position but from position 0, where a sequence starts from zeros whatever lies there */
+};
+
+struct qn_lm_kv {
+    enum qn_lm_kv_kind kind;
+    uint32_t window;                    /* WINDOW: in positions */
+    uint32_t heads, key_dim, value_dim; /* of a row; not for RECURRENT */
+};
+
 struct qn_lm_config {
     struct qn_str arch;
     uint32_t vocabulary, context, layers, dim, ffn_dim;
@@ -43,6 +58,7 @@ struct qn_lm_config {
     uint32_t experts, experts_used; /* 0: dense */
     uint32_t expert_ffn_dim;        /* of one expert */
     uint32_t shared_ffn_dim;        /* of the expert that all tokens share, where there is one */
+    struct qn_lm_kv kv;             /* of all layers, windows left aside */
     uint32_t window;                /* attention window in positions of the layers that have one, 0: all see all */
     double norm_epsilon;
     double attention_scale;          /* of the scores, 0: 1 / sqrt(head_dim) */
@@ -90,7 +106,9 @@ struct qn_arch {
     const char *name;
     /* Builds embedding, layers and head with the blocks of arch/lm_blocks.h; errors stick to the builder. */
     void (*build)(struct qn_lm *lm);
-    bool encoder; /* arch/encoder_graph.h */
+    bool encoder;   /* arch/encoder_graph.h */
+    bool recurrent; /* no attention, and no heads: QN_LM_KV_RECURRENT */
+    bool latent;    /* keys and values of two sizes, and perhaps in one: QN_LM_KV_COMPRESSED */
     /* Layers P - 1, 2 P - 1, ... have no window, unless the source says which; 0: all have it. */
     uint32_t window_period;
     double local_rope_base; /* of window layers, unless the source says it; 0: that of the others */

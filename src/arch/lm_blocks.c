@@ -77,6 +77,14 @@ qn_value qn_lm_vector(struct qn_lm *lm, const char *name, const char *suffix, bo
     return qn_build_node(&lm->b, QN_OP_cast, &value, 1, &cast, NULL);
 }
 
+qn_value qn_lm_table(struct qn_lm *lm, const char *name, const char *suffix, uint32_t rank, const uint32_t *dims)
+{
+    qn_value value = qn_lm_weight(lm, name, suffix, true, rank, dims);
+    if (lm->b.status || lm->b.graph->values.items[value].type.dtype == QN_DTYPE_F32)
+        return value;
+    return qn_build_cast(&lm->b, value, QN_DTYPE_F32);
+}
+
 bool qn_lm_has(struct qn_lm *lm, const char *name)
 {
     char buffer[192];
@@ -129,8 +137,14 @@ void qn_lm_begin_layer(struct qn_lm *lm, uint32_t layer)
     if (lm->b.status)
         return;
     if (!lm->encoder) { /* an encoder has one mask of its own */
+        lm->kv = lm->config->kv;
         lm->window = layer_window(lm, layer);
-        lm->mask = make_mask(lm);
+        if (lm->window) {
+            lm->kv.kind = lm->kv.kind == QN_LM_KV_FULL ? QN_LM_KV_WINDOW : lm->kv.kind;
+            lm->kv.window = lm->window;
+        }
+        if (lm->kv.kind != QN_LM_KV_RECURRENT)
+            lm->mask = make_mask(lm);
     }
     lm->b.scope = qn_arena_printf(&lm->b.graph->arena, "blk.%u", layer);
     if (!lm->b.scope.data)
@@ -223,19 +237,22 @@ qn_value qn_lm_project(struct qn_lm *lm, qn_value x, const char *name, uint32_t 
     return qn_lm_heads(lm, qn_lm_linear(lm, x, name, lm->config->dim, heads * lm->config->head_dim), heads);
 }
 
-/* Writes this step's rows into the layer's cache `which` and reads back all visible ones: [N, kv_heads, L, head_dim].
- * */
-static qn_value through_cache(struct qn_lm *lm, const char *which, qn_value x)
+qn_value qn_lm_state(struct qn_lm *lm, const char *name, const struct qn_type *type)
 {
-    struct qn_build *b = &lm->b;
-    const struct qn_lm_config *c = lm->config;
-    if (b->status)
-        return 0;
-    struct qn_type type = {
-        .dtype = lm->options->kv_dtype, .rank = 3, .dims = {lm->options->cache_rows, c->kv_heads, c->head_dim}};
     char buffer[192];
     qn_value before = 0;
-    b->status = qn_graph_add_state(b->graph, full_name(lm, which, "", buffer), &type, &before);
+    if (!lm->b.status)
+        lm->b.status = qn_graph_add_state(lm->b.graph, full_name(lm, name, "", buffer), type, &before);
+    return before;
+}
+
+/* Writes this step's rows into the layer's cache `which` and reads back all visible ones: [N, kv_heads, L, size]. */
+static qn_value through_cache(struct qn_lm *lm, const char *which, qn_value x, uint32_t size)
+{
+    struct qn_build *b = &lm->b;
+    struct qn_type type = {
+        .dtype = lm->options->kv_dtype, .rank = 3, .dims = {lm->options->cache_rows, lm->kv.heads, size}};
+    qn_value before = qn_lm_state(lm, which, &type);
     qn_value after = qn_build_node(b, QN_OP_scatter_rows, (qn_value[]){before, lm->slot, x}, 3, NULL, which);
     if (b->status)
         return 0;
@@ -244,21 +261,31 @@ static qn_value through_cache(struct qn_lm *lm, const char *which, qn_value x)
     return qn_build_transpose(b, seen, 4, (int64_t[]){0, 2, 1, 3});
 }
 
-qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v)
+qn_value qn_lm_attend(struct qn_lm *lm, qn_value q, qn_value k, qn_value v, qn_value sinks)
 {
     struct qn_build *b = &lm->b;
-    const struct qn_lm_config *c = lm->config;
-    int64_t group = c->heads / c->kv_heads, d = c->head_dim;
-    k = through_cache(lm, "k", k);
-    v = through_cache(lm, "v", v);
-    q = qn_build_reshape(b, q, 4, (qn_dim[]){lm->n, c->kv_heads, group, d});
+    const struct qn_lm_kv *kv = &lm->kv;
+    if (b->status)
+        return 0;
+    int64_t heads = lm->config->heads, group = heads / kv->heads;
+    bool compressed = kv->kind == QN_LM_KV_COMPRESSED;
+    k = through_cache(lm, compressed ? "kv" : "k", k, kv->key_dim);
+    v = compressed ? qn_build_slice(b, k, 3, 0, kv->value_dim) : through_cache(lm, "v", v, kv->value_dim);
+    q = qn_build_reshape(b, q, 4, (qn_dim[]){lm->n, kv->heads, group, kv->key_dim});
     qn_value scores = qn_build_matmul(b, q, k, true, "scores");
     scores = qn_build_binary(b, QN_OP_mul, scores, qn_build_scalar(b, (float)lm->attention_scale));
     if (lm->attention_cap != 0)
         scores = qn_build_soft_cap(b, scores, lm->attention_cap);
     scores = qn_lm_add(lm, scores, lm->mask);
-    qn_value mixed = qn_build_matmul(b, qn_build_softmax(b, scores, -1), v, false, "mixed");
-    return qn_build_reshape(b, mixed, 2, (qn_dim[]){lm->n, (int64_t)c->heads * d});
+    if (sinks)
+        sinks = qn_build_reshape(b, sinks, 4, (qn_dim[]){1, kv->heads, group, 1});
+    qn_value mixed = qn_build_matmul(b, qn_build_sink_softmax(b, scores, sinks), v, false, "mixed");
+    return qn_build_reshape(b, mixed, 2, (qn_dim[]){lm->n, heads * kv->value_dim});
+}
+
+qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v)
+{
+    return qn_lm_attend(lm, q, k, v, 0);
 }
 
 qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x)
@@ -323,8 +350,10 @@ static qn_dim symbol(struct qn_lm *lm, const char *name, int64_t max)
     return out;
 }
 
+/* A model without attention has neither heads nor feed-forward layers. */
 qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_options *options)
 {
+    bool recurrent = c->kv.kind == QN_LM_KV_RECURRENT;
     const struct {
         const char *what;
         uint64_t value, limit;
@@ -338,10 +367,12 @@ qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_op
         {"key-value head count", c->kv_heads, 1u << 16},
         {"head size", c->head_dim, 1u << 16},
     };
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    for (size_t i = 0; i < (recurrent ? 4 : sizeof sizes / sizeof sizes[0]); i++)
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].limit)
             return QN_ERROR(QN_INVALID_FILE, "%s is %llu; expected 1 to %llu", sizes[i].what,
                             (unsigned long long)sizes[i].value, (unsigned long long)sizes[i].limit);
+    if (recurrent)
+        return NULL;
     if (c->heads % c->kv_heads)
         return QN_ERROR(QN_INVALID_FILE, "head count %u is no multiple of the key-value head count %u", c->heads,
                         c->kv_heads);
@@ -350,11 +381,14 @@ qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_op
                         c->rope.dims, c->head_dim);
     if (c->experts > 4096 || c->experts_used > c->experts || (c->experts && !c->experts_used))
         return QN_ERROR(QN_INVALID_FILE, "%u experts used of %u", c->experts_used, c->experts);
+    if (c->kv.value_dim == 0 || c->kv.value_dim > 1u << 16 ||
+        (c->kv.kind == QN_LM_KV_COMPRESSED && c->kv.value_dim > c->kv.key_dim))
+        return QN_ERROR(QN_INVALID_FILE, "value heads of %u beside key heads of %u", c->kv.value_dim, c->kv.key_dim);
     uint32_t block = qn_dtype_info(options->kv_dtype)->block_elems;
-    if (block == 0 || c->head_dim % block)
-        return QN_ERROR(QN_INVALID_ARGUMENT,
-                        "KV cache type %s needs a head size that is a multiple of %u, this model's is %u",
-                        qn_dtype_name(options->kv_dtype), block, c->head_dim);
+    if (block == 0 || c->head_dim % block || c->kv.value_dim % block)
+        return QN_ERROR(
+            QN_INVALID_ARGUMENT, "KV cache type %s needs a head size that is a multiple of %u, this model's is %u",
+            qn_dtype_name(options->kv_dtype), block, block && c->head_dim % block ? c->head_dim : c->kv.value_dim);
     return NULL;
 }
 
@@ -371,7 +405,9 @@ qn_status qn_lm_build(const struct qn_lm_config *config, const struct qn_lm_sour
                            : qn_lm_check_config(config, options);
     if (!status) {
         struct qn_lm lm = {.b.graph = graph, .arch = arch, .config = config, .source = source, .options = options};
-        lm.attention_scale = config->attention_scale ? config->attention_scale : 1.0 / sqrt((double)config->head_dim);
+        lm.attention_scale = config->attention_scale ? config->attention_scale
+                             : config->head_dim      ? 1.0 / sqrt((double)config->head_dim)
+                                                     : 1;
         lm.attention_cap = config->attention_cap;
         lm.logit_cap = config->logit_cap;
         lm.embedding_scale = 1;

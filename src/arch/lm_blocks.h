@@ -27,8 +27,9 @@ struct qn_lm {
     const struct qn_encoder_config *encoder; /* arch/encoder_graph.h; NULL in a decoder */
     struct qn_lm_keys keys;                  /* further keys of the architecture; errors stick to the builder */
     uint32_t layer;
-    uint32_t window; /* of the current layer, in positions; 0: sees all */
-    qn_dim n, l;     /* tokens in the step, positions visible */
+    struct qn_lm_kv kv; /* of the current layer */
+    uint32_t window;    /* of the current layer, in positions; 0: sees all */
+    qn_dim n, l;        /* tokens in the step, positions visible */
     qn_value tokens, pos, slot, seq, rows, out_rows;
     qn_value token_rows; /* i32[N, L]: cache row of each position each token may see */
     qn_value types;      /* i32[N], encoders */
@@ -79,6 +80,14 @@ qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind);
 /* Causal attention over the cache: q [N, heads, head_dim], k and v [N, kv_heads, head_dim] of this step are written to
  * the layer's cache first. Result [N, heads * head_dim]. */
 qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v);
+/* The same with the sizes of lm->kv: q [N, heads, key_dim], k [N, kv heads, key_dim], v [N, kv heads, value_dim] or,
+ * where the cache is compressed, 0. sinks f32 [heads]: a score that each head adds to its softmax, or 0 for none. Result
+ * [N, heads * value_dim]. */
+qn_value qn_lm_attend(struct qn_lm *lm, qn_value q, qn_value k, qn_value v, qn_value sinks);
+/* The state <name> of the current layer before this step; qn_graph_set_state gives what it is afterwards. */
+qn_value qn_lm_state(struct qn_lm *lm, const char *name, const struct qn_type *type);
+/* A weight with the rank and dims given, in f32. */
+qn_value qn_lm_table(struct qn_lm *lm, const char *name, const char *suffix, uint32_t rank, const uint32_t *dims);
 qn_value qn_lm_activate(struct qn_lm *lm, qn_value x, enum qn_lm_activation activation);
 /* The key hidden_activation, as transformers names activations ("gelu_new"). Absent: the fallback. */
 enum qn_lm_activation qn_lm_key_activation(struct qn_lm *lm, enum qn_lm_activation fallback);

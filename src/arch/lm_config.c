@@ -317,6 +317,25 @@ static qn_status read_arch(const struct qn_lm_source *source, struct qn_str *out
     return status;
 }
 
+/* Heads and their cache. A recurrent model has none; keys and values in one row are told by the keys that give their
+ * sizes before compression. */
+static void read_heads(const struct qn_lm_keys *k, const struct qn_arch *arch, struct qn_lm_config *c)
+{
+    if (arch->recurrent) {
+        c->kv.kind = QN_LM_KV_RECURRENT;
+        return;
+    }
+    c->heads = qn_lm_key_need_u32(k, "attention.head_count");
+    c->kv_heads = qn_lm_key_u32(k, "attention.head_count_kv", c->heads);
+    c->head_dim = qn_lm_key_u32(k, "attention.key_length", c->heads ? c->dim / c->heads : 0);
+    uint32_t value_dim = qn_lm_key_u32(k, "attention.value_length", c->head_dim);
+    bool compressed = arch->latent && qn_lm_key_has(k, "attention.key_length_mla");
+    c->kv = (struct qn_lm_kv){compressed ? QN_LM_KV_COMPRESSED : QN_LM_KV_FULL, 0, c->kv_heads, c->head_dim, value_dim};
+    if (!*k->status && value_dim != c->head_dim && !arch->latent)
+        *k->status =
+            QN_ERROR(QN_UNSUPPORTED, "%.*s: value heads of another size than key heads", QN_STR_ARG(k->source->file));
+}
+
 qn_status qn_lm_config_read(const struct qn_lm_source *source, struct qn_lm_config *out)
 {
     struct qn_lm_config c = {0};
@@ -326,10 +345,9 @@ qn_status qn_lm_config_read(const struct qn_lm_source *source, struct qn_lm_conf
     c.context = qn_lm_key_need_u32(k, "context_length");
     c.layers = qn_lm_key_need_u32(k, "block_count");
     c.dim = qn_lm_key_need_u32(k, "embedding_length");
-    c.heads = qn_lm_key_need_u32(k, "attention.head_count");
-    c.kv_heads = qn_lm_key_u32(k, "attention.head_count_kv", c.heads);
-    c.head_dim = qn_lm_key_u32(k, "attention.key_length", c.heads ? c.dim / c.heads : 0);
-    c.ffn_dim = qn_lm_key_need_u32(k, "feed_forward_length");
+    const struct qn_arch *arch = qn_arch_find(c.arch);
+    read_heads(k, arch, &c);
+    c.ffn_dim = arch->recurrent ? 0 : qn_lm_key_need_u32(k, "feed_forward_length");
     c.experts = qn_lm_key_u32(k, "expert_count", 0);
     c.experts_used = qn_lm_key_u32(k, "expert_used_count", 0);
     c.expert_ffn_dim = qn_lm_key_u32(k, "expert_feed_forward_length", c.ffn_dim);
@@ -338,8 +356,6 @@ qn_status qn_lm_config_read(const struct qn_lm_source *source, struct qn_lm_conf
     c.attention_cap = qn_lm_key_f64(k, "attn_logit_softcapping", 0);
     c.logit_cap = qn_lm_key_f64(k, "final_logit_softcapping", 0);
     c.window = qn_lm_key_u32(k, "attention.sliding_window", 0);
-    if (!status && qn_lm_key_u32(k, "attention.value_length", c.head_dim) != c.head_dim)
-        status = QN_ERROR(QN_UNSUPPORTED, "%.*s: value heads of another size than key heads", QN_STR_ARG(source->file));
     c.norm_epsilon =
         qn_lm_key_f64(k, "attention.layer_norm_rms_epsilon", qn_lm_key_f64(k, "attention.layer_norm_epsilon", 1e-5));
     c.vocabulary = read_vocabulary(k);

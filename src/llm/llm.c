@@ -120,12 +120,11 @@ void qn_llm_get_info(const struct qn_llm *llm, struct qn_llm_info *info)
 
 /* ---- the sequence --------------------------------------------------------------------------------------------- */
 
-/* One forward step over `count` tokens at the end of the sequence. all: logits of every token go there; otherwise those
- * of the last token stay in the executor. */
-static qn_status forward(struct qn_llm *llm, const int32_t *tokens, uint32_t count, float *all)
+/* One forward step over `count` tokens from position `start` on, whose cache rows the sequence has. all: logits of every
+ * token go there; otherwise those of the last token stay in the executor. */
+static qn_status step_at(struct qn_llm *llm, uint32_t start, const int32_t *tokens, uint32_t count, float *all)
 {
-    uint32_t start = llm->sequence.positions, end = start + count;
-    QN_TRY(qn_kv_grow(&llm->pages, &llm->sequence, end));
+    uint32_t end = start + count;
     struct qn_llm_step *step = &llm->step;
     uint32_t wanted = all ? count : 1;
     for (uint32_t i = 0; i < count; i++) {
@@ -146,13 +145,35 @@ static qn_status forward(struct qn_llm *llm, const int32_t *tokens, uint32_t cou
     };
     uint64_t row = (uint64_t)llm->config.vocabulary * sizeof(float);
     struct qn_exec_tensor output = {.data = all, .bytes = wanted * row};
-    qn_status status = qn_exec_run(llm->compiled.exec, inputs, &output, &llm->cancelled);
-    if (status) {
-        qn_kv_truncate(&llm->pages, &llm->sequence, start);
-        return status;
-    }
-    memmove(llm->history + start, tokens, count * sizeof *tokens);
+    llm->settled = QN_LLM_UNSETTLED; /* a step that ends early leaves some layers' states behind */
+    QN_TRY(qn_exec_run(llm->compiled.exec, inputs, &output, &llm->cancelled));
+    llm->settled = end;
     llm->logits = (float *)output.data + (size_t)(wanted - 1) * llm->config.vocabulary;
+    return NULL;
+}
+
+/* A step at the end of the sequence. */
+static qn_status forward(struct qn_llm *llm, const int32_t *tokens, uint32_t count, float *all)
+{
+    uint32_t start = llm->sequence.positions;
+    QN_TRY(qn_kv_grow(&llm->pages, &llm->sequence, start + count));
+    qn_status status = step_at(llm, start, tokens, count, all);
+    if (status)
+        qn_kv_truncate(&llm->pages, &llm->sequence, start);
+    else
+        memmove(llm->history + start, tokens, count * sizeof *tokens);
+    return status;
+}
+
+/* Recurrent states hold one position only. Where the sequence has gone back to another one, its tokens are evaluated
+ * again from the start. */
+static qn_status settle(struct qn_llm *llm)
+{
+    uint32_t end = llm->sequence.positions;
+    if (llm->config.kv.kind != QN_LM_KV_RECURRENT || llm->settled == end)
+        return NULL;
+    for (uint32_t done = 0; done < end; done += llm->chunk)
+        QN_TRY(step_at(llm, done, llm->history + done, end - done < llm->chunk ? end - done : llm->chunk, NULL));
     return NULL;
 }
 
@@ -192,6 +213,8 @@ qn_status qn_llm_eval(struct qn_llm *llm, const int32_t *tokens, size_t count, f
             return QN_ERROR(QN_INVALID_ARGUMENT, "token %zu is %d; the vocabulary has %u", i, tokens[i],
                             llm->config.vocabulary);
     qn_status status = choose_stretch(llm, llm->sequence.positions + count);
+    if (!status && count)
+        status = settle(llm);
     if (!status)
         status = forward_all(llm, tokens, count, all_logits);
     if (qn_status_code(status) == QN_CANCELLED)

@@ -7,6 +7,8 @@
 #include "llm/kv_pages.h"
 #include "quern/llm.h"
 
+#define QN_LLM_UNSETTLED UINT32_MAX
+
 /* Inputs of one forward step, in the order of arch.h. */
 struct qn_llm_step {
     int32_t *tokens, *pos, *slot, *seq, *out_rows, *stretch; /* chunk of each */
@@ -24,6 +26,7 @@ struct qn_llm {
     struct qn_llm_step step;
     int32_t *step_memory;
     size_t step_count; /* int32_t in step_memory */
+    uint32_t settled;  /* positions that recurrent states have seen; QN_LLM_UNSETTLED: nobody knows */
     int32_t *history;  /* tokens of the sequence, context of them */
     uint32_t context, chunk;
     bool stretched; /* LongRoPE: the cache holds keys as they are beyond the original context */
