@@ -186,10 +186,11 @@ static void outgrown(void **state)
 int main(void)
 {
     const char *const names[] = {
-        "llama",          "llama_tied_mha", "llama_mqa_bias", "llama_linear", "llama_yarn", "llama3",
-        "mistral_window", "mixtral",        "qwen2",          "qwen2moe",     "qwen3",      "qwen3moe",
-        "gemma",          "gemma2",         "gemma3",         "phi2",         "phi3",       "phi3_short",
-        "gptj",           "gptneox",        "gptneox_serial", "gpt2", "mamba", "mamba_tied"};
+        "llama",          "llama_tied_mha",  "llama_mqa_bias", "llama_linear", "llama_yarn", "llama3",
+        "mistral_window", "mixtral",         "qwen2",          "qwen2moe",     "qwen3",      "qwen3moe",
+        "gemma",          "gemma2",          "gemma3",         "phi2",         "phi3",       "phi3_short",
+        "gptj",           "gptneox",         "gptneox_serial", "gpt2",         "mamba",      "mamba_tied",
+        "deepseek2",      "deepseek2_joint", "gpt-oss"};
     const char *const folders[] = {"tiny_llama", "tiny_mistral", "tiny_mixtral",  "tiny_qwen2", "tiny_qwen3",
                                    "tiny_gpt2",  "qwen2moe",     "qwen3moe",      "gemma",      "gemma2",
                                    "gemma3",     "phi2",         "phi3",          "phi3_short", "phi3_long",

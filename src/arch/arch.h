@@ -32,6 +32,7 @@ struct qn_rope_config {
     double factor;                            /* context extension, >= 1 */
     double original_context;                  /* YARN, LLAMA3, LONGROPE: positions the model was trained on */
     double attention_factor;                  /* YARN, LONGROPE: multiplies the magnitude; 0 means 1 */
+    bool exact_ramp;                          /* YARN: the ramp's ends are not rounded to whole pairs */
     double beta_fast, beta_slow;              /* YARN: rotations that bound the ramp */
     double low_freq_factor, high_freq_factor; /* LLAMA3 */
 };
@@ -106,9 +107,10 @@ struct qn_arch {
     const char *name;
     /* Builds embedding, layers and head with the blocks of arch/lm_blocks.h; errors stick to the builder. */
     void (*build)(struct qn_lm *lm);
-    bool encoder;   /* arch/encoder_graph.h */
-    bool recurrent; /* no attention, and no heads: QN_LM_KV_RECURRENT */
-    bool latent;    /* keys and values of two sizes, and perhaps in one: QN_LM_KV_COMPRESSED */
+    bool encoder;    /* arch/encoder_graph.h */
+    bool recurrent;  /* no attention, and no heads: QN_LM_KV_RECURRENT */
+    bool exact_ramp; /* of YARN, unless the source says it */
+    bool latent;     /* keys and values of two sizes, and perhaps in one: QN_LM_KV_COMPRESSED */
     /* Layers P - 1, 2 P - 1, ... have no window, unless the source says which; 0: all have it. */
     uint32_t window_period;
     double local_rope_base; /* of window layers, unless the source says it; 0: that of the others */

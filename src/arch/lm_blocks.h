@@ -75,7 +75,7 @@ qn_value qn_lm_project(struct qn_lm *lm, qn_value x, const char *name, uint32_t 
 void qn_lm_qkv(struct qn_lm *lm, qn_value x, qn_value *q, qn_value *k, qn_value *v);
 /* qkv, rotation, attention and attn_output: x [N, dim] to [N, dim] */
 qn_value qn_lm_self_attention(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind);
-/* Rotates the first rope.dims elements of each head of x [N, heads, head_dim]. */
+/* Rotates the first rope.dims elements of each head of x [N, heads, size]. */
 qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind);
 /* Causal attention over the cache: q [N, heads, head_dim], k and v [N, kv_heads, head_dim] of this step are written to
  * the layer's cache first. Result [N, heads * head_dim]. */
@@ -97,6 +97,13 @@ qn_value qn_lm_gated_ffn(struct qn_lm *lm, qn_value x);
 qn_value qn_lm_plain_ffn(struct qn_lm *lm, qn_value x, enum qn_lm_activation activation);
 /* Mixture of gated experts: softmax router, the best experts_used weighted by their share among themselves. */
 qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x);
+/* The `count` best of scores [N, M] in each row, best first: the scores and their numbers, [N, count]. */
+void qn_lm_best(struct qn_lm *lm, qn_value scores, uint32_t count, qn_value top[2]);
+/* What joins gate and up of an expert, of any shape. */
+typedef qn_value (*qn_lm_unit_fn)(struct qn_lm *lm, qn_value gate, qn_value up);
+/* x [N, dim] through the experts ids [N, experts_used]: the sum of their results by share [N, experts_used]. unit NULL:
+ * activation(gate) * up. */
+qn_value qn_lm_run_experts(struct qn_lm *lm, qn_value x, qn_value ids, qn_value share, qn_lm_unit_fn unit);
 /* A gated unit of ffn_*_shexp, weighted by sigmoid(ffn_gate_inp_shexp(x)) where the source has that. */
 qn_value qn_lm_shared_expert(struct qn_lm *lm, qn_value x, uint32_t width);
 /* Keeps the rows whose logits are wanted; call before the last norm. */

@@ -223,6 +223,18 @@ struct qn_str qn_lm_key_str(const struct qn_lm_keys *keys, const char *name)
 
 /* ---- the configuration ---------------------------------------------------------------------------------------- */
 
+/* YaRN's magnitude, log-scaled by another number than 1: 0.1 ln(factor) + 1 is divided by the same with that number. Where
+ * keys are compressed both numbers are one, the magnitude goes, and the scores' scale makes up for it. */
+static void read_yarn(const struct qn_lm_keys *k, const struct qn_arch *arch, struct qn_rope_config *rope)
+{
+    double log_factor = rope->factor > 1 ? 0.1 * log(rope->factor) : 0;
+    rope->exact_ramp = !qn_lm_key_bool(k, "rope.scaling.yarn_truncate", !arch->exact_ramp);
+    if (!qn_lm_key_has(k, "rope.scaling.yarn_log_multiplier"))
+        return;
+    double number = arch->latent ? 1 : qn_lm_key_f64(k, "rope.scaling.yarn_log_multiplier", 0);
+    rope->attention_factor /= 1 + number * log_factor;
+}
+
 static void read_rope(const struct qn_lm_keys *k, struct qn_lm_config *config)
 {
     struct qn_rope_config *rope = &config->rope;
@@ -249,6 +261,7 @@ static void read_rope(const struct qn_lm_keys *k, struct qn_lm_config *config)
         rope->scaling = QN_ROPE_SCALING_LINEAR;
     } else if (qn_str_is(kind, "yarn")) {
         rope->scaling = QN_ROPE_SCALING_YARN;
+        read_yarn(k, qn_arch_find(config->arch), rope);
     } else if (qn_str_is(kind, "longrope")) {
         rope->scaling = QN_ROPE_SCALING_LONGROPE;
     } else {

@@ -104,37 +104,53 @@ qn_value qn_lm_shared_expert(struct qn_lm *lm, qn_value x, uint32_t width)
     return qn_build_binary(b, QN_OP_mul, y, share);
 }
 
-/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in]: [N, K, 1, out] */
+/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in], plus their <name>.bias [experts, out]
+ * where the source has one: [N, K, 1, out] */
 static qn_value expert_linear(struct qn_lm *lm, qn_value x, qn_value ids, const char *name, uint32_t in, uint32_t out)
 {
+    struct qn_build *b = &lm->b;
     qn_value w = qn_lm_weight(lm, name, ".weight", true, 3, (uint32_t[]){lm->config->experts, out, in});
-    return qn_build_matmul(&lm->b, x, qn_build_gather(&lm->b, w, ids, 0, QN_DTYPE_F32), true, name);
+    qn_value bias = qn_lm_weight(lm, name, ".bias", false, 2, (uint32_t[]){lm->config->experts, out});
+    qn_value y = qn_build_matmul(b, x, qn_build_gather(b, w, ids, 0, QN_DTYPE_F32), true, name);
+    if (!bias)
+        return y;
+    bias = qn_build_gather(b, bias, ids, 0, QN_DTYPE_F32);
+    return qn_lm_add(lm, y, qn_build_reshape(b, bias, 4, (qn_dim[]){lm->n, lm->config->experts_used, 1, out}));
+}
+
+void qn_lm_best(struct qn_lm *lm, qn_value scores, uint32_t count, qn_value top[2])
+{
+    struct qn_attr_topk attr = {.k = count};
+    top[0] = top[1] = 0;
+    if (!lm->b.status)
+        lm->b.status = qn_graph_add_node(lm->b.graph, QN_OP_topk, &scores, 1, &attr, QN_STR(""), top);
+}
+
+qn_value qn_lm_run_experts(struct qn_lm *lm, qn_value x, qn_value ids, qn_value share, qn_lm_unit_fn unit)
+{
+    struct qn_build *b = &lm->b;
+    const struct qn_lm_config *c = lm->config;
+    int64_t used = c->experts_used;
+    uint32_t width = c->expert_ffn_dim;
+    qn_value wide = qn_build_reshape(b, x, 4, (qn_dim[]){lm->n, 1, 1, c->dim});
+    qn_value gate = expert_linear(lm, wide, ids, "ffn_gate_exps", c->dim, width);
+    qn_value up = expert_linear(lm, wide, ids, "ffn_up_exps", c->dim, width);
+    qn_value inner =
+        unit ? unit(lm, gate, up) : qn_build_binary(b, QN_OP_mul, qn_lm_activate(lm, gate, lm->activation), up);
+    qn_value down = expert_linear(lm, inner, ids, "ffn_down_exps", width, c->dim);
+    down = qn_build_reshape(b, down, 3, (qn_dim[]){lm->n, used, c->dim});
+    qn_value weighted = qn_build_binary(b, QN_OP_mul, down, qn_build_reshape(b, share, 3, (qn_dim[]){lm->n, used, 1}));
+    return qn_build_reduce(b, QN_OP_reduce_sum, weighted, 1, false);
 }
 
 qn_value qn_lm_expert_ffn(struct qn_lm *lm, qn_value x)
 {
     struct qn_build *b = &lm->b;
     const struct qn_lm_config *c = lm->config;
-    int64_t used = c->experts_used;
-    uint32_t width = c->expert_ffn_dim;
-    qn_value router = qn_lm_linear(lm, x, "ffn_gate_inp", c->dim, c->experts);
-    struct qn_attr_topk attr = {.k = used};
-    qn_value top[2] = {0};
-    if (!b->status) {
-        qn_value shares = qn_build_softmax(b, router, -1);
-        if (!b->status)
-            b->status = qn_graph_add_node(b->graph, QN_OP_topk, &shares, 1, &attr, QN_STR(""), top);
-    }
+    qn_value top[2], router = qn_lm_linear(lm, x, "ffn_gate_inp", c->dim, c->experts);
+    qn_lm_best(lm, qn_build_softmax(b, router, -1), c->experts_used, top);
     qn_value share = top[0];
     if (!lm->raw_shares)
         share = qn_build_binary(b, QN_OP_div, share, qn_build_reduce(b, QN_OP_reduce_sum, share, -1, true));
-    qn_value wide = qn_build_reshape(b, x, 4, (qn_dim[]){lm->n, 1, 1, c->dim});
-    qn_value gate = expert_linear(lm, wide, top[1], "ffn_gate_exps", c->dim, width);
-    qn_value up = expert_linear(lm, wide, top[1], "ffn_up_exps", c->dim, width);
-    gate = qn_lm_activate(lm, gate, lm->activation);
-    qn_value inner = qn_build_binary(b, QN_OP_mul, gate, up);
-    qn_value down = expert_linear(lm, inner, top[1], "ffn_down_exps", width, c->dim);
-    down = qn_build_reshape(b, down, 3, (qn_dim[]){lm->n, used, c->dim});
-    qn_value weighted = qn_build_binary(b, QN_OP_mul, down, qn_build_reshape(b, share, 3, (qn_dim[]){lm->n, used, 1}));
-    return qn_build_reduce(b, QN_OP_reduce_sum, weighted, 1, false);
+    return qn_lm_run_experts(lm, x, top[1], share, NULL);
 }

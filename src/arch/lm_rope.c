@@ -77,10 +77,10 @@ static struct qn_lm_angles *angles(struct qn_lm *lm)
 qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind)
 {
     struct qn_build *b = &lm->b;
-    int64_t r = lm->config->rope.dims, d = lm->config->head_dim;
     const struct qn_lm_angles *turn = angles(lm);
     if (b->status)
         return 0;
+    int64_t r = lm->config->rope.dims, d = qn_build_dim(b, x, 2);
     qn_dim heads = qn_build_dim(b, x, 1);
     qn_value rest = r < d ? qn_build_slice(b, x, 2, r, d) : 0;
     qn_value part = r < d ? qn_build_slice(b, x, 2, 0, r) : x;

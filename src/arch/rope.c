@@ -11,8 +11,9 @@ static double correction_index(const struct qn_rope_config *rope, double rotatio
 /* YaRN: pairs that turn fast keep their frequency, slow ones are interpolated, with a linear ramp between. */
 static void scale_yarn(const struct qn_rope_config *rope, float *frequencies)
 {
-    double low = fmax(0.0, floor(correction_index(rope, rope->beta_fast)));
-    double high = fmin(rope->dims - 1.0, ceil(correction_index(rope, rope->beta_slow)));
+    double low = correction_index(rope, rope->beta_fast), high = correction_index(rope, rope->beta_slow);
+    low = fmax(0.0, rope->exact_ramp ? low : floor(low));
+    high = fmin(rope->dims - 1.0, rope->exact_ramp ? high : ceil(high));
     for (uint32_t i = 0; i < rope->dims / 2; i++) {
         double ramp = (i - low) / fmax(0.001, high - low);
         double keep = 1.0 - fmin(1.0, fmax(0.0, ramp));
