@@ -1,9 +1,9 @@
 /* DeepSeek V2 and V3: attention over a compressed cache, experts beside one that all tokens share.
  *
- * The cache keeps one row a position: what keys and values are made of (rank numbers), and the rotated part that all heads
- * share. A head's key is a matrix k_b times the former, so the query is taken through that matrix instead and meets the
- * row as it is; the value likewise comes out of the mixed rows by a matrix v_b. Older files have both matrices in one,
- * kv_b, and full keys and values in the cache. */
+ * The cache keeps one row a position: what keys and values are made of (rank numbers), and the rotated part that all
+ * heads share. A head's key is a matrix k_b times the former, so the query is taken through that matrix instead and
+ * meets the row as it is; the value likewise comes out of the mixed rows by a matrix v_b. Older files have both matrices
+ * in one, kv_b, and full keys and values in the cache. */
 #include <math.h>
 
 #include "arch/lm_blocks.h"
@@ -102,8 +102,8 @@ static qn_value attention(struct qn_lm *lm, const struct head *h, qn_value x)
     return qn_lm_linear(lm, x, "attn_output", c->heads * h->value, c->dim);
 }
 
-/* scores [N, experts] with minus infinity outside of the best groups. A group counts by its best expert, or where a bias
- * takes part in the choice, by its best two. */
+/* scores [N, experts] with minus infinity outside of the best groups. A group counts by its best expert, or (pairs) by
+ * its best two. */
 static qn_value best_groups(struct qn_lm *lm, qn_value scores, uint32_t groups, uint32_t used, bool pairs)
 {
     struct qn_build *b = &lm->b;

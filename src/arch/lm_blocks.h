@@ -81,8 +81,8 @@ qn_value qn_lm_rope(struct qn_lm *lm, qn_value x, enum qn_lm_rope_kind kind);
  * the layer's cache first. Result [N, heads * head_dim]. */
 qn_value qn_lm_attention(struct qn_lm *lm, qn_value q, qn_value k, qn_value v);
 /* The same with the sizes of lm->kv: q [N, heads, key_dim], k [N, kv heads, key_dim], v [N, kv heads, value_dim] or,
- * where the cache is compressed, 0. sinks f32 [heads]: a score that each head adds to its softmax, or 0 for none. Result
- * [N, heads * value_dim]. */
+ * where the cache is compressed, 0. sinks f32 [heads]: a score that each head adds to its softmax, or 0 for none.
+ * Result [N, heads * value_dim]. */
 qn_value qn_lm_attend(struct qn_lm *lm, qn_value q, qn_value k, qn_value v, qn_value sinks);
 /* The state <name> of the current layer before this step; qn_graph_set_state gives what it is afterwards. */
 qn_value qn_lm_state(struct qn_lm *lm, const char *name, const struct qn_type *type);

@@ -223,8 +223,8 @@ struct qn_str qn_lm_key_str(const struct qn_lm_keys *keys, const char *name)
 
 /* ---- the configuration ---------------------------------------------------------------------------------------- */
 
-/* YaRN's magnitude, log-scaled by another number than 1: 0.1 ln(factor) + 1 is divided by the same with that number. Where
- * keys are compressed both numbers are one, the magnitude goes, and the scores' scale makes up for it. */
+/* YaRN's magnitude is 0.1 ln(factor) + 1, divided by the same with a number before the logarithm. Where keys are
+ * compressed both have that number: nothing is left of the magnitude, and the scores' scale makes up for it. */
 static void read_yarn(const struct qn_lm_keys *k, const struct qn_arch *arch, struct qn_rope_config *rope)
 {
     double log_factor = rope->factor > 1 ? 0.1 * log(rope->factor) : 0;

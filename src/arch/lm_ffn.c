@@ -104,8 +104,8 @@ qn_value qn_lm_shared_expert(struct qn_lm *lm, qn_value x, uint32_t width)
     return qn_build_binary(b, QN_OP_mul, y, share);
 }
 
-/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in], plus their <name>.bias [experts, out]
- * where the source has one: [N, K, 1, out] */
+/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in], plus their <name>.bias [experts,
+ * out] where the source has one: [N, K, 1, out] */
 static qn_value expert_linear(struct qn_lm *lm, qn_value x, qn_value ids, const char *name, uint32_t in, uint32_t out)
 {
     struct qn_build *b = &lm->b;

@@ -1,5 +1,5 @@
-/* Mamba: no attention. Each layer mixes tokens by a causal convolution and a selective scan, whose states go from step to
- * step. FalconMamba also normalises what steers the scan. */
+/* Mamba: no attention. Each layer mixes tokens by a causal convolution and a selective scan, whose states go from step
+ * to step. FalconMamba also normalises what steers the scan. */
 #include "arch/lm_blocks.h"
 
 struct sizes {

@@ -120,8 +120,8 @@ void qn_llm_get_info(const struct qn_llm *llm, struct qn_llm_info *info)
 
 /* ---- the sequence --------------------------------------------------------------------------------------------- */
 
-/* One forward step over `count` tokens from position `start` on, whose cache rows the sequence has. all: logits of every
- * token go there; otherwise those of the last token stay in the executor. */
+/* One forward step over `count` tokens from position `start` on, whose cache rows the sequence has. all: logits of
+ * every token go there; otherwise those of the last token stay in the executor. */
 static qn_status step_at(struct qn_llm *llm, uint32_t start, const int32_t *tokens, uint32_t count, float *all)
 {
     uint32_t end = start + count;
