@@ -2,8 +2,8 @@
  *
  * The cache keeps one row a position: what keys and values are made of (rank numbers), and the rotated part that all
  * heads share. A head's key is a matrix k_b times the former, so the query is taken through that matrix instead and
- * meets the row as it is; the value likewise comes out of the mixed rows by a matrix v_b. Older files have both matrices
- * in one, kv_b, and full keys and values in the cache. */
+ * meets the row as it is; the value likewise comes out of the mixed rows by a matrix v_b. Older files have both
+ * matrices in one, kv_b, and full keys and values in the cache. */
 #include <math.h>
 
 #include "arch/lm_blocks.h"
