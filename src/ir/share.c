@@ -53,7 +53,7 @@ static uint32_t hash_node(const struct qn_share_node *key)
 
 static uint32_t hash_constant(const struct qn_share_constant *key)
 {
-    enum { MOST = 4096 }; /* bytes: enough to tell tables apart, and the table is hashed again when it grows */
+    enum { MOST = 256 }; /* bytes at either end: they tell tables apart, and each is hashed once a pass */
     uint64_t hash = add_word(QN_SHARE_CONSTANT, (uint64_t)key->type->dtype << 32 | key->type->rank);
     hash = add_word(hash, (uint64_t)key->blob->place << 32 | key->blob->file);
     hash = add_word(add_word(hash, key->blob->offset), key->blob->bytes);
@@ -61,8 +61,11 @@ static uint32_t hash_constant(const struct qn_share_constant *key)
     if (key->type->dtype == QN_DTYPE_STRING)
         for (uint64_t i = 0; i < key->blob->bytes / sizeof *strings; i++)
             hash = add_bytes(hash, strings[i].data, strings[i].size);
+    else if (key->blob->place == QN_BLOB_MEMORY && key->blob->bytes <= 2 * MOST)
+        hash = add_bytes(hash, key->blob->data, key->blob->bytes);
     else if (key->blob->place == QN_BLOB_MEMORY)
-        hash = add_bytes(hash, key->blob->data, key->blob->bytes < MOST ? key->blob->bytes : MOST);
+        hash = add_bytes(add_bytes(hash, key->blob->data, MOST),
+                         (const uint8_t *)key->blob->data + key->blob->bytes - MOST, MOST);
     return mix(hash);
 }
 

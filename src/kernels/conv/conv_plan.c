@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels/conv/conv.h"
+#include "kernels/panel_words.h"
 
 #include "ir/ir.h"
 
@@ -98,15 +99,37 @@ static void pack_depthwise(const struct qn_conv_plan *plan, const struct qn_conv
             p->to[tap * width + c] = c < p->conv.o ? weight(p, c * plan->taps + tap) : 0;
 }
 
-/* Weight of column o for element r of a tap's run; run and tap as the plan's way counts them. */
-static int64_t weight_at(const struct qn_conv_plan *plan, const struct qn_conv_params *p, int64_t o, int64_t tap,
-                         int64_t r)
+/* Weight of column o for element r of a row of the window. */
+static int64_t row_weight_at(const struct qn_conv_plan *plan, const struct qn_conv_params *p, int64_t o, int64_t tap,
+                             int64_t r)
 {
-    int64_t channels = p->c / p->groups;
-    if (plan->way == QN_CONV_WAY_TAPS)
-        return (o * channels + r) * plan->taps + tap;
-    int64_t columns = p->window.kernel[2];
+    int64_t channels = p->c / p->groups, columns = p->window.kernel[2];
     return ((o * channels + r % channels) * plan->taps + tap) * columns + r / channels;
+}
+
+/* A chunk of a panel: for each tap, rows chunk .. chunk + n of its run. */
+static void pack_chunk(const struct qn_conv_plan *plan, const struct qn_conv_pack_params *p, int64_t first,
+                       int64_t columns, int64_t chunk, int64_t n, int64_t width, float *to)
+{
+    if (columns < width)
+        memset(to, 0, (size_t)(plan->taps * n * width) * sizeof *to);
+    if (plan->way == QN_CONV_WAY_TAPS) {
+        int64_t row = plan->run * plan->taps;
+        struct qn_panel_words words = {.from = (const char *)p->from + (first * row + chunk * plan->taps) * 4,
+                                       .row_bytes = row * 4,
+                                       .columns = columns,
+                                       .count = n * plan->taps,
+                                       .taps = plan->taps,
+                                       .tap_rows = n,
+                                       .to = (uint32_t *)(void *)to,
+                                       .width = width};
+        qn_panel_words_copy(&words);
+        return;
+    }
+    for (int64_t tap = 0; tap < plan->taps; tap++)
+        for (int64_t r = chunk; r < chunk + n; r++, to += width)
+            for (int64_t i = 0; i < columns; i++)
+                to[i] = weight(p, row_weight_at(plan, &p->conv, first + i, tap, r));
 }
 
 static void pack_panel(const struct qn_conv_plan *plan, const struct qn_conv_pack_params *p, int64_t group,
@@ -114,14 +137,11 @@ static void pack_panel(const struct qn_conv_plan *plan, const struct qn_conv_pac
 {
     float *to = p->to + qn_conv_panel_at(plan, group, panel);
     int64_t width = qn_conv_panel_width(plan, panel), first = panel * plan->panel;
+    int64_t columns = plan->columns - first < width ? plan->columns - first : width;
     for (int64_t chunk = 0; chunk < plan->run; chunk += plan->chunk) {
         int64_t left = plan->run - chunk, n = left < plan->chunk ? left : plan->chunk;
-        for (int64_t tap = 0; tap < plan->taps; tap++)
-            for (int64_t r = chunk; r < chunk + n; r++, to += width)
-                for (int64_t i = 0; i < width; i++)
-                    to[i] = first + i < plan->columns
-                                ? weight(p, weight_at(plan, &p->conv, group * plan->columns + first + i, tap, r))
-                                : 0;
+        pack_chunk(plan, p, group * plan->columns + first, columns, chunk, n, width, to);
+        to += plan->taps * n * width;
     }
 }
 

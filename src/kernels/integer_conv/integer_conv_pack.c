@@ -19,11 +19,23 @@ int64_t qn_integer_conv_packed_bytes(int64_t o, int64_t group_channels, int64_t 
     return bytes;
 }
 
-/* A group a tile. */
+static int64_t panels_of(const struct qn_integer_conv_pack_params *p)
+{
+    return (p->o / p->groups + QN_INTEGER_PANEL - 1) / QN_INTEGER_PANEL;
+}
+
+/* A panel of a group a tile. */
 static int64_t tiles(const void *params)
 {
     const struct qn_integer_conv_pack_params *p = params;
-    return p->depthwise ? 1 : p->groups;
+    return p->depthwise ? 1 : p->groups * panels_of(p);
+}
+
+/* The columns of a panel with their taps outermost, and what their copy takes. */
+static int64_t scratch_bytes(const void *params)
+{
+    const struct qn_integer_conv_pack_params *p = params;
+    return p->depthwise ? 0 : 2 * qn_integer_columns_scratch(p->group_channels * p->taps);
 }
 
 static void pack_depthwise(const struct qn_integer_conv_pack_params *p)
@@ -37,38 +49,31 @@ static void pack_depthwise(const struct qn_integer_conv_pack_params *p)
                 (int16_t)(qn_integer_byte(p->w, o * p->taps + tap, p->w_signed) - (p->w_signed ? 0 : 128));
 }
 
-static void pack_group(const struct qn_integer_conv_pack_params *p, int64_t group)
+static void pack_panel(const struct qn_integer_conv_pack_params *p, int64_t group, int64_t panel, uint8_t *scratch)
 {
-    int64_t n = p->o / p->groups, k = p->group_channels * p->taps, k4 = (k + 3) / 4 * (QN_INTEGER_PANEL * 4);
-    char *out = (char *)p->out + group * qn_integer_packed_bytes(k, n);
-    uint8_t flip = p->w_signed ? 0 : 0x80;
-    for (int64_t first = 0; first < n; first += QN_INTEGER_PANEL, out += qn_integer_panel_bytes(k)) {
-        int64_t columns = n - first < QN_INTEGER_PANEL ? n - first : QN_INTEGER_PANEL;
-        int32_t sums[QN_INTEGER_PANEL] = {0};
-        __builtin_memset(out, 0, (size_t)qn_integer_panel_bytes(k));
-        for (int64_t j = 0; j < columns; j++) {
-            const uint8_t *w = (const uint8_t *)p->w + (group * n + first + j) * k;
-            for (int64_t c = 0; c < p->group_channels; c++)
-                for (int64_t tap = 0; tap < p->taps; tap++) {
-                    int64_t at = tap * p->group_channels + c;
-                    uint8_t value = w[c * p->taps + tap] ^ flip;
-                    out[at / 4 * (QN_INTEGER_PANEL * 4) + j * 4 + at % 4] = (char)value;
-                    sums[j] += (int8_t)value;
-                }
-        }
-        __builtin_memcpy(out + k4, sums, sizeof sums);
+    int64_t n = p->o / p->groups, k = p->group_channels * p->taps, first = panel * QN_INTEGER_PANEL;
+    int64_t columns = n - first < QN_INTEGER_PANEL ? n - first : QN_INTEGER_PANEL;
+    char *out = (char *)p->out + group * qn_integer_packed_bytes(k, n) + panel * qn_integer_panel_bytes(k);
+    const uint8_t *from = (const uint8_t *)p->w + (group * n + first) * k;
+    if (p->taps > 1) {
+        uint8_t *turned = scratch + qn_integer_columns_scratch(k);
+        for (int64_t j = 0; j < columns; j++)
+            for (int64_t tap = 0; tap < p->taps; tap++)
+                for (int64_t c = 0; c < p->group_channels; c++)
+                    turned[j * k + tap * p->group_channels + c] = from[j * k + c * p->taps + tap];
+        from = turned;
     }
+    qn_integer_pack_columns(from, k, columns, k, !p->w_signed, out, scratch);
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
-    (void)scratch;
     const struct qn_integer_conv_pack_params *p = params;
     for (int64_t tile = begin; tile < end; tile++) {
         if (p->depthwise)
             pack_depthwise(p);
         else
-            pack_group(p, tile);
+            pack_panel(p, tile / panels_of(p), tile % panels_of(p), scratch);
     }
 }
 
@@ -77,6 +82,7 @@ const struct qn_kernel qn_pack_conv_i8 = {
     .name = "pack_conv_i8",
     .family = QN_FAMILY_PACK,
     .tiles = tiles,
+    .scratch = scratch_bytes,
     .run = run,
     .pack = QN_PACK_CONV_I8,
 };

@@ -61,6 +61,12 @@ struct qn_integer_pack_params {
 /* Bytes of the panels of one matrix; INT64_MAX when that overflows. */
 int64_t qn_integer_packed_bytes(int64_t k, int64_t n);
 
+/* A panel (32-byte aligned) from columns that are contiguous along k, column_bytes apart; `flip` takes 128 off unsigned
+ * bytes. scratch: qn_integer_columns_scratch(k) bytes. */
+void qn_integer_pack_columns(const uint8_t *from, int64_t column_bytes, int64_t columns, int64_t k, bool flip,
+                             void *panel, uint8_t *scratch);
+int64_t qn_integer_columns_scratch(int64_t k);
+
 static inline int64_t qn_integer_panel_bytes(int64_t k)
 {
     return ((k + 3) / 4 + 1) * QN_INTEGER_PANEL * 4;

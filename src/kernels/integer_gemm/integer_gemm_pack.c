@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "kernels/integer_gemm/integer_gemm.h"
+#include "kernels/panel_words.h"
 
 int64_t qn_integer_packed_bytes(int64_t k, int64_t n)
 {
@@ -11,28 +12,161 @@ int64_t qn_integer_packed_bytes(int64_t k, int64_t n)
     return bytes;
 }
 
+enum {
+    ROWS_OF_SUM = 256, /* bytes whose sum fits in 16 bits */
+    GROUP = 8,         /* panels a tile */
+    AHEAD = 32,        /* rows */
+};
+
+typedef int8_t bytes16 __attribute__((vector_size(16), may_alias));
+typedef int16_t shorts16 __attribute__((vector_size(32), may_alias));
+
+int64_t qn_integer_columns_scratch(int64_t k)
+{
+    return (k + 3) / 4 * 4 * QN_INTEGER_PANEL;
+}
+
+static int32_t sum_of(const int8_t *bytes, int64_t count)
+{
+    int32_t sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += bytes[i];
+    return sum;
+}
+
+void qn_integer_pack_columns(const uint8_t *from, int64_t column_bytes, int64_t columns, int64_t k, bool flip,
+                             void *panel, uint8_t *scratch)
+{
+    int64_t wide = (k + 3) / 4 * 4;
+    if (flip || wide != k) {
+        for (int64_t j = 0; j < columns; j++) {
+            uint8_t *to = scratch + j * wide;
+            for (int64_t i = 0; i < k; i++)
+                to[i] = from[j * column_bytes + i] ^ (flip ? 0x80 : 0);
+            for (int64_t i = k; i < wide; i++)
+                to[i] = 0;
+        }
+        from = scratch;
+        column_bytes = wide;
+    }
+    int32_t sums[QN_INTEGER_PANEL] = {0};
+    for (int64_t j = 0; j < columns; j++)
+        sums[j] = sum_of((const int8_t *)from + j * column_bytes, wide);
+    if (columns < QN_INTEGER_PANEL)
+        __builtin_memset(panel, 0, (size_t)(wide * QN_INTEGER_PANEL));
+    struct qn_panel_words words = {.from = (const char *)from,
+                                   .row_bytes = column_bytes,
+                                   .columns = columns,
+                                   .count = wide / 4,
+                                   .taps = 1,
+                                   .to = panel,
+                                   .width = QN_INTEGER_PANEL};
+    qn_panel_words_copy(&words);
+    __builtin_memcpy((char *)panel + wide * QN_INTEGER_PANEL, sums, sizeof sums);
+}
+
 static int64_t panels_of(const struct qn_integer_pack_params *p)
 {
     return (p->n + QN_INTEGER_PANEL - 1) / QN_INTEGER_PANEL;
 }
 
+static int64_t groups_of(const struct qn_integer_pack_params *p)
+{
+    return (panels_of(p) + GROUP - 1) / GROUP;
+}
+
 static int64_t tiles(const void *params)
 {
     const struct qn_integer_pack_params *p = params;
-    return p->batches * panels_of(p);
+    return p->batches * groups_of(p);
 }
 
-static void pack_panel(const struct qn_integer_pack_params *p, int64_t batch, int64_t panel)
+static int64_t scratch_bytes(const void *params)
 {
-    int64_t first = panel * QN_INTEGER_PANEL, n = p->n - first < QN_INTEGER_PANEL ? p->n - first : QN_INTEGER_PANEL;
-    char *out = (char *)p->out + (batch * panels_of(p) + panel) * qn_integer_panel_bytes(p->k);
-    const char *from = (const char *)p->b + batch * p->b_batch + first * p->b_n;
+    const struct qn_integer_pack_params *p = params;
+    return p->b_k == 1 ? qn_integer_columns_scratch(p->k) : 0;
+}
+
+/* Four rows of 16 columns to 16 groups of four bytes. */
+static void weave(const bytes16 rows[4], bytes16 *to)
+{
+    for (int half = 0; half < 2; half++) {
+        bytes16 a = half ? __builtin_shufflevector(rows[0], rows[1], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                                                   30, 15, 31)
+                         : __builtin_shufflevector(rows[0], rows[1], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                                   23);
+        bytes16 b = half ? __builtin_shufflevector(rows[2], rows[3], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                                                   30, 15, 31)
+                         : __builtin_shufflevector(rows[2], rows[3], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                                   23);
+        to[half * 2] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
+        to[half * 2 + 1] = __builtin_shufflevector(a, b, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
+    }
+}
+
+/* Rows k .. k + count of a panel of a matrix whose rows (of n) are contiguous; adds to the sums. `columns` is a constant
+ * where this is called, or left to be read. */
+static inline __attribute__((always_inline)) void pack_block(const struct qn_integer_pack_params *p, const char *from,
+                                                             int64_t columns, int64_t begin, int64_t end, char *out,
+                                                             int32_t *sums)
+{
+    enum { HALVES = QN_INTEGER_PANEL / 16 };
+    shorts16 part[HALVES] = {0};
+    bytes16 flip = (bytes16){0} + (int8_t)(p->b_signed ? 0 : -128);
+    for (int64_t k = begin; k < end; k += 4) {
+        int64_t count = end - k < 4 ? end - k : 4;
+        bytes16 rows[HALVES][4] = {0};
+        for (int64_t i = 0; i < count; i++) {
+            bytes16 line[HALVES] = {0};
+            __builtin_prefetch(from + (k + i + AHEAD) * p->b_k); /* rows are pages apart: no hardware sees that */
+            __builtin_memcpy(line, from + (k + i) * p->b_k, (size_t)columns);
+            for (int h = 0; h < HALVES; h++) {
+                rows[h][i] = line[h] ^ flip;
+                part[h] += __builtin_convertvector(rows[h][i], shorts16);
+            }
+        }
+        for (int h = 0; h < HALVES; h++)
+            weave(rows[h], (bytes16 *)(void *)(out + (k * HALVES + h * 4) * 16));
+    }
+    for (int j = 0; j < QN_INTEGER_PANEL; j++)
+        sums[j] += part[j / 16][j % 16];
+}
+
+/* Panels [first, last) of a matrix whose rows are contiguous: a block of rows at a time, so that what a panel reads of a
+ * cache line and a page serves its neighbours. */
+static void pack_rows(const struct qn_integer_pack_params *p, const char *from, int64_t first, int64_t last, char *out)
+{
+    int32_t sums[GROUP][QN_INTEGER_PANEL] = {0};
+    int64_t bytes = qn_integer_panel_bytes(p->k), sums_at = bytes - QN_INTEGER_PANEL * 4;
+    int64_t rest = p->n - (last - 1) * QN_INTEGER_PANEL;
+    for (int64_t k = 0; k < p->k; k += ROWS_OF_SUM) {
+        int64_t end = p->k - k < ROWS_OF_SUM ? p->k : k + ROWS_OF_SUM;
+        for (int64_t i = first; i < last; i++) {
+            const char *columns = from + i * QN_INTEGER_PANEL;
+            if (i < last - 1 || rest >= QN_INTEGER_PANEL)
+                pack_block(p, columns, QN_INTEGER_PANEL, k, end, out + i * bytes, sums[i - first]);
+            else
+                pack_block(p, columns, rest, k, end, out + i * bytes, sums[i - first]);
+        }
+    }
+    for (int64_t j = rest; j < QN_INTEGER_PANEL; j++) { /* zeros stay zeros, whatever is taken off */
+        sums[last - 1 - first][j] = 0;
+        for (int64_t k = 0; k < p->k; k++)
+            out[(last - 1) * bytes + k / 4 * (QN_INTEGER_PANEL * 4) + j * 4 + k % 4] = 0;
+    }
+    for (int64_t i = first; i < last; i++)
+        __builtin_memcpy(out + i * bytes + sums_at, sums[i - first], sizeof sums[0]);
+}
+
+/* Any strides. */
+static void pack_strided(const struct qn_integer_pack_params *p, const char *from, int64_t columns, char *out)
+{
     char flip = p->b_signed ? 0 : (char)0x80;
     int32_t sums[QN_INTEGER_PANEL] = {0};
     __builtin_memset(out, 0, (size_t)qn_integer_panel_bytes(p->k));
     for (int64_t k = 0; k < p->k; k++) {
         char *to = out + k / 4 * (QN_INTEGER_PANEL * 4) + k % 4;
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < columns; j++) {
             char value = (char)(from[k * p->b_k + j * p->b_n] ^ flip);
             to[j * 4] = value;
             sums[j] += (int8_t)value;
@@ -43,10 +177,28 @@ static void pack_panel(const struct qn_integer_pack_params *p, int64_t batch, in
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
-    (void)scratch;
     const struct qn_integer_pack_params *p = params;
-    for (int64_t tile = begin; tile < end; tile++)
-        pack_panel(p, tile / panels_of(p), tile % panels_of(p));
+    int64_t bytes = qn_integer_panel_bytes(p->k);
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t batch = tile / groups_of(p), first = tile % groups_of(p) * GROUP;
+        int64_t last = panels_of(p) - first < GROUP ? panels_of(p) : first + GROUP;
+        char *out = (char *)p->out + batch * panels_of(p) * bytes;
+        const char *from = (const char *)p->b + batch * p->b_batch;
+        if (p->b_n == 1) {
+            pack_rows(p, from, first, last, out);
+            continue;
+        }
+        for (int64_t i = first; i < last; i++) {
+            int64_t column = i * QN_INTEGER_PANEL;
+            int64_t columns = p->n - column < QN_INTEGER_PANEL ? p->n - column : QN_INTEGER_PANEL;
+            const char *source = from + column * p->b_n;
+            if (p->b_k == 1)
+                qn_integer_pack_columns((const uint8_t *)source, p->b_n, columns, p->k, !p->b_signed, out + i * bytes,
+                                        scratch);
+            else
+                pack_strided(p, source, columns, out + i * bytes);
+        }
+    }
 }
 
 const struct qn_kernel qn_pack_panels_i8 = {
@@ -54,6 +206,7 @@ const struct qn_kernel qn_pack_panels_i8 = {
     .name = "pack_panels_i8",
     .family = QN_FAMILY_PACK,
     .tiles = tiles,
+    .scratch = scratch_bytes,
     .run = run,
     .pack = QN_PACK_PANELS_I8,
 };
