@@ -245,12 +245,10 @@ qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const st
                                 const struct qn_blob *blob, qn_value *out)
 {
     QN_TRY(qn_status_note(qn_blob_check(g, type, blob), "constant '%.*s'", QN_STR_ARG(name)));
-    struct qn_blob clean = {.place = blob->place, .bytes = blob->bytes};
+    struct qn_blob clean = {.place = blob->place, .bytes = blob->bytes, .data = blob->data};
     if (blob->place == QN_BLOB_FILE) {
         clean.file = blob->file;
         clean.offset = blob->offset;
-    } else {
-        clean.data = blob->data;
     }
     struct qn_share_constant key = {type, &clean};
     uint32_t found = qn_share_find(g, QN_SHARE_CONSTANT, &key);

@@ -103,7 +103,9 @@ struct qn_blob {
     uint32_t file;
     uint64_t offset; /* bytes from the file's start */
     uint64_t bytes;
-    const void *data; /* place MEMORY; strings: struct qn_string views, whose bytes are owned by the graph as well */
+    /* The bytes. MEMORY: owned by the graph, strings as struct qn_string views whose bytes it owns too. FILE: where the
+     * importer has them mapped, at any alignment, as long as the source stays open; or NULL. */
+    const void *data;
 };
 
 /* ---- values, nodes, graph ------------------------------------------------------------------------------------- */

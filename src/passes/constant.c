@@ -32,7 +32,7 @@ static bool load(const struct qn_graph *g, qn_value v, struct tensor *out)
         return false;
     const struct qn_blob *blob = &g->blobs.items[value->index];
     *out = (struct tensor){.type = &value->type, .data = blob->data};
-    return blob->place == QN_BLOB_MEMORY && count_of(&value->type, &out->count);
+    return blob->data && count_of(&value->type, &out->count);
 }
 
 static void coordinates(const struct qn_type *type, uint64_t index, int64_t out[QN_MAX_RANK])

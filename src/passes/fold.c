@@ -43,7 +43,7 @@ static bool may_change(const struct qn_graph *g, qn_value v)
 static bool is_all(const struct qn_graph *g, qn_value v, double number)
 {
     const struct qn_value_info *value = qn_graph_value(g, v);
-    if (value->kind != QN_VALUE_CONSTANT || g->blobs.items[value->index].place != QN_BLOB_MEMORY)
+    if (value->kind != QN_VALUE_CONSTANT || !g->blobs.items[value->index].data)
         return false;
     const struct qn_blob *blob = &g->blobs.items[value->index];
     uint32_t size = qn_dtype_info(value->type.dtype)->block_bytes;

@@ -38,7 +38,7 @@ static bool same_value(const struct qn_rewrite *r, qn_value a, qn_value b)
         !is_one(r, a) || !is_one(r, b))
         return false;
     const struct qn_blob *p = &r->from->blobs.items[x->index], *q = &r->from->blobs.items[y->index];
-    return p->place == QN_BLOB_MEMORY && q->place == QN_BLOB_MEMORY && p->bytes == q->bytes &&
+    return p->data && q->data && p->bytes == q->bytes &&
            memcmp(p->data, q->data, p->bytes) == 0;
 }
 
@@ -128,7 +128,7 @@ static qn_value find_bias(const struct qn_rewrite *r, qn_value v, qn_value x_sca
         if (info->kind != QN_VALUE_CONSTANT || info->type.dtype != QN_DTYPE_F32)
             return v;
         const struct qn_blob *blob = &r->from->blobs.items[info->index];
-        if (blob->place != QN_BLOB_MEMORY)
+        if (!blob->data)
             return v;
         data[i] = blob->data;
         count[i] = blob->bytes / sizeof(float);
@@ -146,7 +146,7 @@ static qn_value find_bias(const struct qn_rewrite *r, qn_value v, qn_value x_sca
     if (zero) { /* must be 0: the dequantised ones of exporters are */
         const struct qn_value_info *info = qn_graph_value(r->from, zero);
         const struct qn_blob *blob = info->kind == QN_VALUE_CONSTANT ? &r->from->blobs.items[info->index] : NULL;
-        if (!blob || blob->place != QN_BLOB_MEMORY)
+        if (!blob || !blob->data)
             return v;
         for (uint64_t i = 0; i < blob->bytes; i++)
             if (((const uint8_t *)blob->data)[i])

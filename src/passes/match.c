@@ -24,7 +24,7 @@ bool qn_match_scalar(const struct qn_rewrite *r, qn_value v, double *out)
         if (value->type.dims[i] != 1)
             return false;
     const struct qn_blob *blob = &r->from->blobs.items[value->index];
-    if (blob->place != QN_BLOB_MEMORY)
+    if (!blob->data)
         return false;
     union {
         float f32;

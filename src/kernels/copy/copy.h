@@ -9,7 +9,8 @@
  * has the same dtype. To a block type from another: `quantise`.
  *
  * A tile is QN_ELEMENT_TILE elements of y in row-major order; where a block type takes part, one row along the
- * innermost axis; where x and y have different innermost axes (a transposition), a square of 64 by 64 along those two.
+ * innermost axis; where x and y have different innermost axes (a transposition), a square of 64 by 64 along those two
+ * (longer where one of them has few elements: the channels of a picture).
  */
 #ifndef QN_KERNELS_COPY_H
 #define QN_KERNELS_COPY_H

@@ -18,13 +18,18 @@ static int64_t rows_of(const struct qn_view *view)
 
 /* ---- transpositions ------------------------------------------------------------------------------------------- */
 
-enum { SIDE = 64 };
+enum {
+    SIDE = 64,
+    FEW = 4,          /* channels of a picture */
+    LONG_SIDE = 4096, /* of their pixels */
+};
 
 /* y is contiguous along the last axis of the walk, x along axis `k`. */
 struct turn {
     bool on;
     uint32_t k;
-    int64_t bytes, across, along; /* squares along the last axis and along k */
+    int64_t bytes, side;   /* side: of a square along k; SIDE along the last axis */
+    int64_t across, along; /* squares along the last axis and along k */
     struct qn_walk walk;
 };
 
@@ -41,8 +46,9 @@ static struct turn turn_of(const struct qn_copy_params *p)
     while (t.k < last && t.walk.steps[1][t.k] != t.bytes)
         t.k++;
     t.on = t.k < last;
+    t.side = t.walk.dims[last] <= FEW ? LONG_SIDE : SIDE;
     t.across = (t.walk.dims[last] + SIDE - 1) / SIDE;
-    t.along = (t.walk.dims[t.k] + SIDE - 1) / SIDE;
+    t.along = (t.walk.dims[t.k] + t.side - 1) / t.side;
     return t;
 }
 
@@ -54,9 +60,47 @@ static int64_t turn_tiles(const struct turn *t)
     return n;
 }
 
+/* Planes side by side: the loops that compilers know to bring onto vectors. */
+#define QN_COPY_WEAVE(name, type)                                                                      \
+    static void name(type *restrict y, const char *restrict x, int64_t x_row, int64_t rows, int64_t n) \
+    {                                                                                                  \
+        const type *restrict a = (const type *)(const void *)x;                                        \
+        const type *restrict b = (const type *)(const void *)(x + x_row * (rows > 1));                 \
+        const type *restrict c = (const type *)(const void *)(x + 2 * x_row * (rows > 2));             \
+        const type *restrict d = (const type *)(const void *)(x + 3 * x_row * (rows > 3));             \
+        if (rows == 2)                                                                                 \
+            for (int64_t j = 0; j < n; j++) {                                                          \
+                y[2 * j] = a[j];                                                                       \
+                y[2 * j + 1] = b[j];                                                                   \
+            }                                                                                          \
+        else if (rows == 3)                                                                            \
+            for (int64_t j = 0; j < n; j++) {                                                          \
+                y[3 * j] = a[j];                                                                       \
+                y[3 * j + 1] = b[j];                                                                   \
+                y[3 * j + 2] = c[j];                                                                   \
+            }                                                                                          \
+        else                                                                                           \
+            for (int64_t j = 0; j < n; j++) {                                                          \
+                y[4 * j] = a[j];                                                                       \
+                y[4 * j + 1] = b[j];                                                                   \
+                y[4 * j + 2] = c[j];                                                                   \
+                y[4 * j + 3] = d[j];                                                                   \
+            }                                                                                          \
+    }
+QN_COPY_WEAVE(weave_1, uint8_t)
+QN_COPY_WEAVE(weave_4, uint32_t)
+#undef QN_COPY_WEAVE
+
 /* y[j][i] = x[i][j] for i < rows, j < columns; x's rows lie x_row bytes apart, y's y_row. */
 static void square(char *y, int64_t y_row, const char *x, int64_t x_row, int64_t rows, int64_t columns, int64_t bytes)
 {
+    if (rows > 1 && rows <= FEW && y_row == rows * bytes && (bytes == 1 || bytes == 4)) {
+        if (bytes == 1)
+            weave_1((uint8_t *)y, x, x_row, rows, columns);
+        else
+            weave_4((uint32_t *)(void *)y, x, x_row, rows, columns);
+        return;
+    }
     if (bytes == 4) {
         SQUARE_4(y, y_row, x, x_row, rows, columns);
         return;
@@ -74,7 +118,7 @@ static void run_turn(const struct turn *t, int64_t begin, int64_t end)
     const struct qn_walk *w = &t->walk;
     uint32_t last = w->rank - 1;
     for (int64_t tile = begin; tile < end; tile++) {
-        int64_t i = tile % t->across * SIDE, j = tile / t->across % t->along * SIDE;
+        int64_t i = tile % t->across * SIDE, j = tile / t->across % t->along * t->side;
         int64_t rest = tile / t->across / t->along;
         char *y = w->at[0] + i * w->steps[0][last] + j * w->steps[0][t->k];
         const char *x = w->at[1] + i * w->steps[1][last] + j * w->steps[1][t->k];
@@ -86,8 +130,8 @@ static void run_turn(const struct turn *t, int64_t begin, int64_t end)
             rest /= w->dims[axis];
         }
         int64_t rows = w->dims[last] - i, columns = w->dims[t->k] - j;
-        square(y, w->steps[0][t->k], x, w->steps[1][last], rows < SIDE ? rows : SIDE, columns < SIDE ? columns : SIDE,
-               t->bytes);
+        square(y, w->steps[0][t->k], x, w->steps[1][last], rows < SIDE ? rows : SIDE,
+               columns < t->side ? columns : t->side, t->bytes);
     }
 }
 

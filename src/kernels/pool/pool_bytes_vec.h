@@ -1,6 +1,7 @@
 /* Largest elements of u8 and i8 images with channels last. A file for an instruction set includes this and
- * names its two kernels; the loops over channels are plain C that compilers bring onto vectors. A tile
- * is a row of output pixels. */
+ * names its two kernels. A tile is a row of output pixels. */
+#include <immintrin.h>
+
 #include "ir/ir.h"
 #include "kernels/pool/pooling.h"
 #include "kernels/simd/simd.h"
@@ -16,37 +17,67 @@ static void inside(const struct qn_window *w, int axis, int64_t start, int64_t *
         --*high;
 }
 
-QN_INLINE void take_larger_u8(uint8_t *restrict y, const uint8_t *restrict x, int64_t n)
+enum { BYTES = 32 }; /* channels a register */
+
+/* The taps of a pixel that lie inside: counts along the axes, and the address of the first. */
+struct taps {
+    const char *x;
+    int64_t count[QN_WINDOW_AXES], step[QN_WINDOW_AXES];
+};
+
+static struct taps taps_of(const struct qn_pool_params *p, const char *x, const int64_t *start)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] > y[i] ? x[i] : y[i];
+    struct taps t = {.x = x};
+    for (int axis = 0; axis < QN_WINDOW_AXES; axis++) {
+        int64_t low, high;
+        inside(&p->window, axis, start[axis], &low, &high);
+        t.step[axis] = p->window.dilation[axis] * p->x.axis[axis];
+        t.count[axis] = high - low;
+        t.x += start[axis] * p->x.axis[axis] + low * t.step[axis];
+    }
+    return t;
 }
 
-QN_INLINE void take_larger_i8(int8_t *restrict y, const int8_t *restrict x, int64_t n)
+/* The largest over the taps of BYTES channels from `first` on. */
+QN_INLINE __m256i largest_32(const struct taps *t, int64_t first, bool is_signed)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] > y[i] ? x[i] : y[i];
+    __m256i most = is_signed ? _mm256_set1_epi8((char)0x80) : _mm256_setzero_si256();
+    const char *x = t->x + first;
+    for (int64_t a = 0; a < t->count[0]; a++)
+        for (int64_t b = 0; b < t->count[1]; b++)
+            for (int64_t c = 0; c < t->count[2]; c++) {
+                const void *from = x + a * t->step[0] + b * t->step[1] + c * t->step[2];
+                __m256i v = _mm256_loadu_si256(from);
+                most = is_signed ? _mm256_max_epi8(most, v) : _mm256_max_epu8(most, v);
+            }
+    return most;
+}
+
+QN_INLINE char largest_1(const struct taps *t, int64_t channel, bool is_signed)
+{
+    int most = is_signed ? -128 : 0;
+    for (int64_t a = 0; a < t->count[0]; a++)
+        for (int64_t b = 0; b < t->count[1]; b++)
+            for (int64_t c = 0; c < t->count[2]; c++) {
+                const char *from = t->x + a * t->step[0] + b * t->step[1] + c * t->step[2] + channel;
+                int v = is_signed ? *(const signed char *)from : *(const unsigned char *)from;
+                most = v > most ? v : most;
+            }
+    return (char)most;
 }
 
 QN_INLINE void bytes_pixel(const struct qn_pool_params *p, const char *x, char *y, const int64_t *start, bool is_signed)
 {
-    const struct qn_window *w = &p->window;
-    int64_t low[QN_WINDOW_AXES], high[QN_WINDOW_AXES];
-    for (int axis = 0; axis < QN_WINDOW_AXES; axis++)
-        inside(w, axis, start[axis], &low[axis], &high[axis]);
-    for (int64_t i = 0; i < p->c; i++)
-        y[i] = (char)(is_signed ? 0x80 : 0);
-    for (int64_t a = low[0]; a < high[0]; a++)
-        for (int64_t b = low[1]; b < high[1]; b++)
-            for (int64_t c = low[2]; c < high[2]; c++) {
-                const char *from = x + (start[0] + a * w->dilation[0]) * p->x.axis[0] +
-                                   (start[1] + b * w->dilation[1]) * p->x.axis[1] +
-                                   (start[2] + c * w->dilation[2]) * p->x.axis[2];
-                if (is_signed)
-                    take_larger_i8((int8_t *)y, (const int8_t *)from, p->c);
-                else
-                    take_larger_u8((uint8_t *)y, (const uint8_t *)from, p->c);
-            }
+    struct taps t = taps_of(p, x, start);
+    int64_t i = 0;
+    for (; i + BYTES <= p->c; i += BYTES)
+        _mm256_storeu_si256((__m256i *)(void *)(y + i), largest_32(&t, i, is_signed));
+    if (i < p->c && p->c >= BYTES) {
+        _mm256_storeu_si256((__m256i *)(void *)(y + p->c - BYTES), largest_32(&t, p->c - BYTES, is_signed));
+        return;
+    }
+    for (; i < p->c; i++)
+        y[i] = largest_1(&t, i, is_signed);
 }
 
 QN_INLINE void bytes_rows(const struct qn_pool_params *p, int64_t begin, int64_t end, bool is_signed)
