@@ -3,8 +3,8 @@
  *
  * The generic kernel reads any layout and weights as they lie, [o][c / groups][taps]. The vector kernels read channels
  * last and packed weights (QN_PACK_CONV_I8): for each group panels with k = tap * (c / groups) + channel; or, where
- * each channel is a group of its own with one output (depthwise), 16-bit numbers [pairs of taps][c rounded up to
- * QN_INTEGER_PANEL][2], unsigned weights less 128. */
+ * each channel is a group of its own with one output (depthwise), bytes [taps / 4 rounded up][c rounded up to
+ * QN_INTEGER_PANEL][4], zeros behind the last tap and channel, unsigned weights less 128. */
 #ifndef QN_KERNELS_INTEGER_CONV_H
 #define QN_KERNELS_INTEGER_CONV_H
 

@@ -12,7 +12,7 @@ int64_t qn_integer_conv_packed_bytes(int64_t o, int64_t group_channels, int64_t 
 {
     int64_t bytes, k;
     if (qn_integer_conv_is_depthwise(o, group_channels, groups))
-        return __builtin_mul_overflow(round_up(o, QN_INTEGER_PANEL) * 4, (taps + 1) / 2, &bytes) ? INT64_MAX : bytes;
+        return __builtin_mul_overflow(round_up(o, QN_INTEGER_PANEL) * 4, (taps + 3) / 4, &bytes) ? INT64_MAX : bytes;
     if (__builtin_mul_overflow(group_channels, taps, &k) ||
         __builtin_mul_overflow(qn_integer_packed_bytes(k, o / groups), groups, &bytes))
         return INT64_MAX;
@@ -41,12 +41,11 @@ static int64_t scratch_bytes(const void *params)
 static void pack_depthwise(const struct qn_integer_conv_pack_params *p)
 {
     int64_t wide = round_up(p->o, QN_INTEGER_PANEL);
-    int16_t *out = p->out;
-    __builtin_memset(out, 0, (size_t)((p->taps + 1) / 2 * wide * 4));
+    uint8_t *out = p->out, flip = p->w_signed ? 0 : 0x80;
+    __builtin_memset(out, 0, (size_t)((p->taps + 3) / 4 * wide * 4));
     for (int64_t o = 0; o < p->o; o++)
         for (int64_t tap = 0; tap < p->taps; tap++)
-            out[(tap / 2 * wide + o) * 2 + tap % 2] =
-                (int16_t)(qn_integer_byte(p->w, o * p->taps + tap, p->w_signed) - (p->w_signed ? 0 : 128));
+            out[(tap / 4 * wide + o) * 4 + tap % 4] = ((const uint8_t *)p->w)[o * p->taps + tap] ^ flip;
 }
 
 static void pack_panel(const struct qn_integer_conv_pack_params *p, int64_t group, int64_t panel, uint8_t *scratch)

@@ -70,18 +70,33 @@ QN_INLINE int32_t int_four(const uint8_t *p, int64_t left)
     return (int32_t)v;
 }
 
-/* The common end: bytes of a whole panel's columns, one factor a column, no zero points of weights. */
+/* The common end: bytes, one factor a column, no zero points of weights. */
 struct int_bytes {
     const struct int_columns *columns;
     char *y; /* the block's first row, the panel's first column */
     int64_t stride;
+    int64_t left; /* columns of the panel that y has */
     int32_t zero;
     bool is_signed, relu;
 };
 
-/* Two vectors of sums of a row, from column `column` of the panel on, to bytes. Saturating twice on the way to 8 bits
- * is clamping; the least of 2^30 keeps what is too large for 32 bits positive, and NaN becomes the lowest. */
-QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t column, vi a, vi b)
+static inline struct int_bytes int_bytes_of(const struct int_columns *columns, const struct qn_integer_out *out, char *y,
+                                            int64_t left)
+{
+    bool is_signed = out->dtype == QN_DTYPE_I8;
+    return (struct int_bytes){.columns = columns,
+                              .y = y,
+                              .stride = out->stride,
+                              .left = left,
+                              .zero = int_zero(out->y_zero, 0, is_signed, 0),
+                              .is_signed = is_signed,
+                              .relu = out->activation == QN_ACT_RELU};
+}
+
+/* Two vectors of sums of a row, from column `column` of the panel on, to bytes; with `full`, y has all the columns.
+ * Saturating twice on the way to 8 bits is clamping; the least of 2^30 keeps what is too large for 32 bits positive, and
+ * NaN becomes the lowest. */
+QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t column, vi a, vi b, const bool full)
 {
     vf most = vf_set(0x1p30f);
     vf x = vf_mul(vi_float(vi_add(a, vi_load(f->columns->offset + column))), vf_load(f->columns->scale + column));
@@ -97,7 +112,10 @@ QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t co
     __m256i out = _mm512_castsi512_si256(bytes), floor = _mm256_set1_epi8((char)f->zero);
     if (f->relu)
         out = f->is_signed ? _mm256_max_epi8(out, floor) : _mm256_max_epu8(out, floor);
-    _mm256_storeu_si256((__m256i *)(void *)to, out);
+    if (full)
+        _mm256_storeu_si256((__m256i *)(void *)to, out);
+    else
+        _mm256_mask_storeu_epi8(to, (__mmask32)((1ull << (f->left - column)) - 1), out);
 #else
     __m256i words = _mm256_adds_epi16(_mm256_packs_epi32(a, b), _mm256_set1_epi16((short)f->zero));
     __m256i bytes = f->is_signed ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
@@ -105,13 +123,21 @@ QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t co
     __m128i out = _mm256_castsi256_si128(bytes), floor = _mm_set1_epi8((char)f->zero);
     if (f->relu)
         out = f->is_signed ? _mm_max_epi8(out, floor) : _mm_max_epu8(out, floor);
-    _mm_storeu_si128((__m128i *)(void *)to, out);
+    if (full || f->left - column >= 16) {
+        _mm_storeu_si128((__m128i *)(void *)to, out);
+        return;
+    }
+    char part[16];
+    _mm_storeu_si128((__m128i *)(void *)part, out);
+    for (int64_t j = 0; j < f->left - column; j++)
+        to[j] = part[j];
 #endif
 }
 
-/* Rows times INT_UNIT columns of a panel, to y where `bytes` is given, otherwise to out[rows][QN_INTEGER_PANEL]. */
-QN_INLINE void int_tile(const int rows, const struct int_rows *block, int64_t row, const char *panel, int64_t column,
-                        int32_t *out, const struct int_bytes *bytes, bool flip)
+/* Rows times INT_UNIT columns of a panel, of which the first `vectors` vectors count, to y where `bytes` is given,
+ * otherwise to out[rows][QN_INTEGER_PANEL]. */
+QN_INLINE void int_tile(const int rows, const int vectors, const struct int_rows *block, int64_t row, const char *panel,
+                        int64_t column, int32_t *out, const struct int_bytes *bytes, bool flip)
 {
     const uint8_t *a = (const uint8_t *)block->a + row * block->a_row;
     const char *b = panel + column * 4;
@@ -121,20 +147,27 @@ QN_INLINE void int_tile(const int rows, const struct int_rows *block, int64_t ro
     for (int i = 0; i < rows * 2; i++)
         acc[i] = vi_set(0);
     for (int64_t i = 0; i < whole + (block->k % 4 != 0); i++, b += QN_INTEGER_PANEL * 4) {
-        vi w0 = vi_load((const int32_t *)(const void *)b), w1 = vi_load((const int32_t *)(const void *)b + VF_LANES);
+        vi w0 = vi_load((const int32_t *)(const void *)b);
+        vi w1 = vectors > 1 ? vi_load((const int32_t *)(const void *)b + VF_LANES) : w0;
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
             vi x = i < whole ? vi_set4(a + r * block->a_row + i * 4)
                              : vi_set(int_four(a + r * block->a_row + i * 4, block->k % 4));
             x = flip ? vi_xor(x, shift) : x;
             acc[r * 2] = int_dot(acc[r * 2], x, w0);
-            acc[r * 2 + 1] = int_dot(acc[r * 2 + 1], x, w1);
+            if (vectors > 1)
+                acc[r * 2 + 1] = int_dot(acc[r * 2 + 1], x, w1);
         }
     }
+    bool full = bytes && bytes->left - column >= INT_UNIT;
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
+        if (bytes && vectors > 1 && full) {
+            int_store_pair(bytes, row + r, column, acc[r * 2], acc[r * 2 + 1], true);
+            continue;
+        }
         if (bytes) {
-            int_store_pair(bytes, row + r, column, acc[r * 2], acc[r * 2 + 1]);
+            int_store_pair(bytes, row + r, column, acc[r * 2], acc[r * 2 + 1], false);
             continue;
         }
         vi_store(out + r * QN_INTEGER_PANEL + column, acc[r * 2]);
@@ -185,15 +218,21 @@ QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int6
     for (int64_t column = 0; column < QN_INTEGER_PANEL; column += 8)
         int_tile_wide(rows, block, row, panel, column, out);
 #else
-    for (int64_t column = 0; column < QN_INTEGER_PANEL; column += INT_UNIT) {
-        if (block->flip && bytes)
-            int_tile(rows, block, row, panel, column, out, bytes, true);
+    int64_t end = bytes ? bytes->left : QN_INTEGER_PANEL;
+    for (int64_t column = 0; column < end; column += INT_UNIT) {
+        bool narrow = bytes && end - column <= VF_LANES;
+        if (block->flip && narrow)
+            int_tile(rows, 1, block, row, panel, column, out, bytes, true);
+        else if (narrow)
+            int_tile(rows, 1, block, row, panel, column, out, bytes, false);
+        else if (block->flip && bytes)
+            int_tile(rows, 2, block, row, panel, column, out, bytes, true);
         else if (block->flip)
-            int_tile(rows, block, row, panel, column, out, NULL, true);
+            int_tile(rows, 2, block, row, panel, column, out, NULL, true);
         else if (bytes)
-            int_tile(rows, block, row, panel, column, out, bytes, false);
+            int_tile(rows, 2, block, row, panel, column, out, bytes, false);
         else
-            int_tile(rows, block, row, panel, column, out, NULL, false);
+            int_tile(rows, 2, block, row, panel, column, out, NULL, false);
     }
 #endif
 }
@@ -365,10 +404,8 @@ static inline void int_block(const struct int_rows *block, const struct int_pane
         int64_t columns = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL;
         char *to = y + column * qn_integer_out_bytes(out);
 #ifndef QN_INT_WIDENS
-        if (int_folds(out) && !c.has_b_zero && !block->zeros && columns == QN_INTEGER_PANEL) {
-            bool is_signed = out->dtype == QN_DTYPE_I8;
-            struct int_bytes bytes = {
-                &c, to, out->stride, int_zero(out->y_zero, 0, is_signed, 0), is_signed, out->activation == QN_ACT_RELU};
+        if (int_folds(out) && !c.has_b_zero && !block->zeros) {
+            struct int_bytes bytes = int_bytes_of(&c, out, to, columns);
             for (int64_t row = 0; row < block->rows;)
                 row += int_tile_rows(block, row, panel, sums, &bytes);
             continue;
