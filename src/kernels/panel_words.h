@@ -13,7 +13,7 @@ struct qn_panel_words {
     int64_t columns, count; /* columns; words of each */
     int64_t taps;           /* word f goes to row (f % taps) * tap_rows + f / taps of the panel; 1: to row f */
     int64_t tap_rows;
-    uint32_t *to; /* 16-byte aligned where `width` is a multiple of 4 */
+    uint32_t *to;  /* 16-byte aligned where `width` is a multiple of 4 */
     int64_t width; /* words in a row of the panel; what lies behind the columns is left as it is */
 };
 

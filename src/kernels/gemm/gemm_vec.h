@@ -10,6 +10,7 @@ enum {
     ROWS = 144,
     COLUMNS = 128,
     DEPTH = 256,
+    WIDE_UNITS = TILE_ROWS == 12 ? 2 : 1,
     PIECE_ROW = DEPTH + 16, /* floats: rows of a copied piece fall into different cache sets */
     UNITS_OF_PANEL = QN_GEMM_PANEL / TILE_COLUMNS,
 };
@@ -82,6 +83,25 @@ static const float *piece_of(const struct qn_gemm_params *p, int64_t row, int64_
     return scratch;
 }
 
+/* The same columns twice as wide, half the rows: fewer loads a product. */
+QN_INLINE int64_t gemm_wide_rows(enum gemm_source source, const struct gemm_tile *t, int64_t rows)
+{
+    if (rows >= 6) {
+        gemm_tile_run(6, WIDE_UNITS, source, t, true);
+        return 6;
+    }
+    if (rows >= 4) {
+        gemm_tile_run(4, WIDE_UNITS, source, t, true);
+        return 4;
+    }
+    if (rows >= 2) {
+        gemm_tile_run(2, WIDE_UNITS, source, t, true);
+        return 2;
+    }
+    gemm_tile_run(1, WIDE_UNITS, source, t, true);
+    return 1;
+}
+
 QN_INLINE void run_block(enum gemm_source source, const struct qn_gemm_params *p, int64_t row, int64_t rows,
                          int64_t column, int64_t columns, float *scratch)
 {
@@ -89,15 +109,18 @@ QN_INLINE void run_block(enum gemm_source source, const struct qn_gemm_params *p
     do {
         struct gemm_tile t = {.depth = least(p->k - k, DEPTH), .c_row = p->y_stride, .first = k == 0};
         const float *a = piece_of(p, row, rows, k, t.depth, scratch, &t.a_row);
-        for (int64_t j = column; j < column + columns; j += TILE_COLUMNS) {
-            t.b[0] = unit_at(p, source, j / TILE_COLUMNS, k);
-            t.columns = least(column + columns - j, TILE_COLUMNS);
+        for (int64_t j = column, wide; j < column + columns; j += wide) {
+            wide = column + columns - j >= WIDE_UNITS * TILE_COLUMNS ? WIDE_UNITS * TILE_COLUMNS : TILE_COLUMNS;
+            for (int64_t u = 0; u < WIDE_UNITS; u++)
+                t.b[u] = unit_at(p, source, j / TILE_COLUMNS + (wide > TILE_COLUMNS ? u : 0), k);
+            t.columns = least(column + columns - j, wide);
             t.bias = p->bias ? p->bias + j : NULL;
             for (int64_t r = 0, done; r < rows; r += done) {
                 t.a = a + r * t.a_row;
                 t.c = p->y + (row + r) * p->y_stride + j;
                 t.residual = p->residual ? p->residual + (row + r) * p->y_stride + j : NULL;
-                done = gemm_tile_rows(source, &t, rows - r);
+                done =
+                    wide > TILE_COLUMNS ? gemm_wide_rows(source, &t, rows - r) : gemm_tile_rows(source, &t, rows - r);
             }
             if (k + t.depth >= p->k)
                 vf_activate_block(p->activation, p->alpha, p->beta, p->y + row * p->y_stride + j, p->y_stride, rows,

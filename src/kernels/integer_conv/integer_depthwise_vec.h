@@ -243,8 +243,8 @@ QN_INLINE __m256i depthwise_weights(const struct depthwise *d, const int8_t *w, 
 {
     const __m256i pairs = half ? _mm256_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15, -1, 2, -1,
                                                   3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15)
-                               : _mm256_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1, 0, -1, 1,
-                                                  -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13);
+                               : _mm256_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1, 0, -1,
+                                                  1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13);
     __m256i fours = _mm256_loadu_si256((const __m256i *)(const void *)(w + at * 4));
     __m256i words = _mm256_srai_epi16(_mm256_shuffle_epi8(fours, pairs), 8);
     if (!d->zeros)
@@ -263,27 +263,27 @@ QN_INLINE void depthwise_pixel(const struct depthwise *d, const struct pixel_tap
         sums[j] = _mm256_setzero_si256();
     for (int64_t i = 0; i < d->fours; i++, w += d->wide * 4)
         QN_UNROLL
-        for (int pair = 0; pair < 2; pair++) {
-            const int64_t *at = taps->offsets + 4 * i + 2 * pair;
-            uint8_t part[2][QN_INTEGER_PANEL];
-            const uint8_t *from[2] = {x + at[0], x + at[1]};
-            for (int t = 0; t < 2 && !full; t++) {
-                __builtin_memset(part[t], 0, sizeof part[t]);
-                copy_bytes(part[t], from[t], d->channels);
-                from[t] = part[t];
-            }
-            for (int half = 0; half < 2; half++) {
-                __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(from[0] + half * 16));
-                __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from[1] + half * 16));
-                __m128i l = _mm_unpacklo_epi8(a, b), h = _mm_unpackhi_epi8(a, b);
-                __m256i wide_x[2] = {d->is_signed ? _mm256_cvtepi8_epi16(l) : _mm256_cvtepu8_epi16(l),
-                                     d->is_signed ? _mm256_cvtepi8_epi16(h) : _mm256_cvtepu8_epi16(h)};
-                for (int j = 0; j < 2; j++) {
-                    __m256i weights = depthwise_weights(d, w, half * 16 + j * 8, pair);
-                    sums[half * 2 + j] = _mm256_add_epi32(sums[half * 2 + j], _mm256_madd_epi16(wide_x[j], weights));
-                }
+    for (int pair = 0; pair < 2; pair++) {
+        const int64_t *at = taps->offsets + 4 * i + 2 * pair;
+        uint8_t part[2][QN_INTEGER_PANEL];
+        const uint8_t *from[2] = {x + at[0], x + at[1]};
+        for (int t = 0; t < 2 && !full; t++) {
+            __builtin_memset(part[t], 0, sizeof part[t]);
+            copy_bytes(part[t], from[t], d->channels);
+            from[t] = part[t];
+        }
+        for (int half = 0; half < 2; half++) {
+            __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(from[0] + half * 16));
+            __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from[1] + half * 16));
+            __m128i l = _mm_unpacklo_epi8(a, b), h = _mm_unpackhi_epi8(a, b);
+            __m256i wide_x[2] = {d->is_signed ? _mm256_cvtepi8_epi16(l) : _mm256_cvtepu8_epi16(l),
+                                 d->is_signed ? _mm256_cvtepi8_epi16(h) : _mm256_cvtepu8_epi16(h)};
+            for (int j = 0; j < 2; j++) {
+                __m256i weights = depthwise_weights(d, w, half * 16 + j * 8, pair);
+                sums[half * 2 + j] = _mm256_add_epi32(sums[half * 2 + j], _mm256_madd_epi16(wide_x[j], weights));
             }
         }
+    }
     for (int j = 0; j < 4; j++)
         vi_store(out + j * 8, sums[j]);
 }

@@ -80,8 +80,8 @@ struct int_bytes {
     bool is_signed, relu;
 };
 
-static inline struct int_bytes int_bytes_of(const struct int_columns *columns, const struct qn_integer_out *out, char *y,
-                                            int64_t left)
+static inline struct int_bytes int_bytes_of(const struct int_columns *columns, const struct qn_integer_out *out,
+                                            char *y, int64_t left)
 {
     bool is_signed = out->dtype == QN_DTYPE_I8;
     return (struct int_bytes){.columns = columns,
