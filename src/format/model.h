@@ -13,5 +13,7 @@ struct qn_onnx_file;
 struct qn_onnx_file *qn_model_onnx(const struct qn_model *model);
 /* The Hugging Face folder that a model was opened from, with a slash at its end; NULL for a file. The model owns it. */
 const char *qn_model_folder(const struct qn_model *model);
+/* Whether the model was quantised for activations in floats: kernels that round them are not what it was tuned for. */
+bool qn_model_float_activations(const struct qn_model *model);
 
 #endif

@@ -199,6 +199,7 @@ struct qn_hf {
     const struct qn_json *config, *text; /* the whole; text_config, or the whole */
     const struct qn_hf_arch *arch;       /* NULL: not known, the view shows the folder's own names */
     struct qn_tensor_set set;
+    bool float_activations; /* weights of few bits that were made for activations in floats (GPTQ, AWQ) */
     QN_ARRAY(struct qn_hf_source) sources;
     QN_ARRAY(struct qn_hf_meta) metas;
     QN_ARRAY(struct qn_hf_tensor) tensors;

@@ -129,6 +129,11 @@ qn_status qn_hf_open_model(const struct qn_format_source *source, struct qn_mode
     return NULL;
 }
 
+bool qn_model_float_activations(const struct qn_model *model)
+{
+    return model->ops == &ops && ((const struct qn_hf *)model->impl)->float_activations;
+}
+
 const char *qn_model_folder(const struct qn_model *model)
 {
     return model->ops == &ops ? ((const struct qn_hf *)model->impl)->folder.data : NULL;

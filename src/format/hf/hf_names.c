@@ -111,6 +111,8 @@ static qn_status check_shape(struct qn_hf *hf, const struct qn_hf_name *row, con
         const char *start = at;
         uint64_t value;
         bool known = product_value(hf, &at, &value);
+        if (hf->status)
+            break;
         if (i >= source->rank)
             return QN_ERROR(QN_INVALID_FILE, "tensor '%.*s' has shape [%s]; expected %u or more dimensions",
                             QN_STR_ARG(source->name), shape, i + 1);
@@ -151,7 +153,7 @@ static qn_status make_piece(struct qn_hf *hf, const struct qn_hf_name *row, cons
 {
     shape->rank = source->rank;
     memcpy(shape->dims, source->dims, sizeof shape->dims);
-    if (row->transpose) {
+    if (row->transpose && source->kind == QN_HF_PLAIN) { /* quantised weights are [out, in] in any case */
         if (shape->rank < 2 || qn_dtype_is_block(source->dtype))
             return QN_ERROR(QN_UNSUPPORTED, "tensor '%.*s': expected a matrix of plain numbers to transpose",
                             QN_STR_ARG(source->name));
