@@ -107,16 +107,6 @@ static bool do_list(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *o
     return qn_val_to_list(t, call->object, out);
 }
 
-static bool do_items(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
-{
-    struct qn_val view = {.kind = QN_VAL_VIEW, .safe = QN_VIEW_ITEMS, .dict = call->object.dict};
-    if (call->object.kind == QN_VAL_UNDEFINED)
-        view = call->object;
-    else if (call->object.kind != QN_VAL_DICT)
-        return QN_TPL_FAIL(t, "can only get item pairs from a mapping, not %s", qn_val_type(call->object));
-    return qn_val_iter_of(t, "generator", view, out);
-}
-
 static bool do_join(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     struct qn_walk walk;
@@ -166,7 +156,59 @@ static bool do_attr(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *o
     return qn_tpl_getattr(t, call->object, name, out);
 }
 
+/* Those that are generators in Python do nothing before somebody asks for the first item. */
+struct lazy {
+    qn_tpl_builtin *start; /* gives an iterator or a list */
+    struct qn_tpl_call call;
+    struct qn_tpl_args args;
+    bool started;
+};
+
+static bool next_lazy(struct qn_tpl *t, struct qn_val_iter *iter, struct qn_val *out, bool *end)
+{
+    struct lazy *lazy = iter->state;
+    struct qn_val source;
+    if (!lazy->started) {
+        lazy->started = true;
+        if (!lazy->start(t, &lazy->call, &source) || !qn_walk_begin(t, source, &iter->walk))
+            return false;
+    }
+    return qn_walk_next(t, &iter->walk, out, end);
+}
+
+static bool make_lazy(struct qn_tpl *t, const struct qn_tpl_call *call, qn_tpl_builtin *start, struct qn_val *out)
+{
+    struct qn_val_iter *iter = qn_tpl_alloc(t, sizeof *iter);
+    struct lazy *lazy = iter ? qn_tpl_alloc(t, sizeof *lazy) : NULL;
+    if (!lazy)
+        return false;
+    *lazy = (struct lazy){.start = start, .call = *call, .args = *call->args};
+    lazy->call.args = &lazy->args;
+    *iter = (struct qn_val_iter){.type = "generator", .next = next_lazy, .state = lazy};
+    *out = QN_VAL(QN_VAL_ITER, iter, iter);
+    return true;
+}
+
+#define LAZY_FILTER(name, start)                                                       \
+    static bool name(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out) \
+    {                                                                                  \
+        return make_lazy(t, call, start, out);                                         \
+    }
+
 /* ---- those that give one item after the other ----------------------------------------------------------------- */
+
+static bool start_items(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+{
+    struct qn_val view = {.kind = QN_VAL_VIEW, .safe = QN_VIEW_ITEMS, .dict = call->object.dict};
+    if (call->object.kind == QN_VAL_UNDEFINED)
+        view = call->object;
+    else if (call->object.kind != QN_VAL_DICT)
+        return QN_TPL_FAIL(t, "can only get item pairs from a mapping, not %s", qn_val_type(call->object));
+    *out = view;
+    return true;
+}
+
+LAZY_FILTER(do_items, start_items)
 
 struct picker {
     struct qn_str name; /* of the filter or test; empty: the truth of the value */
@@ -180,6 +222,8 @@ static bool next_mapped(struct qn_tpl *t, struct qn_val_iter *iter, struct qn_va
     struct picker *p = iter->state;
     if (!qn_walk_next(t, &iter->walk, out, end) || *end)
         return !t->status;
+    if (qn_str_is(p->name, "string")) /* not the JSON that `tools|string` alone gives */
+        return qn_val_to_str(t, *out, out);
     return p->name.size ? qn_tpl_call_filter(t, p->name, *out, &p->args, out)
                         : qn_tpl_attr_path(t, *out, p->attribute, p->fallback, out);
 }
@@ -229,7 +273,7 @@ static bool make_iter(struct qn_tpl *t, struct qn_val source, struct picker *p, 
     return qn_walk_begin(t, source, &iter->walk);
 }
 
-static bool do_map(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+static bool start_map(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     struct picker *p = qn_tpl_alloc(t, sizeof *p);
     if (!p)
@@ -249,6 +293,8 @@ static bool do_map(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *ou
     return (p->attribute.kind || take_name(t, p)) && make_iter(t, call->object, p, "generator", next_mapped, out);
 }
 
+LAZY_FILTER(do_map, start_map)
+
 static bool select_or_reject(struct qn_tpl *t, struct qn_tpl_call *call, bool by_attr, bool keep, struct qn_val *out)
 {
     struct picker *p = qn_tpl_alloc(t, sizeof *p);
@@ -267,27 +313,35 @@ static bool select_or_reject(struct qn_tpl *t, struct qn_tpl_call *call, bool by
     return make_iter(t, call->object, p, "generator", next_selected, out);
 }
 
-static bool do_select(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+static bool start_select(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     return select_or_reject(t, call, false, true, out);
 }
 
-static bool do_reject(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+LAZY_FILTER(do_select, start_select)
+
+static bool start_reject(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     return select_or_reject(t, call, false, false, out);
 }
 
-static bool do_selectattr(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+LAZY_FILTER(do_reject, start_reject)
+
+static bool start_selectattr(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     return select_or_reject(t, call, true, true, out);
 }
 
-static bool do_rejectattr(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+LAZY_FILTER(do_selectattr, start_selectattr)
+
+static bool start_rejectattr(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     return select_or_reject(t, call, true, false, out);
 }
 
-static bool do_unique(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+LAZY_FILTER(do_rejectattr, start_rejectattr)
+
+static bool start_unique(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     struct qn_val source, seen, kept;
     if (!qn_val_to_list(t, call->object, &source) || !qn_val_dict_new(t, &seen) || !qn_val_list_new(t, 0, &kept))
@@ -302,12 +356,15 @@ static bool do_unique(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val 
                        !qn_val_list_push(t, kept.list, source.list->items[i])))
             return false;
     }
-    return qn_val_iter_of(t, "generator", kept, out);
+    *out = kept;
+    return true;
 }
+
+LAZY_FILTER(do_unique, start_unique)
 
 /* ---- parts ---------------------------------------------------------------------------------------------------- */
 
-static bool do_batch(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+static bool start_batch(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     struct qn_val source, rows, row = {0};
     int64_t size;
@@ -324,10 +381,13 @@ static bool do_batch(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *
     while (row.kind && call->arg[1].kind > QN_VAL_NONE && row.list->count < size)
         if (!qn_val_list_push(t, row.list, call->arg[1]))
             return false;
-    return qn_val_iter_of(t, "generator", rows, out);
+    *out = rows;
+    return true;
 }
 
-static bool do_slice(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
+LAZY_FILTER(do_batch, start_batch)
+
+static bool start_slice(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
     struct qn_val source, columns, column;
     int64_t slices;
@@ -348,8 +408,11 @@ static bool do_slice(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *
         if (call->arg[1].kind > QN_VAL_NONE && (uint64_t)i >= extra && !qn_val_list_push(t, column.list, call->arg[1]))
             return false;
     }
-    return qn_val_iter_of(t, "generator", columns, out);
+    *out = columns;
+    return true;
 }
+
+LAZY_FILTER(do_slice, start_slice)
 
 static bool do_groupby(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {

@@ -185,6 +185,16 @@ static bool do_truncate(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_va
     struct qn_str text, end = QN_STR("...");
     int64_t length, leeway = 5;
     struct qn_val cut;
+    uint64_t any;
+    if (call->object.kind != QN_VAL_STR && qn_val_length(call->object, &any) && any <= 255) {
+        int64_t most = 255;
+        if (!qn_tpl_arg_int(t, call->arg[0], "length", 255, &most))
+            return false;
+        if ((int64_t)any <= most + 5) { /* what is short enough stays itself, whatever it is */
+            *out = call->object;
+            return true;
+        }
+    }
     if (!only_str(t, call, &text) || !qn_tpl_arg_int(t, call->arg[0], "length", 255, &length) ||
         (call->arg[2].kind && !qn_tpl_arg_str(t, call->arg[2], "end", &end)) ||
         (call->arg[3].kind != QN_VAL_NONE && !qn_tpl_arg_int(t, call->arg[3], "leeway", 5, &leeway)))

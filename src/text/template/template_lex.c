@@ -150,19 +150,21 @@ static qn_status lex_raw(struct lexer *l, size_t tag, size_t begin)
         advance(l, end);
         return NULL;
     }
-    return fail_at(l, tag, "this raw block has no end");
+    /* Jinja2 lets a tag at the very end pass */
+    return begin == l->text.size ? NULL : fail_at(l, tag, "this raw block has no end");
 }
 
 static qn_status lex_comment(struct lexer *l, size_t tag)
 {
-    for (size_t at = tag + 2 + sign_size(l, tag + 2); at < l->text.size; at++) {
+    advance(l, tag + 2 + sign_size(l, tag + 2));
+    for (size_t at = l->at; at < l->text.size; at++) {
         size_t end = tag_end(l, at, "#}", true);
         if (end) {
             advance(l, end);
             return NULL;
         }
     }
-    return fail_at(l, tag, "this comment has no end");
+    return l->at == l->text.size ? NULL : fail_at(l, tag, "this comment has no end");
 }
 
 /* ---- literals ------------------------------------------------------------------------------------------------- */

@@ -319,7 +319,7 @@ static bool split_space(struct qn_tpl *t, call_t *call, int64_t most, struct qn_
     while (text.size) {
         size_t end = 0, length;
         if (most-- == 0)
-            return push_part(t, call, qn_uni_strip(text, false, true), list);
+            return push_part(t, call, text, list);
         while (end < text.size && !qn_uni_is_space(qn_uni_first((struct qn_str){text.data + end, text.size - end}, &length)))
             end += length;
         if (!push_part(t, call, (struct qn_str){text.data, end}, list))
@@ -335,7 +335,7 @@ static bool rsplit_space(struct qn_tpl *t, call_t *call, int64_t most, struct qn
     while (text.size) {
         size_t begin = text.size, length;
         if (most-- == 0)
-            return push_part(t, call, qn_uni_strip(text, true, false), list);
+            return push_part(t, call, text, list);
         while (begin && !qn_uni_is_space(qn_uni_last((struct qn_str){text.data, begin}, &length)))
             begin -= length;
         if (!push_part(t, call, (struct qn_str){text.data + begin, text.size - begin}, list))

@@ -310,6 +310,10 @@ static bool data_attr(struct qn_tpl *t, struct qn_val object, struct qn_str name
                                                     : object.range->step);
         return true;
     }
+    if (object.kind == QN_VAL_TUPLE && object.safe && (qn_str_is(name, "grouper") || qn_str_is(name, "list"))) {
+        *out = object.list->items[qn_str_is(name, "list")]; /* of groupby */
+        return true;
+    }
     if (object.kind == QN_VAL_CYCLER && qn_str_is(name, "current")) {
         *out = object.cycler->items.items[object.cycler->at];
         return true;
@@ -517,10 +521,8 @@ bool qn_tpl_slice(struct qn_tpl *t, struct qn_val object, const struct qn_val bo
         return qn_tpl_fail_undefined(t, object);
     bool sliceable = object.kind == QN_VAL_STR || object.kind == QN_VAL_LIST || object.kind == QN_VAL_TUPLE ||
                      object.kind == QN_VAL_RANGE;
-    if (!sliceable) { /* what has no slices has no such element */
-        struct qn_val name;
-        return qn_val_str_view(t, QN_STR("slice"), &name) && qn_val_undefined(t, object, name, out);
-    }
+    if (!sliceable)
+        return QN_TPL_FAIL(t, "'%s' object is not subscriptable", qn_val_type(object));
     qn_val_length(object, &length);
     if (!resolve_slice(t, bounds, (int64_t)length, &s))
         return false;

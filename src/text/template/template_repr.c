@@ -270,7 +270,7 @@ static bool repr_compound(struct qn_tpl *t, struct qn_val v, struct qn_strbuf *o
     case QN_VAL_VIEW:
         return repr_view(t, v, out);
     case QN_VAL_NAMESPACE:
-        qn_strbuf_add(out, "<TemplateNamespace ");
+        qn_strbuf_add(out, "<Namespace ");
         good = repr_dict(t, v.dict, out);
         qn_strbuf_add(out, ">");
         return good;

@@ -202,12 +202,12 @@ static bool put_field(struct qn_tpl *t, struct fields *f, struct qn_str field, i
 
 static bool format_into(struct qn_tpl *t, struct fields *f, struct qn_str text, int depth, struct qn_strbuf *out)
 {
-    if (depth > 2)
+    if (depth > 3)
         return QN_TPL_FAIL(t, "max string recursion exceeded");
     for (size_t at = 0; at < text.size;) {
         char c = text.data[at];
         bool twice = at + 1 < text.size && text.data[at + 1] == c;
-        if (depth == 1 && (c == '{' || c == '}') && twice) {
+        if ((c == '{' || c == '}') && twice) {
             qn_strbuf_append(out, &c, 1);
             at += 2;
             continue;

@@ -639,10 +639,7 @@ bool qn_walk_next(struct qn_tpl *t, struct qn_walk *walk, struct qn_val *out, bo
         const char *data = v.str->data + walk->at;
         size_t length = qn_utf8_step(data, v.str->size - walk->at);
         walk->at += length;
-        if (!qn_val_str_view(t, (struct qn_str){data, length}, out))
-            return false;
-        out->safe = v.safe;
-        return true;
+        return qn_val_str_view(t, (struct qn_str){data, length}, out);
     }
     case QN_VAL_LIST:
     case QN_VAL_TUPLE:

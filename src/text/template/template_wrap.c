@@ -98,45 +98,58 @@ static bool cut_word(struct qn_tpl *t, struct qn_val *chunk, int64_t room, bool 
     return qn_tpl_slice(t, *chunk, from, chunk);
 }
 
-bool qn_tpl_wordwrap(struct qn_tpl *t, struct qn_str line, int64_t width, bool break_long, bool hyphens,
+struct line {
+    struct qn_strbuf text;
+    int64_t chars;
+    struct qn_val last; /* the last part */
+};
+
+static void add_part(struct line *line, struct qn_val part)
+{
+    qn_strbuf_append(&line->text, part.str->data, part.str->size);
+    line->chars += (int64_t)part.str->chars;
+    line->last = part;
+}
+
+/* One line from chunks[*at] on; a chunk that is cut stays with its rest. */
+static bool fill_line(struct qn_tpl *t, struct qn_val_list *chunks, uint32_t *at, int64_t width, bool break_long,
+                      bool hyphens, struct line *line)
+{
+    for (; *at < chunks->count && line->chars + (int64_t)chunks->items[*at].str->chars <= width; ++*at)
+        add_part(line, chunks->items[*at]);
+    if (*at >= chunks->count || (int64_t)chunks->items[*at].str->chars <= width)
+        return true;
+    struct qn_val head = chunks->items[*at];
+    if (break_long) {
+        if (!cut_word(t, &chunks->items[*at], width - line->chars, hyphens, &head))
+            return false;
+        add_part(line, head); /* even when nothing of it fits: then a gap before it stays, as in textwrap */
+    } else if (!line->last.kind) {
+        add_part(line, head);
+        ++*at;
+    }
+    return true;
+}
+
+bool qn_tpl_wordwrap(struct qn_tpl *t, struct qn_str text, int64_t width, bool break_long, bool hyphens,
                      struct qn_val_list *lines)
 {
     struct qn_val_list chunks = {0};
-    struct qn_val out;
     uint32_t at = 0;
-    if (!chunks_of(t, line, hyphens, &chunks))
+    if (!chunks_of(t, text, hyphens, &chunks))
         return false;
     while (at < chunks.count) {
-        int64_t used = 0;
-        uint32_t begin = at;
-        struct qn_strbuf buf;
-        size_t kept;
-        if (is_blank(chunks.items[at]) && lines->count)
-            begin = ++at;
-        qn_strbuf_init(&buf, &t->allocator);
-        for (; at < chunks.count && used + (int64_t)chunks.items[at].str->chars <= width; at++) {
-            used += (int64_t)chunks.items[at].str->chars;
-            qn_strbuf_append(&buf, chunks.items[at].str->data, chunks.items[at].str->size);
-        }
-        bool good = true, first = at == begin;
-        if (at < chunks.count && (int64_t)chunks.items[at].str->chars > width) {
-            struct qn_val head = chunks.items[at];
-            if (break_long) {
-                good = cut_word(t, &chunks.items[at], width - used > 0 ? width - used : 1, hyphens, &head);
-                if (good)
-                    qn_strbuf_append(&buf, head.str->data, head.str->size);
-            } else if (first) {
-                qn_strbuf_append(&buf, head.str->data, head.str->size);
-                at++;
-            }
-        }
-        struct qn_str text = qn_strbuf_view(&buf);
-        if (at > begin && is_blank(chunks.items[at - 1]) && !(break_long && at < chunks.count &&
-            text.size && !is_gap(text.data[text.size - 1])))
-            text.size -= chunks.items[at - 1].str->size;
-        kept = text.size;
-        good = good && qn_tpl_buf_ok(t, &buf) && (!kept || (qn_val_str(t, text, &out) && qn_val_list_push(t, lines, out)));
-        qn_strbuf_deinit(&buf);
+        struct line line = {.chars = 0};
+        struct qn_val out;
+        if (is_blank(chunks.items[at]) && lines->count && ++at == chunks.count)
+            break;
+        qn_strbuf_init(&line.text, &t->allocator);
+        bool good = fill_line(t, &chunks, &at, width, break_long, hyphens, &line) && qn_tpl_buf_ok(t, &line.text);
+        struct qn_str kept = qn_strbuf_view(&line.text);
+        if (good && line.last.kind && is_blank(line.last))
+            kept.size -= line.last.str->size;
+        good = good && (!kept.size || (qn_val_str(t, kept, &out) && qn_val_list_push(t, lines, out)));
+        qn_strbuf_deinit(&line.text);
         if (!good)
             return false;
     }
