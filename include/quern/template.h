@@ -50,18 +50,18 @@ void qn_template_free(struct qn_template *template); /* NULL is allowed */
 
 /* The moment that strftime_now() shows: a civil time without a zone. */
 struct qn_template_time {
-    int32_t year;                               /* 1 .. 9999 */
-    int32_t month, day;                         /* from 1 */
-    int32_t hour, minute, second, microsecond;  /* from 0 */
+    int32_t year;                              /* 1 .. 9999 */
+    int32_t month, day;                        /* from 1 */
+    int32_t hour, minute, second, microsecond; /* from 0 */
 };
 
 /* Zero is the default of every field but struct_size. */
 struct qn_template_render_options {
     size_t struct_size;
-    uint64_t max_steps;  /* evaluations, with long texts counted by their length; 0: 50 million, about a second */
-    size_t max_memory;   /* bytes that values may take; 0: 256 MiB */
-    size_t max_output;   /* bytes; 0: 64 MiB */
-    uint32_t max_depth;  /* nested evaluations; 0: 1500, which takes up to 1 MiB of stack */
+    uint64_t max_steps; /* evaluations, with long texts counted by their length; 0: 50 million, about a second */
+    size_t max_memory;  /* bytes that values may take; 0: 256 MiB */
+    size_t max_output;  /* bytes; 0: 64 MiB */
+    uint32_t max_depth; /* nested evaluations; 0: 1500, which takes up to 1 MiB of stack */
     const struct qn_template_time *now; /* NULL: the system's local time */
     /* Called after the render for each part that a `generation` block outside of macros wrote, in the order of the
      * text: bytes [begin, end) of the output. NULL: nobody listens. */

@@ -8,15 +8,15 @@
 
 enum qn_tpl_node_kind {
     /* statements */
-    QN_NODE_TEXT,   /* value */
-    QN_NODE_OUTPUT, /* a */
-    QN_NODE_IF,     /* list: BRANCH */
-    QN_NODE_BRANCH, /* a condition, NULL: else; body */
-    QN_NODE_FOR,    /* a target, b iterable, c condition or NULL, body, other; flag: recursive */
-    QN_NODE_SET,    /* a target, b value */
-    QN_NODE_SET_BLOCK, /* a target, b filters or NULL, body */
-    QN_NODE_MACRO,     /* name, list: PARAM, body, uses_* */
-    QN_NODE_CALL_BLOCK, /* as MACRO; a call */
+    QN_NODE_TEXT,         /* value */
+    QN_NODE_OUTPUT,       /* a */
+    QN_NODE_IF,           /* list: BRANCH */
+    QN_NODE_BRANCH,       /* a condition, NULL: else; body */
+    QN_NODE_FOR,          /* a target, b iterable, c condition or NULL, body, other; flag: recursive */
+    QN_NODE_SET,          /* a target, b value */
+    QN_NODE_SET_BLOCK,    /* a target, b filters or NULL, body */
+    QN_NODE_MACRO,        /* name, list: PARAM, body, uses_* */
+    QN_NODE_CALL_BLOCK,   /* as MACRO; a call */
     QN_NODE_FILTER_BLOCK, /* b filters, body */
     QN_NODE_WITH,         /* list: SET, body */
     QN_NODE_GENERATION,   /* body */
@@ -25,33 +25,33 @@ enum qn_tpl_node_kind {
     QN_NODE_CONTINUE,
     QN_NODE_PARAM, /* name, a default or NULL */
     /* expressions */
-    QN_NODE_CONST,    /* value */
-    QN_NODE_NAME,     /* name */
-    QN_NODE_NSREF,    /* a target: name, attribute in value */
-    QN_NODE_LIST,     /* list */
-    QN_NODE_TUPLE,    /* list */
-    QN_NODE_DICT,     /* list: key, value, key, value */
-    QN_NODE_GETATTR,  /* a, name */
-    QN_NODE_GETITEM,  /* a, b */
-    QN_NODE_SLICE,    /* a object, list: start, stop, step, each perhaps a NOTHING */
+    QN_NODE_CONST,   /* value */
+    QN_NODE_NAME,    /* name */
+    QN_NODE_NSREF,   /* a target: name, attribute in value */
+    QN_NODE_LIST,    /* list */
+    QN_NODE_TUPLE,   /* list */
+    QN_NODE_DICT,    /* list: key, value, key, value */
+    QN_NODE_GETATTR, /* a, name */
+    QN_NODE_GETITEM, /* a, b */
+    QN_NODE_SLICE,   /* a object, list: start, stop, step, each perhaps a NOTHING */
     QN_NODE_NOTHING,
-    QN_NODE_CALL,     /* a callee, list: arguments */
-    QN_NODE_FILTER,   /* a value, name, list: arguments */
-    QN_NODE_TEST,     /* a value, name, list: arguments */
-    QN_NODE_KEYWORD,  /* an argument: name, a */
-    QN_NODE_SPREAD,   /* an argument: *a */
+    QN_NODE_CALL,         /* a callee, list: arguments */
+    QN_NODE_FILTER,       /* a value, name, list: arguments */
+    QN_NODE_TEST,         /* a value, name, list: arguments */
+    QN_NODE_KEYWORD,      /* an argument: name, a */
+    QN_NODE_SPREAD,       /* an argument: *a */
     QN_NODE_SPREAD_NAMED, /* an argument: **a */
-    QN_NODE_NOT,      /* a */
-    QN_NODE_NEGATE,   /* a */
-    QN_NODE_PLUS,     /* a */
-    QN_NODE_BINARY,   /* op, a, b */
-    QN_NODE_COMPARE,  /* a, list: OPERAND */
-    QN_NODE_OPERAND,  /* op, a */
-    QN_NODE_CONCAT,   /* list */
-    QN_NODE_AND,      /* a, b */
-    QN_NODE_OR,       /* a, b */
-    QN_NODE_COND,     /* a condition, b, c or NULL */
-    QN_NODE_CAPTURED, /* what a block took */
+    QN_NODE_NOT,          /* a */
+    QN_NODE_NEGATE,       /* a */
+    QN_NODE_PLUS,         /* a */
+    QN_NODE_BINARY,       /* op, a, b */
+    QN_NODE_COMPARE,      /* a, list: OPERAND */
+    QN_NODE_OPERAND,      /* op, a */
+    QN_NODE_CONCAT,       /* list */
+    QN_NODE_AND,          /* a, b */
+    QN_NODE_OR,           /* a, b */
+    QN_NODE_COND,         /* a condition, b, c or NULL */
+    QN_NODE_CAPTURED,     /* what a block took */
 };
 
 enum qn_tpl_op {

@@ -88,8 +88,7 @@ static bool eval_concat(struct qn_tpl *t, struct qn_scope *scope, const node *n,
 
 static bool compare_once(struct qn_tpl *t, enum qn_tpl_op op, struct qn_val a, struct qn_val b, bool *out)
 {
-    static const char *const words[] = {
-        [QN_OP_LT] = "<", [QN_OP_LE] = "<=", [QN_OP_GT] = ">", [QN_OP_GE] = ">="};
+    static const char *const words[] = {[QN_OP_LT] = "<", [QN_OP_LE] = "<=", [QN_OP_GT] = ">", [QN_OP_GE] = ">="};
     int order;
     bool good;
     switch (op) {
@@ -271,8 +270,8 @@ static bool eval_arguments(struct qn_tpl *t, struct qn_scope *scope, const node 
     *args = (struct qn_tpl_args){0};
     for (const node *item = n->list; item; item = item->next) {
         struct qn_val value;
-        bool marked = item->kind == QN_NODE_SPREAD || item->kind == QN_NODE_SPREAD_NAMED ||
-                      item->kind == QN_NODE_KEYWORD;
+        bool marked =
+            item->kind == QN_NODE_SPREAD || item->kind == QN_NODE_SPREAD_NAMED || item->kind == QN_NODE_KEYWORD;
         if (!eval(t, scope, marked ? item->a : item, &value))
             return false;
         t->at = item;

@@ -94,8 +94,7 @@ bool qn_tpl_assign(struct qn_tpl *t, struct qn_scope *scope, const node *target,
 {
     if (target->kind == QN_NODE_NAME)
         return qn_scope_set(t, scope, target->name.data, value);
-    return target->kind == QN_NODE_TUPLE ? assign_tuple(t, scope, target, value)
-                                         : assign_attr(t, scope, target, value);
+    return target->kind == QN_NODE_TUPLE ? assign_tuple(t, scope, target, value) : assign_attr(t, scope, target, value);
 }
 
 static enum flow run_set(struct qn_tpl *t, struct qn_scope *scope, const node *n)

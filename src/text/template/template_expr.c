@@ -400,7 +400,7 @@ static const struct level pow_ops[] = {{"**", QN_OP_POW}, {NULL, QN_OP_ADD}};
 static const struct level product_ops[] = {
     {"*", QN_OP_MUL}, {"/", QN_OP_DIV}, {"//", QN_OP_FLOORDIV}, {"%", QN_OP_MOD}, {NULL, QN_OP_ADD}};
 static const struct level sum_ops[] = {{"+", QN_OP_ADD}, {"-", QN_OP_SUB}, {NULL, QN_OP_ADD}};
-static const struct level compare_ops[] = {{"==", QN_OP_EQ}, {"!=", QN_OP_NE}, {"<", QN_OP_LT},   {"<=", QN_OP_LE},
+static const struct level compare_ops[] = {{"==", QN_OP_EQ}, {"!=", QN_OP_NE}, {"<", QN_OP_LT},  {"<=", QN_OP_LE},
                                            {">", QN_OP_GT},  {">=", QN_OP_GE}, {NULL, QN_OP_ADD}};
 
 static const struct level *operator_at(const parser *p, const struct level *levels)

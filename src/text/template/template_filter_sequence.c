@@ -75,8 +75,7 @@ static bool do_length(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val 
 
 static bool do_default(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out)
 {
-    bool replace = call->object.kind == QN_VAL_UNDEFINED ||
-                   (qn_val_truth(call->arg[1]) && !qn_val_truth(call->object));
+    bool replace = call->object.kind == QN_VAL_UNDEFINED || (qn_val_truth(call->arg[1]) && !qn_val_truth(call->object));
     *out = replace ? call->arg[0] : call->object;
     return !replace || call->arg[0].kind || qn_val_str_view(t, QN_STR(""), out);
 }
@@ -189,10 +188,10 @@ static bool make_lazy(struct qn_tpl *t, const struct qn_tpl_call *call, qn_tpl_b
     return true;
 }
 
-#define LAZY_FILTER(name, start)                                                       \
+#define LAZY_FILTER(name, start)                                                     \
     static bool name(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val *out) \
-    {                                                                                  \
-        return make_lazy(t, call, start, out);                                         \
+    {                                                                                \
+        return make_lazy(t, call, start, out);                                       \
     }
 
 /* ---- those that give one item after the other ----------------------------------------------------------------- */
@@ -435,8 +434,7 @@ static bool do_groupby(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val
         if (!qn_tpl_attr_path(t, item, call->arg[0], call->arg[1], &shown))
             return false;
         key = shown;
-        if ((!sensitive && !qn_tpl_ignore_case(t, shown, &key)) ||
-            (group.kind && !qn_val_equal(t, last, key, &same)))
+        if ((!sensitive && !qn_tpl_ignore_case(t, shown, &key)) || (group.kind && !qn_val_equal(t, last, key, &same)))
             return false;
         if (!same) {
             if (!qn_val_list_new(t, 0, &group) || !qn_val_pair(t, shown, group, &pair))
@@ -504,8 +502,7 @@ static bool do_dictsort(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_va
         return false;
     for (uint32_t i = 0; i < out->list->count; i++) {
         key = out->list->items[i].list->items[qn_str_is(by, "value")];
-        if ((!qn_val_truth(call->arg[0]) && !qn_tpl_ignore_case(t, key, &key)) ||
-            !qn_val_list_push(t, keys.list, key))
+        if ((!qn_val_truth(call->arg[0]) && !qn_tpl_ignore_case(t, key, &key)) || !qn_val_list_push(t, keys.list, key))
             return false;
     }
     return qn_val_sort(t, out->list->items, keys.list->items, out->list->count, qn_val_truth(call->arg[2]));

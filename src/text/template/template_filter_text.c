@@ -292,9 +292,7 @@ static void strip_tags(struct qn_str text, struct qn_strbuf *out)
         const char *open = memchr(text.data, '<', text.size), *close;
         struct qn_str rest = open ? (struct qn_str){open, (size_t)(text.data + text.size - open)} : text;
         bool comment = open && qn_str_starts(rest, QN_STR("<!--"));
-        close = !open     ? NULL
-                : comment ? memmem(rest.data, rest.size, "-->", 3)
-                          : memchr(rest.data, '>', rest.size);
+        close = !open ? NULL : comment ? memmem(rest.data, rest.size, "-->", 3) : memchr(rest.data, '>', rest.size);
         if (!close)
             break;
         close += comment ? 3 : 1;
@@ -647,8 +645,7 @@ static bool do_tojson(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val 
                                .key_sep = QN_STR(": ")};
     bool indented = json.indent.kind != QN_VAL_NONE;
     if (indented && json.indent.kind != QN_VAL_STR && !qn_val_is_integer(json.indent))
-        return QN_TPL_FAIL(t, "filter 'tojson': indent must be an integer or a text, not %s",
-                           qn_val_type(json.indent));
+        return QN_TPL_FAIL(t, "filter 'tojson': indent must be an integer or a text, not %s", qn_val_type(json.indent));
     if (qn_val_is_integer(json.indent) && qn_val_as_int(json.indent) > 1000)
         return QN_TPL_FAIL(t, "filter 'tojson': an indent of %lld", (long long)qn_val_as_int(json.indent));
     if (indented)

@@ -66,8 +66,7 @@ static bool put_number(struct qn_tpl *t, const struct qn_tpl_spec *spec, struct 
         return qn_tpl_put_padded(t, spec, align, prefix, body, out);
     qn_strbuf_init(&grouped, &t->allocator);
     group_digits(spec, prefix, body, group, &grouped);
-    bool good = qn_tpl_buf_ok(t, &grouped) &&
-                qn_tpl_put_padded(t, spec, align, prefix, qn_strbuf_view(&grouped), out);
+    bool good = qn_tpl_buf_ok(t, &grouped) && qn_tpl_put_padded(t, spec, align, prefix, qn_strbuf_view(&grouped), out);
     qn_strbuf_deinit(&grouped);
     return good;
 }
@@ -116,7 +115,10 @@ bool qn_tpl_put_float(struct qn_tpl *t, const struct qn_tpl_spec *spec, double v
     else if (!type && spec->precision < 0)
         qn_val_repr_double(positive, &body);
     else
-        qn_val_print_double(&body, !type || type == 'n' ? 'g' : type == '%' ? 'f' : type,
+        qn_val_print_double(&body,
+                            !type || type == 'n' ? 'g'
+                            : type == '%'        ? 'f'
+                                                 : type,
                             spec->precision < 0 ? 6 : (int)spec->precision, spec->alternate,
                             type == '%' ? positive * 100 : positive);
     if (type == '%')
@@ -213,8 +215,9 @@ static bool put_converted(struct qn_tpl *t, const struct printf_state *s, struct
     if (c && strchr("diuxXo", c)) {
         bool hex = c == 'x' || c == 'X' || c == 'o';
         if (!qn_val_is_integer(v) && (hex || v.kind != QN_VAL_FLOAT))
-            return QN_TPL_FAIL(t, hex ? "%%%c format: an integer is required, not %s"
-                                      : "%%%c format: a real number is required, not %s",
+            return QN_TPL_FAIL(t,
+                               hex ? "%%%c format: an integer is required, not %s"
+                                   : "%%%c format: a real number is required, not %s",
                                c, qn_val_type(v));
         if (v.kind == QN_VAL_FLOAT && !(fabs(v.number) < 9.2e18))
             return QN_TPL_FAIL(t, "%g does not fit an integer of 64 bits", v.number);

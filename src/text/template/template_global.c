@@ -33,8 +33,7 @@ bool qn_tpl_named_dict(struct qn_tpl *t, const struct qn_tpl_args *args, struct 
         return false;
     for (uint32_t i = 0; i < args->named_count; i++) {
         struct qn_val key;
-        if (!qn_val_str_view(t, args->named[i].name, &key) ||
-            !qn_val_dict_set(t, out->dict, key, args->named[i].value))
+        if (!qn_val_str_view(t, args->named[i].name, &key) || !qn_val_dict_set(t, out->dict, key, args->named[i].value))
             return false;
     }
     return true;
@@ -104,8 +103,7 @@ static bool do_joiner(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val 
 {
     struct qn_val_cycler *joiner = qn_tpl_alloc(t, sizeof *joiner);
     struct qn_val sep = call->arg[0];
-    if (!joiner || (!sep.kind && !qn_val_str_view(t, QN_STR(", "), &sep)) ||
-        !qn_val_list_push(t, &joiner->items, sep))
+    if (!joiner || (!sep.kind && !qn_val_str_view(t, QN_STR(", "), &sep)) || !qn_val_list_push(t, &joiner->items, sep))
         return false;
     *out = QN_VAL(QN_VAL_JOINER, cycler, joiner);
     return true;

@@ -38,6 +38,10 @@ static void mark(struct lexer *l, size_t at)
 
 static qn_status fail_at(struct lexer *l, size_t at, const char *words)
 {
+    if (at < l->marked) {
+        l->marked = 0;
+        l->line = l->column = 1;
+    }
     mark(l, at);
     return qn_tpl_error_at(QN_INVALID_FILE, l->name, l->line, l->column, words);
 }
@@ -348,8 +352,8 @@ static bool is_name_byte(uint8_t c)
     return isalnum(c) || c == '_' || c >= 0x80;
 }
 
-static const char *const operators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]",
-                                        "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";"};
+static const char *const operators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+                                        "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
 
 struct brackets {
     char open[256];
@@ -423,9 +427,8 @@ static qn_status lex_all(struct lexer *l)
 {
     while (l->at < l->text.size) {
         size_t tag = l->at;
-        while (tag < l->text.size &&
-               !(l->text.data[tag] == '{' && tag + 1 < l->text.size && strchr("{%#", l->text.data[tag + 1]) &&
-                 l->text.data[tag + 1]))
+        while (tag < l->text.size && !(l->text.data[tag] == '{' && tag + 1 < l->text.size &&
+                                       strchr("{%#", l->text.data[tag + 1]) && l->text.data[tag + 1]))
             tag++;
         if (tag >= l->text.size) {
             QN_TRY(push(l, QN_TOK_DATA, l->at, part(l, l->at, tag)));

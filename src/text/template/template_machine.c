@@ -142,9 +142,8 @@ bool qn_tpl_arg_int(struct qn_tpl *t, struct qn_val v, const char *what, int64_t
     if (!v.kind)
         return true;
     if (!qn_val_is_integer(v))
-        return v.kind == QN_VAL_UNDEFINED
-                   ? qn_tpl_fail_undefined(t, v)
-                   : QN_TPL_FAIL(t, "'%s' must be an integer, not %s", what, qn_val_type(v));
+        return v.kind == QN_VAL_UNDEFINED ? qn_tpl_fail_undefined(t, v)
+                                          : QN_TPL_FAIL(t, "'%s' must be an integer, not %s", what, qn_val_type(v));
     *out = qn_val_as_int(v);
     return true;
 }
@@ -236,8 +235,7 @@ static bool dict_from_json(struct qn_tpl *t, const struct qn_json *json, struct 
     for (uint32_t i = 0; i < json->size; i++) {
         const struct qn_json *item = qn_json_next(key);
         struct qn_val name, value;
-        if (!from_json(t, key, &name) || !from_json(t, item, &value) ||
-            !qn_val_dict_set(t, out->dict, name, value))
+        if (!from_json(t, key, &name) || !from_json(t, item, &value) || !qn_val_dict_set(t, out->dict, name, value))
             return false;
         key = qn_json_next(item);
     }

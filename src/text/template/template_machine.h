@@ -14,7 +14,7 @@ struct qn_scope {
     struct qn_scope_var {
         const char *name;
         struct qn_val value;
-    } *vars;
+    } * vars;
     uint32_t count, capacity;
     bool captured; /* a macro refers to it: it must stay as it is */
 };

@@ -152,18 +152,10 @@ static bool list_sort(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_val 
 }
 
 const struct qn_tpl_method qn_tpl_list_methods[] = {
-    {"append", "object", list_append},
-    {"extend", "iterable", list_extend},
-    {"insert", "index,object", list_insert},
-    {"pop", "index=", list_pop},
-    {"remove", "value", list_remove},
-    {"index", "value,start=,stop=", list_index},
-    {"count", "value", list_count},
-    {"reverse", "", list_reverse},
-    {"clear", "", list_clear},
-    {"copy", "", list_copy},
-    {"sort", "reverse=", list_sort},
-    {NULL, NULL, NULL},
+    {"append", "object", list_append}, {"extend", "iterable", list_extend}, {"insert", "index,object", list_insert},
+    {"pop", "index=", list_pop},       {"remove", "value", list_remove},    {"index", "value,start=,stop=", list_index},
+    {"count", "value", list_count},    {"reverse", "", list_reverse},       {"clear", "", list_clear},
+    {"copy", "", list_copy},           {"sort", "reverse=", list_sort},     {NULL, NULL, NULL},
 };
 
 const struct qn_tpl_method qn_tpl_tuple_methods[] = {

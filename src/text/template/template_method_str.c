@@ -103,10 +103,10 @@ static bool change(struct qn_tpl *t, call_t *call, enum qn_uni_case how, struct 
     return good;
 }
 
-#define CASE_METHOD(name, how)                                             \
+#define CASE_METHOD(name, how)                                           \
     static bool name(struct qn_tpl *t, call_t *call, struct qn_val *out) \
-    {                                                                      \
-        return change(t, call, how, out);                                  \
+    {                                                                    \
+        return change(t, call, how, out);                                \
     }
 
 CASE_METHOD(str_upper, QN_UNI_UPPER)
@@ -137,10 +137,10 @@ static bool is_ascii(uint32_t c)
     return c < 0x80;
 }
 
-#define CLASS_METHOD(name, is, empty)                                      \
+#define CLASS_METHOD(name, is, empty)                                    \
     static bool name(struct qn_tpl *t, call_t *call, struct qn_val *out) \
-    {                                                                      \
-        return all_are(t, call, is, empty, out);                           \
+    {                                                                    \
+        return all_are(t, call, is, empty, out);                         \
     }
 
 CLASS_METHOD(str_isalpha, qn_uni_is_alpha, false)
@@ -283,8 +283,7 @@ static bool str_zfill(struct qn_tpl *t, call_t *call, struct qn_val *out)
         *out = padded;
         return true;
     }
-    return qn_val_str_view(t, (struct qn_str){text.data, 1}, &rest) &&
-           qn_val_concat(t, rest, qn_val_text(padded), out);
+    return qn_val_str_view(t, (struct qn_str){text.data, 1}, &rest) && qn_val_concat(t, rest, qn_val_text(padded), out);
 }
 
 static bool str_expandtabs(struct qn_tpl *t, call_t *call, struct qn_val *out)
@@ -320,7 +319,8 @@ static bool split_space(struct qn_tpl *t, call_t *call, int64_t most, struct qn_
         size_t end = 0, length;
         if (most-- == 0)
             return push_part(t, call, text, list);
-        while (end < text.size && !qn_uni_is_space(qn_uni_first((struct qn_str){text.data + end, text.size - end}, &length)))
+        while (end < text.size &&
+               !qn_uni_is_space(qn_uni_first((struct qn_str){text.data + end, text.size - end}, &length)))
             end += length;
         if (!push_part(t, call, (struct qn_str){text.data, end}, list))
             return false;
@@ -435,8 +435,9 @@ static bool partition(struct qn_tpl *t, call_t *call, bool right, struct qn_val 
     size_t before = found ? (size_t)(found - text.data) : 0;
     struct qn_str empty = {text.data, 0};
     struct qn_str left = found ? (struct qn_str){text.data, before} : right ? empty : text;
-    struct qn_str rest =
-        found ? (struct qn_str){found + sep.size, text.size - before - sep.size} : right ? text : empty;
+    struct qn_str rest = found   ? (struct qn_str){found + sep.size, text.size - before - sep.size}
+                         : right ? text
+                                 : empty;
     return qn_tpl_bytes(t, text.size * 4) && push_part(t, call, left, *out) &&
            push_part(t, call, found ? sep : empty, *out) && push_part(t, call, rest, *out);
 }

@@ -8,7 +8,7 @@
 /* ---- arithmetic ----------------------------------------------------------------------------------------------- */
 
 static const char *const words[] = {
-    [QN_OP_ADD] = "+",       [QN_OP_SUB] = "-", [QN_OP_MUL] = "*", [QN_OP_DIV] = "/",
+    [QN_OP_ADD] = "+",       [QN_OP_SUB] = "-", [QN_OP_MUL] = "*",           [QN_OP_DIV] = "/",
     [QN_OP_FLOORDIV] = "//", [QN_OP_MOD] = "%", [QN_OP_POW] = "** or pow()",
 };
 
@@ -114,9 +114,8 @@ static bool int_op(struct qn_tpl *t, enum qn_tpl_op op, int64_t a, int64_t b, st
         over = __builtin_mul_overflow(a, b, &r);
         break;
     case QN_OP_DIV:
-        *out = qn_val_float(is_exact(a) && is_exact(b)
-                                ? (double)a / (double)b
-                                : (double)((long double)a / (long double)b));
+        *out = qn_val_float(is_exact(a) && is_exact(b) ? (double)a / (double)b
+                                                       : (double)((long double)a / (long double)b));
         return true;
     case QN_OP_FLOORDIV:
         r = a / b - (a % b != 0 && (a % b < 0) != (b < 0));

@@ -29,7 +29,8 @@ bool qn_tpl_parse_fail(parser *p, const struct qn_tpl_token *at, enum qn_code co
     va_start(args, fmt);
     vsnprintf(words, sizeof words, fmt, args);
     va_end(args);
-    p->status = code == QN_OUT_OF_MEMORY ? QN_OOM() : qn_tpl_error_at(code, p->template->name, at->line, at->column, words);
+    p->status =
+        code == QN_OUT_OF_MEMORY ? QN_OOM() : qn_tpl_error_at(code, p->template->name, at->line, at->column, words);
     return false;
 }
 

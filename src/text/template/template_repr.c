@@ -184,7 +184,8 @@ bool qn_val_parse_int(struct qn_str text, int base, int64_t *out, bool *overflow
 
 void qn_val_repr_str(struct qn_str text, bool ascii, struct qn_strbuf *out)
 {
-    bool single = text.size && memchr(text.data, '\'', text.size), twice = text.size && memchr(text.data, '"', text.size);
+    bool single = text.size && memchr(text.data, '\'', text.size),
+         twice = text.size && memchr(text.data, '"', text.size);
     char quote = single && !twice ? '"' : '\'';
     qn_strbuf_append(out, &quote, 1);
     for (size_t at = 0, length; at < text.size; at += length) {

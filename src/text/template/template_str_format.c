@@ -229,8 +229,7 @@ static bool format_into(struct qn_tpl *t, struct fields *f, struct qn_str text, 
         if (end >= text.size)
             return QN_TPL_FAIL(t, at + 1 < text.size ? "expected '}' before end of string"
                                                      : "single '{' encountered in format string");
-        if (!qn_tpl_step(t, 1) ||
-            !put_field(t, f, (struct qn_str){text.data + at + 1, end - at - 1}, depth, out))
+        if (!qn_tpl_step(t, 1) || !put_field(t, f, (struct qn_str){text.data + at + 1, end - at - 1}, depth, out))
             return false;
         at = end + 1;
     }

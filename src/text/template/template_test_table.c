@@ -10,12 +10,12 @@ static bool say(struct qn_val *out, bool is)
 }
 
 /* Kinds that a test asks for. */
-#define KIND_TEST(name, condition)                                         \
+#define KIND_TEST(name, condition)                                       \
     static bool name(struct qn_tpl *t, call_t *call, struct qn_val *out) \
-    {                                                                      \
-        (void)t;                                                           \
-        struct qn_val v = call->object;                                    \
-        return say(out, condition);                                        \
+    {                                                                    \
+        (void)t;                                                         \
+        struct qn_val v = call->object;                                  \
+        return say(out, condition);                                      \
     }
 
 KIND_TEST(is_defined, v.kind != QN_VAL_UNDEFINED)
@@ -114,10 +114,10 @@ static bool is_unequal(struct qn_tpl *t, call_t *call, struct qn_val *out)
     return qn_val_equal(t, call->object, call->arg[0], &is) && say(out, !is);
 }
 
-#define ORDER_TEST(name, op, condition)                                                      \
-    static bool name(struct qn_tpl *t, call_t *call, struct qn_val *out)                     \
-    {                                                                                        \
-        int order;                                                                           \
+#define ORDER_TEST(name, op, condition)                                                          \
+    static bool name(struct qn_tpl *t, call_t *call, struct qn_val *out)                         \
+    {                                                                                            \
+        int order;                                                                               \
         return qn_val_compare(t, call->object, call->arg[0], op, &order) && say(out, condition); \
     }
 

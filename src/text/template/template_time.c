@@ -15,8 +15,8 @@ static struct qn_template_time system_time(void)
     struct tm tm;
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
-    return (struct qn_template_time){tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-                                     tm.tm_min,         tm.tm_sec,     (int32_t)(now.tv_nsec / 1000)};
+    return (struct qn_template_time){
+        tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int32_t)(now.tv_nsec / 1000)};
 }
 
 static bool is_leap(int y)
@@ -72,7 +72,8 @@ static void word(struct qn_strbuf *out, char flag, const char *text, size_t size
 
 static bool put(struct qn_tpl *t, const struct qn_template_time *now, char flag, char c, struct qn_strbuf *out);
 
-static bool put_all(struct qn_tpl *t, const struct qn_template_time *now, const char *conversions, struct qn_strbuf *out)
+static bool put_all(struct qn_tpl *t, const struct qn_template_time *now, const char *conversions,
+                    struct qn_strbuf *out)
 {
     bool good = true;
     for (; *conversions && good; conversions++) {

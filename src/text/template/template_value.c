@@ -471,8 +471,8 @@ bool qn_val_equal(struct qn_tpl *t, struct qn_val a, struct qn_val b, bool *out)
         return good;
     case QN_VAL_RANGE:
         *out = a.range->count == b.range->count &&
-               (!a.range->count || (a.range->start == b.range->start &&
-                                    (a.range->count == 1 || a.range->step == b.range->step)));
+               (!a.range->count ||
+                (a.range->start == b.range->start && (a.range->count == 1 || a.range->step == b.range->step)));
         return true;
     case QN_VAL_METHOD:
         *out = a.method->method == b.method->method && a.method->object.pointer == b.method->object.pointer;

@@ -243,7 +243,7 @@ bool qn_val_parse_int(struct qn_str text, int base, int64_t *out, bool *overflow
 
 struct qn_val_json {
     bool ascii, sort_keys;
-    struct qn_val indent;             /* NONE, INT or STR */
+    struct qn_val indent; /* NONE, INT or STR */
     struct qn_str item_sep, key_sep;
 };
 bool qn_val_to_json(struct qn_tpl *t, struct qn_val v, const struct qn_val_json *options, struct qn_strbuf *out);

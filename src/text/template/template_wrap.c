@@ -39,7 +39,8 @@ static size_t hyphen_end(struct qn_str text, size_t at, size_t end)
         uint32_t second = i + 1 + next_length < end ? char_at(text, i + 1 + next_length, &next_length) : 0;
         size_t first_end = at;
         char_at(text, at, &first_end);
-        bool two = i - at > previous_length && is_letter(qn_uni_last((struct qn_str){text.data + at, i - at - previous_length}, &next_length));
+        bool two = i - at > previous_length &&
+                   is_letter(qn_uni_last((struct qn_str){text.data + at, i - at - previous_length}, &next_length));
         if (two && is_letter(before) && is_letter(after) && (is_letter(second) || second == '-'))
             return i + 1;
     }
@@ -58,7 +59,8 @@ static bool chunks_of(struct qn_tpl *t, struct qn_str line, bool hyphens, struct
             size_t dash = at;
             while (dash < end && line.data[dash] == '-')
                 dash++;
-            size_t cut = dash > at + 1 && dash < end && at && !is_gap(line.data[at - 1]) ? dash : hyphen_end(line, at, end);
+            size_t cut =
+                dash > at + 1 && dash < end && at && !is_gap(line.data[at - 1]) ? dash : hyphen_end(line, at, end);
             end = cut ? cut : end;
         }
         struct qn_val chunk;
