@@ -221,11 +221,12 @@ static qn_status read_weights(struct reader *r, const struct qn_model *weights, 
 static qn_status open_weights(const struct reader *r, struct qn_str part, struct qn_model **out)
 {
     static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
+    const struct qn_model_options options = {.struct_size = sizeof options, .allocator = r->arena->allocator};
     char path[PATH_SIZE];
     for (size_t i = 0; i < 2; i++) {
         QN_TRY(join(r->folder, part, names[i], path));
         if (qn_file_exists(path))
-            return qn_model_open(path, NULL, out);
+            return qn_model_open(path, &options, out);
     }
     return QN_ERROR(QN_NOT_FOUND,
                     "%s/%.*s: neither model.safetensors nor pytorch_model.bin, the weights of a dense "
