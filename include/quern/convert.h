@@ -40,6 +40,7 @@ struct qn_convert_stats {
     bool without_vocabulary;              /* the source has no tokenizer that GGUF can hold */
     uint64_t type_counts[QN_DTYPE_LIMIT]; /* tensors a type in the output */
     double seconds;
+    uint64_t left_out; /* tensors of a head that fills masks: GGUF has no place for it, the rest makes embeddings */
 };
 
 /* Writes `input`, a folder or a model file, as GGUF when `output` ends with ".gguf", and otherwise (GGUF input) as a

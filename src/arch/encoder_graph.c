@@ -99,7 +99,9 @@ qn_status qn_encoder_config_read(const struct qn_lm_source *source, struct qn_en
         read_word(&keys, "hidden_activation", WORDS(activations), gated ? QN_ACTIVATION_SILU : QN_ACTIVATION_GELU_ERF);
     c.head_activation = read_word(&keys, "head_activation", WORDS(activations),
                                   c.head == QN_ENCODER_HEAD_FILL ? c.activation : QN_ACTIVATION_TANH);
-    if (c.head == QN_ENCODER_HEAD_FILL)
+    if (c.head == QN_ENCODER_HEAD_FILL && !rows_of(source, QN_STR("mlm.dense.weight")))
+        c.head = QN_ENCODER_HEAD_NONE; /* a conversion has left it out */
+    else if (c.head == QN_ENCODER_HEAD_FILL)
         c.labels = c.lm.vocabulary;
     if (!status && c.head != QN_ENCODER_HEAD_NONE && !c.labels)
         status = QN_ERROR(QN_INVALID_FILE, "%.*s: tensor 'cls.output.weight' is missing; expected [labels, %u]",

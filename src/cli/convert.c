@@ -35,6 +35,7 @@ static void print_json(const char *input, const char *output, const struct qn_co
     qn_json_out_u64(&json, "resumed", stats->resumed);
     qn_json_out_u64(&json, "fallbacks", stats->fallbacks);
     qn_json_out_bool(&json, "without_vocabulary", stats->without_vocabulary);
+    qn_json_out_u64(&json, "left_out", stats->left_out);
     qn_json_out_object(&json, "types");
     for (int i = 0; i < QN_DTYPE_LIMIT; i++)
         if (stats->type_counts[i])
@@ -54,6 +55,9 @@ static void print_summary(const char *output, const struct qn_convert_stats *sta
     if (stats->fallbacks)
         qn_terminal_warning("%llu tensors are f16: their rows do not fit the blocks of the type",
                             (unsigned long long)stats->fallbacks);
+    if (stats->left_out)
+        qn_terminal_warning("the head that fills masks (%llu tensors) was left out: GGUF has no place for it",
+                            (unsigned long long)stats->left_out);
     if (stats->without_vocabulary)
         qn_terminal_warning("no tokenizer that GGUF can hold was found: the file runs with token ids only");
 }

@@ -167,6 +167,12 @@ static qn_status set_u32(struct job *job, const char *key, uint32_t number)
     return qn_gguf_writer_set(job->writer, qn_str_from(key), &value);
 }
 
+/* llama.cpp refuses files with tensors that it does not know. */
+static bool is_left_out(const struct qn_model_tensor *tensor)
+{
+    return strncmp(tensor->name, "mlm.", 4) == 0;
+}
+
 static qn_status declare(struct job *job)
 {
     struct qn_arena arena;
@@ -200,6 +206,8 @@ static qn_status declare(struct job *job)
     for (uint32_t i = 0; i < job->info.tensor_count; i++) {
         struct qn_model_tensor t = {.struct_size = sizeof t};
         QN_TRY(qn_model_tensor(job->model, i, &t));
+        if (is_left_out(&t))
+            continue;
         QN_TRY(qn_gguf_writer_add_tensor(job->writer, qn_str_from(t.name), job->dtypes[i], t.rank, t.dims));
     }
     return qn_gguf_writer_begin_data(job->writer);
@@ -377,6 +385,10 @@ static qn_status write_tensors(struct job *job, const char *state, const char *p
         struct qn_model_tensor t = {.struct_size = sizeof t};
         uint64_t row, before = job->done;
         QN_TRY(qn_model_tensor(job->model, i, &t));
+        if (is_left_out(&t)) {
+            job->stats.left_out++;
+            continue;
+        }
         job->stats.type_counts[job->dtypes[i]]++;
         if (qn_gguf_writer_skip_tensor(job->writer)) {
             uint64_t columns = t.rank ? t.dims[t.rank - 1] : 1;
@@ -437,6 +449,8 @@ static qn_status prepare(struct job *job, const char *output)
         struct qn_model_tensor t = {.struct_size = sizeof t};
         uint64_t row;
         QN_TRY(qn_model_tensor(job->model, i, &t));
+        if (is_left_out(&t))
+            continue;
         QN_TRY(choose_type(job, &t, &job->dtypes[i]));
         uint64_t columns = t.rank ? t.dims[t.rank - 1] : 1;
         if (columns && qn_dtype_row_bytes(job->dtypes[i], columns, &row))
@@ -483,7 +497,7 @@ qn_status qn_convert_to_gguf(struct qn_model *model, const char *output, const s
         status = write_gguf(&job, output, state.data);
     release(&job, status, state.data);
     qn_strbuf_deinit(&state);
-    job.stats.tensors = job.info.tensor_count;
+    job.stats.tensors = job.info.tensor_count - job.stats.left_out;
     job.stats.bytes_out = job.total;
     *stats = job.stats;
     return status;

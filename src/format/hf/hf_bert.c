@@ -301,6 +301,7 @@ static void finish_nomic(struct qn_hf *hf)
              trained = qn_hf_u64(hf, "max_trained_positions", 0);
     const char *activation = qn_hf_json(hf, "hidden_act") ? "hidden_act" : "activation_function";
     check_nomic(hf);
+    qn_hf_put_u32(hf, "vocab_size", qn_hf_need_u64(hf, "vocab_size"));
     qn_hf_put_u32(hf, "embedding_length", dim);
     qn_hf_put_u32(hf, "attention.head_count", heads);
     qn_hf_put_u32(hf, "feed_forward_length", either(hf, "intermediate_size", "n_inner"));
