@@ -436,6 +436,88 @@ def all_cases(count, seed, only):
         yield kind, component, name, whole, mine
 
 
+# ---- files of their own kinds ------------------------------------------------------------------------------------
+
+
+def sentence_models(folder):
+    """SentencePiece models of many kinds, trained here: name, path."""
+    import sentencepiece
+    text = [line.replace("\n", " ") for line in corpus() if line.strip()]
+    text = [known(line)[:400] for line in text]
+    kinds = {"plain": {}, "bytes": {"byte_fallback": True}, "no-prefix": {"add_dummy_prefix": False},
+             "spaces": {"remove_extra_whitespaces": False, "normalization_rule_name": "identity"},
+             "spaces-no-prefix": {"remove_extra_whitespaces": False, "add_dummy_prefix": False},
+             "suffix": {"treat_whitespace_as_suffix": True}, "fold": {"normalization_rule_name": "nmt_nfkc_cf"},
+             "user": {"user_defined_symbols": ["日本", "<x>", "ab", "\u2581the"], "byte_fallback": True,
+                      "unk_surface": " UNK "}}
+    for kind in ("unigram", "bpe"):
+        for name, options in kinds.items():
+            prefix = str(Path(folder) / f"{kind}-{name}")
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(text), model_prefix=prefix, vocab_size=3500, model_type=kind, minloglevel=2,
+                hard_vocab_limit=False, character_coverage=0.98, **options)
+            yield f"{kind}-{name}", prefix + ".model"
+        from sentencepiece import sentencepiece_model_pb2 as pb
+        proto = pb.ModelProto()
+        proto.ParseFromString(Path(folder, f"{kind}-plain.model").read_bytes())
+        for i, piece in enumerate(proto.pieces):
+            if i % 5 == 4 and len(piece.piece) > 1 and piece.type == 1:
+                piece.type = 5  # unused
+        Path(folder, f"{kind}-unused.model").write_bytes(proto.SerializeToString())
+        yield f"{kind}-unused", str(Path(folder, f"{kind}-unused.model"))
+
+
+def run_tool(tool, path, strings, letters=""):
+    lines = "\n".join(hexed(text) for text in strings) + "\n"
+    run = subprocess.run([tool, path, letters], input=lines, capture_output=True, text=True, errors="replace")
+    answers = run.stdout.split("\n")[:-1]
+    if run.returncode or len(answers) != len(strings):
+        print(f"  {path}: exit {run.returncode}, {len(answers)} answers {run.stdout[:300]} {run.stderr[:1000]}")
+        return None
+    return answers
+
+
+def compare_sentencepiece(tool, folder, count, seed, only):
+    import sentencepiece
+    strings = make_strings(count, seed)
+    for name, path in sentence_models(folder):
+        if not re.search(only, "sentencepiece-" + name):
+            continue
+        sp = sentencepiece.SentencePieceProcessor(model_file=path)
+        mine = strings[: max(count // 9, 100)]
+        answers, bad = run_tool(tool, path, mine, "n") or [""] * len(mine), 0
+        for text, got in zip(mine, answers):
+            ids = sp.encode(text)
+            want = " ".join(map(str, ids)) + "\t" + sp.decode(ids).encode().hex()
+            fields = got.split("\t")
+            have = " ".join(token.split(":")[0] for token in fields[0].split()) + "\t" + "".join(fields[1:2])
+            if want != have:
+                bad += 1
+                if bad <= 3:
+                    show("sentencepiece", name, text, want, have)
+        yield "sentencepiece " + name.split("-")[0], name, len(mine), bad
+
+
+def compare_vocab_txt(tool, folder, count, seed):
+    from tokenizers.implementations import BertWordPieceTokenizer
+    path = Path(folder, "vocab.txt")
+    vocab = trained("wordpiece")["model"]["vocab"]
+    names = sorted(vocab, key=vocab.get) + ["[MASK]"]
+    path.write_text("\n".join(names) + "\n")
+    t = BertWordPieceTokenizer(str(path))
+    t.add_special_tokens(["[UNK]", "[SEP]", "[CLS]", "[PAD]", "[MASK]"])
+    strings = make_strings(count, seed)
+    answers = run_tool(tool, path, strings) or [""] * count
+    bad = 0
+    for text, got in zip(strings, answers):
+        want = expected(t, text)
+        if not same(want, got):
+            bad += 1
+            if bad <= 3:
+                show("vocab.txt", "", text, want, got)
+    return bad
+
+
 # ---- comparing ---------------------------------------------------------------------------------------------------
 
 
@@ -541,6 +623,17 @@ def main():
             done[2] += bad
             if bad:
                 print(f"{kind} {name}: {bad} of {len(strings)} strings differ", flush=True)
+        try:
+            for kind, name, done, bad in compare_sentencepiece(tool, folder, args.count, args.seed, args.only):
+                total = totals.setdefault(kind, [0, 0, 0])
+                for i, value in enumerate((1, done, bad)):
+                    total[i] += value
+                if bad:
+                    print(f"{kind} {name}: {bad} of {done} strings differ", flush=True)
+        except ImportError:
+            print("the sentencepiece package is not here, so its models are not compared")
+        if re.search(args.only, "vocab.txt"):
+            totals["vocab.txt"] = [1, args.count, compare_vocab_txt(tool, folder, args.count, args.seed)]
     for kind, (cases, strings, bad) in totals.items():
         print(f"{kind}: {cases} cases, {strings} strings, {bad} differ")
     return 1 if any(bad for _, _, bad in totals.values()) else 0

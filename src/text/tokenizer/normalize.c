@@ -369,6 +369,10 @@ static qn_status apply(const struct qn_normalizer *n, struct qn_pretext *p)
         return prepend(n->content, p);
     case QN_NORMALIZER_BYTE_LEVEL:
         return byte_level(p);
+    case QN_NORMALIZER_SENTENCEPIECE:
+        QN_TRY(qn_sentence_normalize(n, p));
+        swap(p);
+        return NULL;
     }
     return NULL;
 }

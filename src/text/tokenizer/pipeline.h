@@ -24,6 +24,7 @@ enum qn_normalizer_kind {
     QN_NORMALIZER_REPLACE,
     QN_NORMALIZER_PREPEND,
     QN_NORMALIZER_BYTE_LEVEL,
+    QN_NORMALIZER_SENTENCEPIECE,
 };
 
 struct qn_normalizer {
@@ -33,6 +34,10 @@ struct qn_normalizer {
     enum qn_normal_form form;
     struct qn_charsmap charsmap;
     struct qn_str content; /* REPLACE, PREPEND */
+    /* SENTENCEPIECE: a mark before the text or behind it, spaces in a row become one, spaces become marks; texts that
+     * stay as they are, or NULL */
+    bool mark_before, mark_behind, merge_spaces, mark_spaces;
+    const struct qn_text_trie *kept;
     struct qn_regex *regex;
 };
 
@@ -63,7 +68,14 @@ struct qn_cutter {
     uint64_t length; /* FIXED_LENGTH: characters a piece */
 };
 
-enum qn_unit_kind { QN_UNIT_BPE, QN_UNIT_UNIGRAM, QN_UNIT_WORDPIECE, QN_UNIT_WORDLEVEL };
+enum qn_unit_kind {
+    QN_UNIT_BPE,
+    QN_UNIT_UNIGRAM,
+    QN_UNIT_WORDPIECE,
+    QN_UNIT_WORDLEVEL,
+    QN_UNIT_SENTENCE_BPE, /* as SentencePiece has them */
+    QN_UNIT_SENTENCE_UNIGRAM,
+};
 
 /* The model's own switches; its vocabulary is the tokenizer's. */
 struct qn_unit_model {
@@ -77,9 +89,12 @@ struct qn_unit_model {
     uint64_t longest_word;        /* WORDPIECE, in characters */
     const double *scores;         /* UNIGRAM */
     double lowest_score;
-    int32_t last_merged;    /* while merges are read: the token of the last one */
-    int32_t byte_ids[256];  /* of "<0x00>" to "<0xFF>", or -1 */
-    int32_t *character_ids; /* BPE: the tokens of the characters below QN_QUICK_CHARACTERS, or -1 */
+    float highest_score;          /* SENTENCE_UNIGRAM */
+    struct qn_str unknown_shown;  /* SENTENCE_*: what decoding shows for the unknown token */
+    bool trims_mark, trims_marks; /* SENTENCE_*: decoding drops the mark a text begins with; all of them */
+    int32_t last_merged;          /* while merges are read: the token of the last one */
+    int32_t byte_ids[256];        /* of "<0x00>" to "<0xFF>", or -1 */
+    int32_t *character_ids;       /* BPE: the tokens of the characters below QN_QUICK_CHARACTERS, or -1 */
 };
 
 enum { QN_QUICK_CHARACTERS = 0x800 };
@@ -202,6 +217,9 @@ qn_status qn_cut(const struct qn_pipeline *pipeline, struct qn_pretext *pretext)
  * pretext->scratch[0]. `special`: those that are special count too. */
 qn_status qn_find_added(const struct qn_pipeline *pipeline, struct qn_pretext *pretext, bool special) QN_MUST_USE;
 
+/* SentencePiece's normalizer: the text of scratch[0] becomes that of scratch[1]. */
+qn_status qn_sentence_normalize(const struct qn_normalizer *normalizer, struct qn_pretext *pretext) QN_MUST_USE;
+
 /* The longest added token at text[0..size) in a trie: an index, or -1. */
 int32_t qn_added_at(const struct qn_text_trie *trie, const char *text, size_t size, size_t *length);
 
@@ -228,6 +246,10 @@ struct qn_unit_best {
     int32_t id;
 };
 
+struct qn_unit_pair {
+    uint32_t begin, size, left; /* bytes of the piece: the text, and its first part */
+};
+
 struct qn_units {
     const struct qn_allocator *allocator;
     QN_ARRAY(struct qn_unit) list;
@@ -235,8 +257,22 @@ struct qn_units {
     QN_ARRAY(struct qn_unit_symbol) symbols;
     QN_ARRAY(struct qn_unit_merge) heap;
     QN_ARRAY(struct qn_unit_best) bests;
+    QN_ARRAY(struct qn_unit_pair) pairs; /* SENTENCE_BPE: how texts of unused tokens came about */
     struct qn_strbuf buffer;
 };
+
+/* The heap of merges: the lowest key comes first. */
+bool qn_unit_heap_push(struct qn_units *units, struct qn_unit_merge merge);
+struct qn_unit_merge qn_unit_heap_pop(struct qn_units *units);
+bool qn_unit_emit(struct qn_units *units, int32_t id, size_t begin, size_t end);
+
+qn_status qn_unit_sentence_bpe(const struct qn_tokenizer *tokenizer, struct qn_str piece,
+                               struct qn_units *units) QN_MUST_USE;
+qn_status qn_unit_sentence_unigram(const struct qn_tokenizer *tokenizer, struct qn_str piece,
+                                   struct qn_units *units) QN_MUST_USE;
+/* The text of ids as SentencePiece decodes them. */
+qn_status qn_sentence_decode(const struct qn_tokenizer *tokenizer, const int32_t *ids, size_t count, bool special,
+                             struct qn_strbuf *out) QN_MUST_USE;
 
 void qn_units_deinit(struct qn_units *units);
 /* Appends the tokens of one piece. */

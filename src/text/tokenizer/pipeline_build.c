@@ -60,7 +60,7 @@ qn_status qn_pipeline_put(struct qn_tokenizer *t, int32_t id, struct qn_str text
 qn_status qn_pipeline_begin_merges(struct qn_tokenizer *t, uint32_t count)
 {
     uint64_t size = 8;
-    while (size < (uint64_t)count * 2)
+    while (size < (uint64_t)count * 3 / 2) /* a smaller table is filled faster */
         size *= 2;
     t->merges = size > UINT32_MAX ? NULL : QN_ARENA_ARRAY(&t->arena, struct qn_merge_slot, size);
     if (!t->merges)
@@ -149,11 +149,12 @@ static qn_status index_words(struct qn_tokenizer *t)
     const struct qn_allocator *allocator = t->arena.allocator;
     size_t bytes = sizeof(struct qn_text_trie_key) * t->count;
     struct qn_text_trie_key *keys = qn_alloc(allocator, bytes ? bytes : 1);
-    uint32_t count = 0;
+    uint32_t count = 0, never = QN_TOKEN_CONTROL | QN_TOKEN_UNKNOWN | QN_TOKEN_BYTE;
+    bool sentence = t->pipeline->model.kind == QN_UNIT_SENTENCE_UNIGRAM;
     if (!keys)
         return QN_OOM();
     for (uint32_t i = 0; i < t->count; i++)
-        if (t->tokens[i].text && t->tokens[i].text_size)
+        if (t->tokens[i].text_size && !(sentence && (t->tokens[i].flags & never)))
             keys[count++] = (struct qn_text_trie_key){t->tokens[i].text, t->tokens[i].text_size, (int32_t)i};
     qn_status status = qn_text_trie_init(&t->words, keys, count, allocator);
     qn_free(allocator, keys, bytes ? bytes : 1);
@@ -162,22 +163,22 @@ static qn_status index_words(struct qn_tokenizer *t)
 
 static qn_status index_model(struct qn_tokenizer *t)
 {
-    static const enum qn_tokenizer_kind kinds[] = {QN_TOKENIZER_BPE, QN_TOKENIZER_UNIGRAM, QN_TOKENIZER_WORDPIECE,
-                                                   QN_TOKENIZER_WORDLEVEL};
+    static const enum qn_tokenizer_kind kinds[] = {QN_TOKENIZER_BPE,       QN_TOKENIZER_UNIGRAM, QN_TOKENIZER_WORDPIECE,
+                                                   QN_TOKENIZER_WORDLEVEL, QN_TOKENIZER_SPM,     QN_TOKENIZER_UNIGRAM};
     struct qn_unit_model *m = &t->pipeline->model;
     t->kind = kinds[m->kind];
     for (int byte = 0; byte < 256; byte++) {
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", (unsigned)byte);
         m->byte_ids[byte] = qn_text_ids_find(&t->by_text, name, 6);
-        if (m->byte_fallback && m->byte_ids[byte] >= 0)
+        if (m->byte_fallback && m->byte_ids[byte] >= 0 && m->kind < QN_UNIT_SENTENCE_BPE)
             t->tokens[m->byte_ids[byte]].flags = QN_TOKEN_BYTE;
     }
     if (m->unknown >= 0)
         t->tokens[m->unknown].flags = QN_TOKEN_UNKNOWN;
     if (m->kind == QN_UNIT_BPE)
         return index_characters(t);
-    return m->kind == QN_UNIT_WORDLEVEL ? NULL : index_words(t);
+    return m->kind == QN_UNIT_WORDLEVEL || m->kind == QN_UNIT_SENTENCE_BPE ? NULL : index_words(t);
 }
 
 /* ---- added tokens --------------------------------------------------------------------------------------------- */
@@ -289,6 +290,11 @@ static qn_status place_added(struct qn_tokenizer *t)
 
 /* ---- what is known of a token besides ------------------------------------------------------------------------- */
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
 /* The bytes that a token adds to a text, where the decoders make that a matter of the token alone. */
 static qn_status make_pieces(struct qn_tokenizer *t)
 {
@@ -307,6 +313,14 @@ static qn_status make_pieces(struct qn_tokenizer *t)
         }
         token->piece = token->text;
         token->piece_size = token->text_size;
+        if ((token->flags & QN_TOKEN_BYTE) && token->text_size == 6) {
+            char *byte = qn_arena_alloc(&t->arena, 1, 1);
+            if (!byte)
+                return QN_OOM();
+            *byte = (char)(hex_digit(token->text[3]) * 16 + hex_digit(token->text[4]));
+            token->piece = byte;
+            token->piece_size = 1;
+        }
     }
     t->space_mark = marks && !bytes;
     t->pre_flags = bytes ? 0 : QN_PRE_CHARACTERS;

@@ -131,6 +131,7 @@ static qn_status read_normalizer_fields(struct qn_pipeline_reader *r, const stru
     case QN_NORMALIZER_LOWERCASE:
     case QN_NORMALIZER_NMT:
     case QN_NORMALIZER_BYTE_LEVEL:
+    case QN_NORMALIZER_SENTENCEPIECE:
         break;
     }
     return NULL;

@@ -12,10 +12,11 @@ void qn_units_deinit(struct qn_units *u)
     qn_array_free(&u->symbols, u->allocator);
     qn_array_free(&u->heap, u->allocator);
     qn_array_free(&u->bests, u->allocator);
+    qn_array_free(&u->pairs, u->allocator);
     qn_strbuf_deinit(&u->buffer);
 }
 
-static bool emit(struct qn_units *u, int32_t id, size_t begin, size_t end)
+bool qn_unit_emit(struct qn_units *u, int32_t id, size_t begin, size_t end)
 {
     struct qn_unit unit = {id, (uint32_t)begin, (uint32_t)end, {NULL, 0}};
     return qn_array_push(&u->list, u->allocator, unit);
@@ -40,7 +41,7 @@ static qn_status fail_unknown(const struct qn_tokenizer *t, struct qn_str piece)
 
 /* ---- BPE ------------------------------------------------------------------------------------------------------ */
 
-static bool heap_push(struct qn_units *u, struct qn_unit_merge merge)
+bool qn_unit_heap_push(struct qn_units *u, struct qn_unit_merge merge)
 {
     if (!qn_array_push(&u->heap, u->allocator, merge))
         return false;
@@ -54,7 +55,7 @@ static bool heap_push(struct qn_units *u, struct qn_unit_merge merge)
     return true;
 }
 
-static struct qn_unit_merge heap_pop(struct qn_units *u)
+struct qn_unit_merge qn_unit_heap_pop(struct qn_units *u)
 {
     struct qn_unit_merge *items = u->heap.items, top = items[0], last = items[--u->heap.count];
     uint32_t at = 0, count = u->heap.count;
@@ -92,7 +93,7 @@ static bool add_symbol(struct qn_units *u, int32_t id, uint32_t size)
 static bool try_pair(const struct qn_tokenizer *t, struct qn_units *u, uint32_t left, uint32_t right)
 {
     const struct qn_merge_slot *slot = find_merge(t, u->symbols.items[left].id, u->symbols.items[right].id);
-    return !slot || heap_push(u, (struct qn_unit_merge){(uint64_t)slot->rank << 32 | left, slot->merged});
+    return !slot || qn_unit_heap_push(u, (struct qn_unit_merge){(uint64_t)slot->rank << 32 | left, slot->merged});
 }
 
 static bool merge_symbols(const struct qn_tokenizer *t, struct qn_units *u)
@@ -103,7 +104,7 @@ static bool merge_symbols(const struct qn_tokenizer *t, struct qn_units *u)
         if (!try_pair(t, u, i - 1, i))
             return false;
     while (u->heap.count) {
-        struct qn_unit_merge best = heap_pop(u);
+        struct qn_unit_merge best = qn_unit_heap_pop(u);
         uint32_t at = (uint32_t)best.key;
         struct qn_unit_symbol *left = &symbols[at];
         if (left->size == 0 || left->next == NONE)
@@ -198,7 +199,7 @@ static qn_status tokenize_bpe(const struct qn_tokenizer *t, struct qn_str piece,
     if (t->pipeline->model.ignore_merges) {
         int32_t whole = qn_text_ids_find(&t->by_text, piece.data, piece.size);
         if (whole >= 0)
-            return emit(u, whole, 0, piece.size) ? NULL : QN_OOM();
+            return qn_unit_emit(u, whole, 0, piece.size) ? NULL : QN_OOM();
     }
     QN_TRY(split_word(t, u, piece));
     if (!merge_symbols(t, u))
@@ -206,7 +207,7 @@ static qn_status tokenize_bpe(const struct qn_tokenizer *t, struct qn_str piece,
     uint32_t at = 0;
     for (uint32_t i = 0; i < u->symbols.count; i++) {
         const struct qn_unit_symbol *symbol = &u->symbols.items[i];
-        if (symbol->size && !emit(u, symbol->id, at, at + symbol->size))
+        if (symbol->size && !qn_unit_emit(u, symbol->id, at, at + symbol->size))
             return QN_OOM();
         at += symbol->size;
     }
@@ -261,7 +262,7 @@ static bool emit_stretch(const struct qn_tokenizer *t, struct qn_units *u, struc
     struct qn_str text = {piece.data + begin, end - begin};
     int32_t id = qn_text_ids_find(&t->by_text, text.data, text.size);
     if (id >= 0)
-        return emit(u, id, begin, end);
+        return qn_unit_emit(u, id, begin, end);
     bool bytes = m->byte_fallback;
     for (size_t i = 0; i < text.size && bytes; i++)
         bytes = m->byte_ids[(uint8_t)text.data[i]] >= 0;
@@ -269,7 +270,7 @@ static bool emit_stretch(const struct qn_tokenizer *t, struct qn_units *u, struc
         return emit_as(u, m->unknown, begin, end, text);
     bool ok = true;
     for (size_t i = 0; i < text.size && ok; i++)
-        ok = emit(u, m->byte_ids[(uint8_t)text.data[i]], begin, end);
+        ok = qn_unit_emit(u, m->byte_ids[(uint8_t)text.data[i]], begin, end);
     return ok;
 }
 
@@ -308,7 +309,7 @@ static qn_status emit_unknown(const struct qn_tokenizer *t, struct qn_units *u, 
     int32_t unknown = t->pipeline->model.unknown;
     if (unknown < 0)
         return fail_unknown(t, piece);
-    return emit(u, unknown, 0, piece.size) ? NULL : QN_OOM();
+    return qn_unit_emit(u, unknown, 0, piece.size) ? NULL : QN_OOM();
 }
 
 /* The longest token that begins at the place. */
@@ -351,7 +352,7 @@ static qn_status tokenize_wordpiece(const struct qn_tokenizer *t, struct qn_str 
             u->list.count = before;
             return emit_unknown(t, u, piece);
         }
-        if (!emit(u, id, at, at + length))
+        if (!qn_unit_emit(u, id, at, at + length))
             return QN_OOM();
     }
     return NULL;
@@ -362,7 +363,7 @@ static qn_status tokenize_word(const struct qn_tokenizer *t, struct qn_str piece
     int32_t id = qn_text_ids_find(&t->by_text, piece.data, piece.size);
     if (id < 0)
         return emit_unknown(t, u, piece);
-    return emit(u, id, 0, piece.size) ? NULL : QN_OOM();
+    return qn_unit_emit(u, id, 0, piece.size) ? NULL : QN_OOM();
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------ */
@@ -378,6 +379,10 @@ qn_status qn_unit_tokenize(const struct qn_tokenizer *t, struct qn_str piece, st
         return tokenize_wordpiece(t, piece, u);
     case QN_UNIT_WORDLEVEL:
         return tokenize_word(t, piece, u);
+    case QN_UNIT_SENTENCE_BPE:
+        return qn_unit_sentence_bpe(t, piece, u);
+    case QN_UNIT_SENTENCE_UNIGRAM:
+        return qn_unit_sentence_unigram(t, piece, u);
     }
     return NULL;
 }

@@ -129,6 +129,9 @@ struct qn_tokenizer {
 struct qn_tokenizer_extras {
     struct qn_str roles[QN_TOKEN_ROLE_COUNT]; /* the token of each, or empty */
     const struct qn_json *added;              /* added_tokens_decoder of tokenizer_config.json, or NULL */
+    bool add_bos, add_eos;                    /* of SentencePiece models: tokens around a text */
+    bool keep_case, keep_chinese;             /* of vocab.txt: letters stay large; Chinese is not cut */
+    int strip_accents;                        /* of vocab.txt: 1 yes, -1 no, 0 as letters become small */
 };
 
 /* The tokenizer that a tokenizer.json in memory describes; `name` is the file, for messages, `extras` may be NULL.

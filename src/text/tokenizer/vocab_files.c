@@ -1,0 +1,419 @@
+/* Tokenizers of files older than tokenizer.json: tokenizer.model of SentencePiece, vocab.txt of BERT. */
+#include <float.h>
+#include <stddef.h>
+
+#include "base/utf8.h"
+#include "format/onnx/protobuf.h"
+#include "text/tokenizer/character_set.h"
+#include "text/tokenizer/pipeline_build.h"
+#include "text/tokenizer/vocab_files.h"
+
+/* ---- SentencePiece: the message ------------------------------------------------------------------------------- */
+
+struct piece {
+    struct qn_str text;
+    float score;
+    int32_t type;
+};
+
+struct trainer {
+    int32_t kind, byte_fallback, suffix;
+    struct qn_str unknown_shown;
+    bool has_shown;
+};
+
+/* Switches are 1 off, 0 or 1 when they stand in the file. */
+struct normaliser {
+    struct qn_onnx_bytes charsmap;
+    int32_t prefix, merge, escape;
+};
+
+struct sp_model {
+    struct piece *pieces;
+    uint64_t piece_count;
+    struct trainer trainer;
+    struct normaliser normaliser;
+};
+
+#define FIELD(number, kind, type, member)                         \
+    {                                                             \
+        number, kind, #member, offsetof(type, member), 0, 0, NULL \
+    }
+#define MESSAGE(name, type, fields)                                                        \
+    {                                                                                      \
+        name, sizeof(type), _Alignof(type), fields, sizeof fields / sizeof fields[0], NULL \
+    }
+
+static const struct qn_pb_field piece_fields[] = {
+    FIELD(1, QN_PB_TEXT, struct piece, text),
+    FIELD(2, QN_PB_F32, struct piece, score),
+    FIELD(3, QN_PB_I32, struct piece, type),
+};
+static const struct qn_pb_message piece_message = MESSAGE("SentencePiece", struct piece, piece_fields);
+
+static const struct qn_pb_field trainer_fields[] = {
+    FIELD(3, QN_PB_I32, struct trainer, kind),
+    FIELD(24, QN_PB_I32, struct trainer, suffix),
+    FIELD(35, QN_PB_I32, struct trainer, byte_fallback),
+    FIELD(44, QN_PB_TEXT, struct trainer, unknown_shown),
+};
+
+static const struct qn_pb_field normaliser_fields[] = {
+    FIELD(2, QN_PB_BYTES, struct normaliser, charsmap),
+    FIELD(3, QN_PB_I32, struct normaliser, prefix),
+    FIELD(4, QN_PB_I32, struct normaliser, merge),
+    FIELD(5, QN_PB_I32, struct normaliser, escape),
+};
+
+/* Switches that the file leaves out are on. */
+static qn_status finish_normaliser(void *object, const uint64_t *counts)
+{
+    struct normaliser *n = object;
+    n->prefix = counts[1] ? n->prefix : 1;
+    n->merge = counts[2] ? n->merge : 1;
+    n->escape = counts[3] ? n->escape : 1;
+    return NULL;
+}
+
+static qn_status finish_trainer(void *object, const uint64_t *counts)
+{
+    struct trainer *t = object;
+    t->kind = counts[0] ? t->kind : 1;
+    t->has_shown = counts[3];
+    return NULL;
+}
+
+static const struct qn_pb_message normaliser_message = {
+    "NormalizerSpec", sizeof(struct normaliser), _Alignof(struct normaliser), normaliser_fields, 4, finish_normaliser,
+};
+static const struct qn_pb_message trainer_message = {
+    "TrainerSpec", sizeof(struct trainer), _Alignof(struct trainer), trainer_fields, 4, finish_trainer,
+};
+
+static const struct qn_pb_field model_fields[] = {
+    {1, QN_PB_MESSAGES, "pieces", offsetof(struct sp_model, pieces), offsetof(struct sp_model, piece_count), 8,
+     &piece_message},
+    {2, QN_PB_MESSAGE, "trainer_spec", offsetof(struct sp_model, trainer), 0, 0, &trainer_message},
+    {3, QN_PB_MESSAGE, "normalizer_spec", offsetof(struct sp_model, normaliser), 0, 0, &normaliser_message},
+};
+static const struct qn_pb_message model_message = MESSAGE("ModelProto", struct sp_model, model_fields);
+
+/* ---- SentencePiece: the tokenizer ----------------------------------------------------------------------------- */
+
+static const uint32_t flags_of_type[] = {
+    QN_TOKEN_NORMAL,       QN_TOKEN_NORMAL, QN_TOKEN_UNKNOWN, QN_TOKEN_CONTROL,
+    QN_TOKEN_USER_DEFINED, QN_TOKEN_UNUSED, QN_TOKEN_BYTE,
+};
+
+static qn_status put_pieces(struct qn_tokenizer *t, const struct sp_model *model)
+{
+    struct qn_unit_model *m = &t->pipeline->model;
+    float lowest = FLT_MAX, highest = FLT_MIN;
+    for (uint32_t i = 0; i < model->piece_count; i++) {
+        const struct piece *piece = &model->pieces[i];
+        if ((uint32_t)piece->type >= sizeof flags_of_type / sizeof flags_of_type[0])
+            return QN_ERROR(QN_UNSUPPORTED, "piece %u has the type %d, which is not known", i, piece->type);
+        if (piece->text.size == 0 || piece->score != piece->score)
+            return QN_ERROR(QN_INVALID_FILE, "piece %u has %s", i, piece->text.size ? "no score" : "no text");
+        struct qn_str text = qn_arena_str(&t->arena, piece->text);
+        if (!text.data)
+            return QN_OOM();
+        if (qn_text_ids_find(&t->by_text, text.data, text.size) >= 0)
+            return QN_ERROR(QN_INVALID_FILE, "piece %u, '%.*s', stands there twice", i, QN_STR_ARG(text));
+        QN_TRY(qn_pipeline_put(t, (int32_t)i, text));
+        t->tokens[i].score = piece->score;
+        t->tokens[i].flags = flags_of_type[piece->type];
+        if (t->tokens[i].flags == QN_TOKEN_UNKNOWN)
+            m->unknown = (int32_t)i;
+        if (t->tokens[i].flags == QN_TOKEN_NORMAL) {
+            lowest = piece->score < lowest ? piece->score : lowest;
+            highest = piece->score > highest ? piece->score : highest;
+        }
+    }
+    m->lowest_score = (double)lowest;
+    m->highest_score = highest;
+    if (m->unknown < 0)
+        return QN_ERROR(QN_INVALID_FILE, "no piece is the unknown one");
+    return NULL;
+}
+
+/* The texts of user-defined pieces, which nothing changes. */
+static qn_status index_kept(struct qn_tokenizer *t)
+{
+    uint32_t count = 0;
+    struct qn_text_trie_key *keys = QN_ARENA_ARRAY(&t->arena, struct qn_text_trie_key, t->count);
+    if (!keys)
+        return QN_OOM();
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->tokens[i].flags & QN_TOKEN_USER_DEFINED)
+            keys[count++] = (struct qn_text_trie_key){t->tokens[i].text, t->tokens[i].text_size, (int32_t)i};
+    return qn_text_trie_init(&t->special, keys, count, t->arena.allocator);
+}
+
+static qn_status set_steps(struct qn_tokenizer *t, const struct sp_model *model)
+{
+    struct qn_pipeline *p = t->pipeline;
+    const struct normaliser *given = &model->normaliser;
+    struct qn_normalizer *n = QN_ARENA_NEW(&t->arena, struct qn_normalizer);
+    if (!n)
+        return QN_OOM();
+    *n = (struct qn_normalizer){.kind = QN_NORMALIZER_SENTENCEPIECE,
+                                .mark_before = given->prefix && !model->trainer.suffix,
+                                .mark_behind = given->prefix && model->trainer.suffix,
+                                .merge_spaces = given->merge,
+                                .mark_spaces = given->escape,
+                                .kept = &t->special};
+    struct qn_str charsmap = {(const char *)given->charsmap.data, given->charsmap.size};
+    QN_TRY(qn_charsmap_init(&n->charsmap, charsmap, &t->arena));
+    p->normalizers = n;
+    p->normalizer_count = 1;
+    p->has_decoder = true;
+    p->model.trims_mark = given->prefix || given->merge;
+    p->model.trims_marks = given->merge;
+    p->model.unknown_shown = QN_STR(" \xe2\x81\x87 ");
+    if (model->trainer.has_shown) {
+        p->model.unknown_shown = qn_arena_str(&t->arena, model->trainer.unknown_shown);
+        if (!p->model.unknown_shown.data)
+            return QN_OOM();
+    }
+    return NULL;
+}
+
+/* Control tokens are found in a text only where that is asked for. */
+static qn_status add_control_tokens(struct qn_tokenizer *t)
+{
+    struct qn_pipeline *p = t->pipeline;
+    p->added = QN_ARENA_ARRAY(&t->arena, struct qn_added_token, t->count);
+    if (!p->added)
+        return QN_OOM();
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->tokens[i].flags & QN_TOKEN_CONTROL)
+            p->added[p->added_count++] =
+                (struct qn_added_token){.content = {t->tokens[i].text, t->tokens[i].text_size}, .special = true};
+    return NULL;
+}
+
+static int32_t find_token(const struct qn_tokenizer *t, struct qn_str text)
+{
+    return text.size ? qn_text_ids_find(&t->by_text, text.data, text.size) : -1;
+}
+
+/* The tokens around a text, as a folder asks for them. */
+static qn_status set_frame(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras, int32_t *roles)
+{
+    struct qn_surround *s = QN_ARENA_NEW(&t->arena, struct qn_surround);
+    struct qn_template_part *parts = QN_ARENA_ARRAY(&t->arena, struct qn_template_part, 10);
+    if (!s || !parts)
+        return QN_OOM();
+    *s = (struct qn_surround){.kind = QN_SURROUND_TEMPLATE};
+    struct qn_template *to[2] = {&s->single, &s->pair};
+    int32_t *begin = extras->add_bos && roles[QN_TOKEN_BOS] >= 0 ? &roles[QN_TOKEN_BOS] : NULL;
+    int32_t *end = extras->add_eos && roles[QN_TOKEN_EOS] >= 0 ? &roles[QN_TOKEN_EOS] : NULL;
+    for (int pair = 0; pair < 2; pair++) {
+        to[pair]->parts = parts;
+        for (int i = 0; i <= pair; i++) {
+            if (begin)
+                *parts++ = (struct qn_template_part){-1, (uint32_t)i, begin, 1};
+            *parts++ = (struct qn_template_part){.sequence = i, .type_id = (uint32_t)i};
+            if (end)
+                *parts++ = (struct qn_template_part){-1, (uint32_t)i, end, 1};
+        }
+        to[pair]->count = (uint32_t)(parts - to[pair]->parts);
+        to[pair]->added = ((begin != NULL) + (uint32_t)(end != NULL)) * (uint32_t)(pair + 1);
+    }
+    t->pipeline->surrounds = s;
+    t->pipeline->surround_count = 1;
+    t->pipeline->has_surround = true;
+    return NULL;
+}
+
+static qn_status build_sentence(struct qn_tokenizer *t, const struct sp_model *model,
+                                const struct qn_tokenizer_extras *extras)
+{
+    static const struct {
+        enum qn_token_role role;
+        const char *text;
+    } usual[] = {{QN_TOKEN_BOS, "<s>"}, {QN_TOKEN_EOS, "</s>"}, {QN_TOKEN_PAD, "<pad>"}};
+    struct qn_unit_model *m = &t->pipeline->model;
+    if (model->trainer.kind != 1 && model->trainer.kind != 2)
+        return QN_ERROR(QN_UNSUPPORTED, "'trainer_spec' names the model type %s, expected UNIGRAM or BPE",
+                        model->trainer.kind == 3   ? "WORD"
+                        : model->trainer.kind == 4 ? "CHAR"
+                                                   : "of another number");
+    if (model->piece_count == 0 || model->piece_count > INT32_MAX)
+        return QN_ERROR(QN_INVALID_FILE, "%llu pieces", (unsigned long long)model->piece_count);
+    m->kind = model->trainer.kind == 1 ? QN_UNIT_SENTENCE_UNIGRAM : QN_UNIT_SENTENCE_BPE;
+    m->unknown = -1;
+    m->byte_fallback = model->trainer.byte_fallback;
+    QN_TRY(qn_pipeline_reserve(t, (uint32_t)model->piece_count, (uint32_t)model->piece_count));
+    QN_TRY(put_pieces(t, model));
+    t->pipeline->vocab_size = t->count;
+    QN_TRY(index_kept(t));
+    QN_TRY(set_steps(t, model));
+    QN_TRY(add_control_tokens(t));
+    QN_TRY(qn_pipeline_finish(t));
+    int32_t *roles = QN_ARENA_ARRAY(&t->arena, int32_t, QN_TOKEN_ROLE_COUNT);
+    if (!roles)
+        return QN_OOM();
+    for (int role = 0; role < QN_TOKEN_ROLE_COUNT; role++)
+        roles[role] = extras ? find_token(t, extras->roles[role]) : -1;
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        if (roles[usual[i].role] < 0)
+            roles[usual[i].role] = find_token(t, qn_str_from(usual[i].text));
+    if (extras)
+        QN_TRY(set_frame(t, extras, roles));
+    qn_pipeline_set_roles(t, roles);
+    return NULL;
+}
+
+qn_status qn_tokenizer_from_sentencepiece(struct qn_str data, const char *name,
+                                          const struct qn_tokenizer_extras *extras,
+                                          const struct qn_allocator *allocator, struct qn_tokenizer **out)
+{
+    struct qn_arena scratch;
+    struct sp_model model = {.trainer = {.kind = 1}, .normaliser = {.prefix = 1, .merge = 1, .escape = 1}};
+    struct qn_tokenizer *t = NULL;
+    qn_arena_init(&scratch, allocator);
+    qn_status status = qn_pb_decode(&model_message, data.data, data.size, &scratch, &model);
+    if (!status)
+        status = qn_pipeline_create(allocator, &t);
+    if (!status)
+        status = build_sentence(t, &model, extras);
+    qn_arena_deinit(&scratch);
+    if (status) {
+        qn_tokenizer_free(t);
+        return qn_status_note(status, "tokenizer of '%s'", name);
+    }
+    *out = t;
+    return NULL;
+}
+
+/* ---- vocab.txt ------------------------------------------------------------------------------------------------ */
+
+/* Without the white space at its end. */
+static struct qn_str trim_end(struct qn_str line)
+{
+    for (size_t size; line.size; line.size -= size) {
+        uint32_t c = 0xfffd;
+        size = 1;
+        while (size < line.size && size < 4 && ((uint8_t)line.data[line.size - size] & 0xc0) == 0x80)
+            size++;
+        if (qn_utf8_decode(line.data + line.size - size, size, &c) != size || !qn_is_white(c))
+            break;
+    }
+    return line;
+}
+
+static bool next_line(struct qn_str *rest, struct qn_str *line)
+{
+    if (rest->size == 0)
+        return false;
+    const char *end = memchr(rest->data, '\n', rest->size);
+    size_t size = end ? (size_t)(end - rest->data) : rest->size, taken = size + (end != NULL);
+    *line = trim_end((struct qn_str){rest->data, size});
+    *rest = (struct qn_str){rest->data + taken, rest->size - taken};
+    return true;
+}
+
+static qn_status set_bert_steps(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras, int32_t first,
+                                int32_t separator)
+{
+    struct qn_pipeline *p = t->pipeline;
+    p->normalizers = QN_ARENA_NEW(&t->arena, struct qn_normalizer);
+    p->cutters = QN_ARENA_NEW(&t->arena, struct qn_cutter);
+    p->decoders = QN_ARENA_NEW(&t->arena, struct qn_decode_step);
+    p->surrounds = QN_ARENA_NEW(&t->arena, struct qn_surround);
+    if (!p->normalizers || !p->cutters || !p->decoders || !p->surrounds)
+        return QN_OOM();
+    bool lower = !extras || !extras->keep_case;
+    *p->normalizers = (struct qn_normalizer){
+        .kind = QN_NORMALIZER_BERT,
+        .clean = true,
+        .chinese = !extras || !extras->keep_chinese,
+        .accents = extras && extras->strip_accents ? extras->strip_accents > 0 : lower,
+        .lower = lower,
+    };
+    *p->cutters = (struct qn_cutter){.kind = QN_CUTTER_BERT};
+    *p->decoders = (struct qn_decode_step){.kind = QN_DECODE_WORDPIECE, .cleanup = true, .content = p->model.prefix};
+    *p->surrounds = (struct qn_surround){.kind = QN_SURROUND_BERT, .first = first, .separator = separator};
+    p->normalizer_count = p->cutter_count = p->decoder_count = 1;
+    p->has_decoder = true;
+    p->has_surround = first >= 0 && separator >= 0;
+    p->surround_count = p->has_surround;
+    return NULL;
+}
+
+static qn_status build_bert(struct qn_tokenizer *t, struct qn_str text, const struct qn_tokenizer_extras *extras)
+{
+    static const struct {
+        enum qn_token_role role;
+        const char *text;
+    } usual[] = {{QN_TOKEN_BOS, "[CLS]"},
+                 {QN_TOKEN_SEP, "[SEP]"},
+                 {QN_TOKEN_UNK, "[UNK]"},
+                 {QN_TOKEN_PAD, "[PAD]"},
+                 {QN_TOKEN_MASK, "[MASK]"}};
+    enum { USUAL = sizeof usual / sizeof usual[0] };
+    struct qn_unit_model *m = &t->pipeline->model;
+    struct qn_str rest = text, line;
+    uint32_t count = 0;
+    if (text.size >= INT32_MAX)
+        return QN_ERROR(QN_INVALID_FILE, "%zu bytes", text.size);
+    while (next_line(&rest, &line))
+        count++;
+    if (count == 0)
+        return QN_ERROR(QN_INVALID_FILE, "the file is empty, expected a token a line");
+    QN_TRY(qn_pipeline_reserve(t, count, count));
+    rest = qn_arena_str(&t->arena, text);
+    if (!rest.data)
+        return QN_OOM();
+    for (int32_t i = 0; next_line(&rest, &line); i++) {
+        for (size_t at = 0, size; at < line.size; at += size) {
+            uint32_t c;
+            size = qn_utf8_decode(line.data + at, line.size - at, &c);
+            if (!size)
+                return QN_ERROR(QN_INVALID_FILE, "line %d is not UTF-8", i + 1);
+        }
+        QN_TRY(qn_pipeline_put(t, i, line));
+    }
+    t->pipeline->vocab_size = count;
+    *m = (struct qn_unit_model){.kind = QN_UNIT_WORDPIECE,
+                                .names_unknown = true,
+                                .has_prefix = true,
+                                .prefix = QN_STR("##"),
+                                .longest_word = 100};
+    int32_t roles[QN_TOKEN_ROLE_COUNT];
+    for (int role = 0; role < QN_TOKEN_ROLE_COUNT; role++)
+        roles[role] = extras ? find_token(t, extras->roles[role]) : -1;
+    t->pipeline->added = QN_ARENA_ARRAY(&t->arena, struct qn_added_token, USUAL);
+    if (!t->pipeline->added)
+        return QN_OOM();
+    for (int i = 0; i < USUAL; i++) {
+        int32_t *role = &roles[usual[i].role];
+        if (*role < 0)
+            *role = find_token(t, qn_str_from(usual[i].text));
+        if (*role >= 0)
+            t->pipeline->added[t->pipeline->added_count++] = (struct qn_added_token){
+                .content = {t->tokens[*role].text, t->tokens[*role].text_size}, .special = true};
+    }
+    m->unknown = roles[QN_TOKEN_UNK];
+    m->unknown_text = QN_STR("[UNK]");
+    QN_TRY(set_bert_steps(t, extras, roles[QN_TOKEN_BOS], roles[QN_TOKEN_SEP]));
+    QN_TRY(qn_pipeline_finish(t));
+    qn_pipeline_set_roles(t, roles);
+    return NULL;
+}
+
+qn_status qn_tokenizer_from_vocab_txt(struct qn_str text, const char *name, const struct qn_tokenizer_extras *extras,
+                                      const struct qn_allocator *allocator, struct qn_tokenizer **out)
+{
+    struct qn_tokenizer *t;
+    QN_TRY(qn_pipeline_create(allocator, &t));
+    qn_status status = build_bert(t, text, extras);
+    if (status) {
+        qn_tokenizer_free(t);
+        return qn_status_note(status, "tokenizer of '%s'", name);
+    }
+    *out = t;
+    return NULL;
+}
