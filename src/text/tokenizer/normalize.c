@@ -370,7 +370,7 @@ static qn_status apply(const struct qn_normalizer *n, struct qn_pretext *p)
     case QN_NORMALIZER_BYTE_LEVEL:
         return byte_level(p);
     case QN_NORMALIZER_SENTENCEPIECE:
-        QN_TRY(qn_sentence_normalize(n, p));
+        QN_TRY(qn_spiece_normalize(n, p));
         swap(p);
         return NULL;
     }

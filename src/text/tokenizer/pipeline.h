@@ -218,7 +218,7 @@ qn_status qn_cut(const struct qn_pipeline *pipeline, struct qn_pretext *pretext)
 qn_status qn_find_added(const struct qn_pipeline *pipeline, struct qn_pretext *pretext, bool special) QN_MUST_USE;
 
 /* SentencePiece's normalizer: the text of scratch[0] becomes that of scratch[1]. */
-qn_status qn_sentence_normalize(const struct qn_normalizer *normalizer, struct qn_pretext *pretext) QN_MUST_USE;
+qn_status qn_spiece_normalize(const struct qn_normalizer *normalizer, struct qn_pretext *pretext) QN_MUST_USE;
 
 /* The longest added token at text[0..size) in a trie: an index, or -1. */
 int32_t qn_added_at(const struct qn_text_trie *trie, const char *text, size_t size, size_t *length);
@@ -271,7 +271,7 @@ qn_status qn_unit_sentence_bpe(const struct qn_tokenizer *tokenizer, struct qn_s
 qn_status qn_unit_sentence_unigram(const struct qn_tokenizer *tokenizer, struct qn_str piece,
                                    struct qn_units *units) QN_MUST_USE;
 /* The text of ids as SentencePiece decodes them. */
-qn_status qn_sentence_decode(const struct qn_tokenizer *tokenizer, const int32_t *ids, size_t count, bool special,
+qn_status qn_spiece_decode(const struct qn_tokenizer *tokenizer, const int32_t *ids, size_t count, bool special,
                              struct qn_strbuf *out) QN_MUST_USE;
 
 void qn_units_deinit(struct qn_units *units);

@@ -344,7 +344,7 @@ qn_status qn_pipeline_decode(const struct qn_tokenizer *t, const int32_t *ids, s
 {
     struct texts texts = {0};
     if (t->pipeline->model.kind >= QN_UNIT_SENTENCE_BPE)
-        return qn_sentence_decode(t, ids, count, special, out);
+        return qn_spiece_decode(t, ids, count, special, out);
     qn_arena_init(&texts.arena, t->arena.allocator);
     qn_strbuf_init(&texts.buffer, t->arena.allocator);
     qn_status status = decode(t, ids, count, special, &texts, out);

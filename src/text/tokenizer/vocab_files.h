@@ -1,4 +1,5 @@
-/* Tokenizers of files in memory; `name` is the file, for messages, `extras` may be NULL. Nothing of the data is kept. */
+/* Tokenizers of files in memory; `name` is the file, for messages, `extras` may be NULL. Nothing of the data is kept.
+ */
 #ifndef QN_TEXT_VOCAB_FILES_H
 #define QN_TEXT_VOCAB_FILES_H
 

@@ -48,7 +48,7 @@ static bool append_marked(const struct qn_normalizer *n, struct qn_aligned *out,
     return ok;
 }
 
-qn_status qn_sentence_normalize(const struct qn_normalizer *n, struct qn_pretext *p)
+qn_status qn_spiece_normalize(const struct qn_normalizer *n, struct qn_pretext *p)
 {
     const struct qn_aligned *in = &p->scratch[0];
     struct qn_aligned *out = &p->scratch[1];
@@ -334,7 +334,7 @@ static void append_token(const struct qn_tokenizer *t, const struct qn_token *to
     append_unmarked(out, text);
 }
 
-qn_status qn_sentence_decode(const struct qn_tokenizer *t, const int32_t *ids, size_t count, bool special,
+qn_status qn_spiece_decode(const struct qn_tokenizer *t, const int32_t *ids, size_t count, bool special,
                              struct qn_strbuf *out)
 {
     struct qn_strbuf bytes;
