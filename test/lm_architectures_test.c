@@ -191,10 +191,10 @@ int main(void)
         "gemma",          "gemma2",          "gemma3",         "phi2",         "phi3",       "phi3_short",
         "gptj",           "gptneox",         "gptneox_serial", "gpt2",         "mamba",      "mamba_tied",
         "deepseek2",      "deepseek2_joint", "gpt-oss"};
-    const char *const folders[] = {"tiny_llama", "tiny_mistral", "tiny_mixtral",  "tiny_qwen2", "tiny_qwen3",
-                                   "tiny_gpt2",  "qwen2moe",     "qwen3moe",      "gemma",      "gemma2",
-                                   "gemma3",     "phi2",         "phi3",          "phi3_short", "phi3_long",
-                                   "gptj",       "gptneox",      "gptneox_serial"};
+    const char *const folders[] = {
+        "tiny_llama", "tiny_mistral", "tiny_mixtral", "tiny_qwen2",     "tiny_qwen3", "tiny_gpt2", "qwen2moe",
+        "qwen3moe",   "gemma",        "gemma2",       "gemma3",         "phi2",       "phi3",      "phi3_short",
+        "phi3_long",  "gptj",         "gptneox",      "gptneox_serial", "deepseek2",  "gpt-oss",   "mamba"};
     enum { NAMES = sizeof names / sizeof names[0], FOLDERS = sizeof folders / sizeof folders[0] };
     struct CMUnitTest tests[NAMES + FOLDERS + 1] = {cmocka_unit_test(outgrown)};
     for (size_t i = 0; i < NAMES; i++)

@@ -7,6 +7,7 @@ llama.cpp's converter writes it, the tokens and the logits that PyTorch computes
     python tools/reference/make_deep_models.py test/data/models [case ...]
 """
 
+import json
 import os
 import sys
 
@@ -14,8 +15,9 @@ import gguf
 import numpy as np
 import torch
 import transformers as tf
+from safetensors.torch import load_file, save_file
 
-from make_models import TOKENS, VOCABULARY, put, randomise
+from make_models import TOKENS, VOCABULARY, put, randomise, write_folder
 
 
 def rope(kind, **values):
@@ -26,9 +28,9 @@ def rope(kind, **values):
 
 
 def deepseek(**extra):
-    base = dict(vocab_size=VOCABULARY, hidden_size=32, intermediate_size=40, moe_intermediate_size=16,
-                num_hidden_layers=2, num_attention_heads=4, kv_lora_rank=16, q_lora_rank=None, qk_nope_head_dim=12,
-                qk_rope_head_dim=8, v_head_dim=10, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=2,
+    base = dict(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, moe_intermediate_size=8,
+                num_hidden_layers=2, num_attention_heads=2, kv_lora_rank=8, q_lora_rank=None, qk_nope_head_dim=6,
+                qk_rope_head_dim=4, v_head_dim=10, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=2,
                 first_k_dense_replace=1, routed_scaling_factor=1.0, max_position_embeddings=64, rms_norm_eps=1e-6,
                 rope_parameters=rope("default"), attn_implementation="eager")
     base.update(extra)
@@ -105,8 +107,8 @@ def write_deepseek(writer, model, weights, joint):
 
 
 def gpt_oss(**extra):
-    base = dict(vocab_size=VOCABULARY, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_local_experts=4,
-                num_experts_per_tok=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16, sliding_window=9,
+    base = dict(vocab_size=VOCABULARY, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_local_experts=3,
+                num_experts_per_tok=2, num_attention_heads=2, num_key_value_heads=1, head_dim=8, sliding_window=9,
                 max_position_embeddings=64, rms_norm_eps=1e-5, attn_implementation="eager",
                 rope_parameters=rope("yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, truncate=False,
                                      original_max_position_embeddings=16))
@@ -134,6 +136,33 @@ def round_experts(model):
             blocks[f"blk.{i}.ffn_down_exps.weight"], down = mxfp4(experts.down_proj.numpy().swapaxes(1, 2))
             experts.down_proj.copy_(torch.tensor(down.swapaxes(1, 2)))
     return blocks
+
+
+def publish_mxfp4(folder, model, blocks):
+    """Replaces the experts' weights in a folder by blocks and scales, as gpt-oss is published."""
+    path = os.path.join(folder, "model.safetensors")
+    tensors = load_file(path)
+    for i in range(model.config.num_hidden_layers):
+        name = f"model.layers.{i}.mlp.experts."
+        parts = {}
+        for part in ("gate", "up", "down"):
+            data = torch.tensor(blocks[f"blk.{i}.ffn_{part}_exps.weight"])
+            data = data.reshape(*data.shape[:2], -1, 17)
+            codes = torch.cat((data[..., 1:] & 15, data[..., 1:] >> 4), -1)  # one a byte, in their order
+            parts[part] = codes[..., ::2] | codes[..., 1::2] << 4, data[..., 0]
+        both = [torch.stack((g, u), 2).flatten(1, 2) for g, u in zip(parts["gate"], parts["up"])]
+        for target, (codes, scales) in {"gate_up_proj": both, "down_proj": parts["down"]}.items():
+            del tensors[name + target]
+            tensors[name + target + "_blocks"] = codes.contiguous()
+            tensors[name + target + "_scales"] = scales.contiguous()
+    save_file(tensors, path, metadata={"format": "pt"})
+    os.chmod(path, 0o644)
+    for config in ("config.json", "config4.json"):
+        with open(os.path.join(folder, config)) as file:
+            values = json.load(file)
+        values["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}
+        with open(os.path.join(folder, config), "w") as file:
+            json.dump(values, file, indent=1)
 
 
 def write_gpt_oss(writer, model, weights, blocks):
@@ -184,7 +213,7 @@ def write_gpt_oss(writer, model, weights, blocks):
 
 
 def mamba(**extra):
-    base = dict(vocab_size=VOCABULARY, hidden_size=24, state_size=16, num_hidden_layers=2, conv_kernel=4,
+    base = dict(vocab_size=VOCABULARY, hidden_size=8, state_size=16, num_hidden_layers=2, conv_kernel=4,
                 time_step_rank=3, tie_word_embeddings=False)
     base.update(extra)
     return tf.MambaConfig(**base)
@@ -226,20 +255,25 @@ def write_mamba(writer, model, weights):
         for old, new in names.items():
             put(writer, target + new, weights[source + old])
         put(writer, target + "ssm_conv1d.weight", weights[source + "mixer.conv1d.weight"].squeeze(1))
-        put(writer, target + "ssm_a", -np.exp(weights[source + "mixer.A_log"]))
+        put(writer, target + "ssm_a", -np.exp(weights[source + "mixer.A_log"].astype(np.float64)))
 
 
 # ---- all of them ------------------------------------------------------------------------------------------------------
 
 YARN = rope("yarn", factor=4.0, original_max_position_embeddings=16, mscale=0.707, mscale_all_dim=0.707)
 CASES = {
-    "deepseek2": (tf.DeepseekV2ForCausalLM, deepseek(q_lora_rank=20, rope_parameters=YARN, routed_scaling_factor=2.5,
+    "deepseek2": (tf.DeepseekV2ForCausalLM, deepseek(q_lora_rank=6, rope_parameters=YARN, routed_scaling_factor=2.5,
                                                      n_group=3, topk_group=2, topk_method="group_limited_greedy")),
     "deepseek2_joint": (tf.DeepseekV2ForCausalLM, deepseek()),
     "gpt-oss": (tf.GptOssForCausalLM, gpt_oss()),
     "mamba": (tf.MambaForCausalLM, mamba()),
-    "mamba_tied": (tf.MambaForCausalLM, mamba(tie_word_embeddings=True, state_size=5, conv_kernel=3)),
+    "mamba_tied": (tf.MambaForCausalLM, mamba(hidden_size=18, tie_word_embeddings=True, state_size=5, conv_kernel=3,
+                                                time_step_rank="auto")),
 }
+
+
+# Small enough to lie in the repository as folders too, with weights in f32.
+FOLDERS = ("deepseek2", "gpt-oss", "mamba")
 
 
 def main(folder, chosen):
@@ -271,6 +305,11 @@ def main(folder, chosen):
         writer.close()
         np.save(os.path.join(folder, case + ".tokens.npy"), tokens.astype(np.int32))
         np.save(os.path.join(folder, case + ".logits.npy"), logits.astype(np.float32))
+        if case in FOLDERS:
+            write_folder(os.path.join(folder, case), model)
+            os.chmod(os.path.join(folder, case, "model.safetensors"), 0o644)
+            if arch == "gpt-oss":
+                publish_mxfp4(os.path.join(folder, case), model, blocks)
         print(f"{case}: {logits.shape}, range {np.ptp(logits):.2f}")
 
 

@@ -53,11 +53,16 @@ struct qn_hf_name {
     bool squeeze;   /* dims of 1 but the last are left out */
     /* Part `part` of `split` equal parts of the rows of each matrix (of a vector: of its elements); 0: all. */
     uint8_t split, part;
+    bool elements;               /* the parts are of each row's elements instead */
     bool alternate;              /* row i belongs to part i % split, instead of whole runs */
     enum qn_hf_heads split_each; /* the parts are those of each of these heads: [heads, split, size] */
-    uint8_t slot;                /* which piece of a joined tensor, in rows */
-    const char *after;           /* rows up to and with the one that this key numbers are left out */
-    const char *of;              /* the row holds for models whose name in `architectures` ends so; otherwise the tensor
+    /* Of each skip + take + rest rows those in the middle, as a stack of matrices [runs, take, size]. The numbers are
+     * written as in `shape`; NULL: 0, take NULL: all rows, no stack. turn: each of the matrices is transposed. */
+    const char *skip, *take, *rest;
+    bool turn;
+    uint8_t slot;      /* which piece of a joined tensor, in rows */
+    const char *after; /* rows up to and with the one that this key numbers are left out */
+    const char *of;    /* the row holds for models whose name in `architectures` ends so; otherwise the tensor
                                     is not needed. NULL: for all */
 };
 
@@ -157,13 +162,13 @@ struct qn_hf_source {
 
 /* Rows of a source that are rows of the result. */
 struct qn_hf_piece {
-    uint32_t source; /* index into sources */
-    uint32_t order;  /* where it stands among the pieces */
-    uint64_t rows;   /* of the result */
-    bool transpose;
-    uint64_t matrix;             /* rows of a matrix of the source, after the transpose */
-    uint64_t period, start, run; /* of each `period` rows, `run` from `start` are taken */
-    uint64_t heads, head_rows;   /* interleave: heads in a matrix of the result (0: none), rows of a head */
+    uint32_t source;                /* index into sources */
+    uint32_t order;                 /* where it stands among the pieces */
+    uint64_t rows;                  /* of the result */
+    bool transpose, turn, elements; /* elements: a row is an element of the source */
+    uint64_t matrix;                /* rows of a matrix of the source, after the transpose */
+    uint64_t period, start, run;    /* of each `period` rows, `run` from `start` are taken */
+    uint64_t heads, head_rows;      /* interleave: heads in a matrix of the result (0: none), rows of a head */
 };
 
 struct qn_hf_tensor {

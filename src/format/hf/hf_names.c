@@ -147,6 +147,35 @@ static qn_status fail_rows(const struct qn_hf_source *source, uint64_t rows, con
                     QN_STR_ARG(source->name), rows, count, what);
 }
 
+/* The runs of rows that a row of the table takes, and the stack that they become. */
+static qn_status take_runs(struct qn_hf *hf, const struct qn_hf_name *row, const struct qn_hf_source *source,
+                           struct qn_hf_piece *piece, struct qn_hf_tensor *shape)
+{
+    const char *texts[3] = {row->skip, row->take, row->rest};
+    uint64_t sizes[3] = {0}, *dims = shape->dims, rows = dims[0], columns = dims[1];
+    for (int i = 0; i < 3; i++) {
+        const char *at = texts[i];
+        if (at && (!product_value(hf, &at, &sizes[i]) || sizes[i] > UINT32_MAX))
+            return hf->status ? hf->status
+                              : QN_ERROR(QN_INVALID_FILE, "key '%s': expected a whole number, found nothing", texts[i]);
+    }
+    piece->start = sizes[0];
+    piece->run = sizes[1];
+    piece->period = sizes[0] + sizes[1] + sizes[2];
+    if (shape->rank != 2 || qn_dtype_is_block(source->dtype))
+        return QN_ERROR(QN_UNSUPPORTED, "tensor '%.*s': expected a matrix of plain numbers to take apart",
+                        QN_STR_ARG(source->name));
+    if (piece->run == 0 || rows % piece->period)
+        return fail_rows(source, rows, "runs of", piece->period);
+    shape->rank = 3;
+    dims[0] = rows / piece->period;
+    dims[1] = row->turn ? columns : piece->run;
+    dims[2] = row->turn ? piece->run : columns;
+    shape->columns = dims[2];
+    piece->turn = row->turn;
+    return NULL;
+}
+
 /* The piece that a source is by its row of the table, and the dims of a tensor made of it alone. */
 static qn_status make_piece(struct qn_hf *hf, const struct qn_hf_name *row, const struct qn_hf_source *source,
                             struct qn_hf_piece *piece, struct qn_hf_tensor *shape)
@@ -169,9 +198,14 @@ static qn_status make_piece(struct qn_hf *hf, const struct qn_hf_name *row, cons
                 shape->dims[rank++] = shape->dims[i];
         shape->rank = rank;
     }
-    /* Rows of a matrix; a vector's elements are rows of one column. */
-    uint64_t *rows = shape->rank >= 2 ? &shape->dims[shape->rank - 2] : &shape->dims[0];
-    shape->columns = shape->rank >= 2 ? shape->dims[shape->rank - 1] : 1;
+    if (row->elements && (source->kind != QN_HF_PLAIN || qn_dtype_is_block(source->dtype)))
+        return QN_ERROR(QN_UNSUPPORTED, "tensor '%.*s': expected plain numbers to divide its rows",
+                        QN_STR_ARG(source->name));
+    /* Rows of a matrix; a vector's elements are rows of one column, and so are those of rows that are divided. */
+    bool single = shape->rank < 2 || row->elements;
+    uint64_t *rows = &shape->dims[shape->rank >= 2 ? shape->rank - (row->elements ? 1 : 2) : 0];
+    shape->columns = single ? 1 : shape->dims[shape->rank - 1];
+    piece->elements = row->elements;
     if (shape->rank == 0) {
         shape->rank = 1;
         shape->dims[0] = 1;
@@ -188,6 +222,8 @@ static qn_status make_piece(struct qn_hf *hf, const struct qn_hf_name *row, cons
         piece->start = row->part * piece->run;
         *rows /= row->split;
     }
+    if (row->take)
+        QN_TRY(take_runs(hf, row, source, piece, shape));
     if (row->after) {
         uint64_t first = qn_hf_u64(hf, row->after, 1);
         if (first >= *rows - (*rows != 0))
@@ -288,6 +324,10 @@ static qn_status finish_tensor(struct qn_hf *hf, struct qn_hf_tensor *t)
         if (others != 1)
             return QN_ERROR(QN_UNSUPPORTED, "'%s': stacks of matrices cannot be joined", t->name.data);
         t->dims[t->rank >= 2 ? t->rank - 2 : 0] = rows;
+    }
+    if (t->recipe->elements && t->rank >= 2) { /* so far rows were elements */
+        t->columns = t->dims[t->rank - 1];
+        rows = t->columns ? rows / t->columns : 0;
     }
     uint64_t row_bytes;
     if (!qn_mul_u64(rows, t->columns, &t->elements) || !qn_dtype_row_bytes(t->dtype, t->columns, &row_bytes) ||

@@ -71,10 +71,37 @@ static qn_status read_transposed(const struct qn_hf *hf, const struct qn_hf_sour
     return status;
 }
 
+/* Rows of the transposes of the runs that a piece takes. */
+static qn_status read_turned(const struct qn_hf *hf, const struct qn_hf_piece *p, uint64_t first, uint64_t count,
+                             uint8_t *out)
+{
+    const struct qn_hf_source *s = &hf->sources.items[p->source];
+    uint64_t columns = s->dims[s->rank - 1];
+    uint32_t size = qn_dtype_info(s->dtype)->block_bytes;
+    size_t bytes = (size_t)(p->run * columns * size); /* a part of the source */
+    uint8_t *held = qn_alloc(hf->allocator, bytes ? bytes : 1);
+    qn_status status = held ? NULL : QN_OOM();
+    while (count && !status) {
+        uint64_t run = first / columns, c = first % columns, part = columns - c < count ? columns - c : count;
+        status = qn_hf_source_read(hf, s, run * p->period + p->start, p->run, held);
+        if (!status)
+            copy_columns(held, columns, p->run, size, c, part, out);
+        out += part * p->run * size;
+        first += part;
+        count -= part;
+    }
+    qn_free(hf->allocator, held, bytes ? bytes : 1);
+    return status;
+}
+
 static qn_status read_source_rows(const struct qn_hf *hf, const struct qn_hf_piece *p, uint64_t first, uint64_t count,
                                   uint8_t *out)
 {
     const struct qn_hf_source *source = &hf->sources.items[p->source];
+    if (p->elements) {
+        qn_set_read(source->parts[0], first, count, out);
+        return NULL;
+    }
     if (p->transpose)
         return read_transposed(hf, source, first, count, out);
     return qn_hf_source_read(hf, source, first, count, out);
@@ -84,6 +111,8 @@ static qn_status read_source_rows(const struct qn_hf *hf, const struct qn_hf_pie
 static qn_status read_piece(const struct qn_hf *hf, const struct qn_hf_piece *p, uint64_t first, uint64_t count,
                             uint64_t row_bytes, uint8_t *out)
 {
+    if (p->turn)
+        return read_turned(hf, p, first, count, out);
     while (count) {
         uint64_t run = run_length(p, first, count);
         QN_TRY(read_source_rows(hf, p, source_row(p, first), run, out));
@@ -141,7 +170,8 @@ qn_status qn_hf_read(const struct qn_hf *hf, const struct qn_hf_tensor *t, uint6
     if (!qn_dtype_row_bytes(t->dtype, t->columns, &row_bytes))
         return QN_ERROR(QN_INTERNAL, "'%s': rows of %llu elements", t->name.data, (unsigned long long)t->columns);
     /* Experts' vectors, rows of one column each, are rows of a matrix when they are stacked. */
-    uint64_t unit = t->stacked && t->rank == 2 && t->columns ? t->columns : 1;
+    bool split = t->rank >= 2 && (t->recipe && t->recipe->elements);
+    uint64_t unit = ((t->stacked && t->rank == 2) || split) && t->columns ? t->columns : 1;
     for (uint32_t i = 0; i < t->pieces.count && count; i++) {
         const struct qn_hf_piece *piece = &t->pieces.items[i];
         uint64_t rows = piece->rows / unit;
