@@ -18,6 +18,15 @@ static int open_model(void **state)
     return 0;
 }
 
+/* What other layers keep: states, compressed rows, rows of a window. */
+static int open_named(void **state)
+{
+    char path[100];
+    snprintf(path, sizeof path, "test/data/models/%s.gguf", (const char *)*state);
+    qn_assert_ok(qn_model_open(qn_test_source(path), NULL, &model));
+    return 0;
+}
+
 static int close_model(void **state)
 {
     (void)state;
@@ -113,6 +122,25 @@ static void cancel(void **state)
     assert_int_equal(qn_llm_position(llm), 0);
     qn_assert_ok(qn_llm_eval(llm, tokens, 20, NULL)); /* a cancellation counts once */
     qn_llm_destroy(llm);
+}
+
+/* A step that did not come to its end leaves nothing behind. */
+static void go_on_after_cancel(void **state)
+{
+    (void)state;
+    int32_t tokens[40];
+    fill(tokens, 40);
+    struct qn_llm *straight = create((struct qn_llm_options){.threads = 1}),
+                  *stopped = create((struct qn_llm_options){.threads = 2});
+    qn_assert_ok(qn_llm_eval(straight, tokens, 40, NULL));
+    qn_assert_ok(qn_llm_eval(stopped, tokens, 23, NULL));
+    qn_llm_cancel(stopped);
+    qn_assert_fails(qn_llm_eval(stopped, tokens, 9, NULL), QN_CANCELLED, NULL);
+    assert_int_equal(qn_llm_position(stopped), 23);
+    qn_assert_ok(qn_llm_eval(stopped, tokens + 23, 17, NULL));
+    assert_memory_equal(qn_llm_logits(straight), qn_llm_logits(stopped), 61 * sizeof(float));
+    qn_llm_destroy(straight);
+    qn_llm_destroy(stopped);
 }
 
 /* Which rows of the cache a sequence lives in makes no difference, for each type of the cache. */
@@ -231,10 +259,30 @@ static void many_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(context_limit), cmocka_unit_test(wrong_token),      cmocka_unit_test(truncate_and_go_on),
-        cmocka_unit_test(shift),         cmocka_unit_test(cancel),           cmocka_unit_test(page_layout),
-        cmocka_unit_test(wrong_options), cmocka_unit_test(every_allocation), cmocka_unit_test(runs_allocate_nothing),
+        cmocka_unit_test(context_limit),
+        cmocka_unit_test(wrong_token),
+        cmocka_unit_test(truncate_and_go_on),
+        cmocka_unit_test(shift),
+        cmocka_unit_test(cancel),
+        cmocka_unit_test(page_layout),
+        cmocka_unit_test(wrong_options),
+        cmocka_unit_test(every_allocation),
+        cmocka_unit_test(runs_allocate_nothing),
         cmocka_unit_test(many_at_once),
+        cmocka_unit_test(go_on_after_cancel),
     };
-    return cmocka_run_group_tests_name("llm", tests, open_model, close_model);
+    int failures = cmocka_run_group_tests_name("llm", tests, open_model, close_model);
+    static const char *const others[] = {"mamba", "deepseek2", "gpt-oss"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        void *name = (void *)(uintptr_t)others[i];
+#define NAMED(test)                                \
+    {                                              \
+#test, test, open_named, close_model, name \
+    }
+        const struct CMUnitTest moved[] = {NAMED(truncate_and_go_on), NAMED(shift), NAMED(go_on_after_cancel),
+                                           NAMED(runs_allocate_nothing), NAMED(every_allocation)};
+#undef NAMED
+        failures += cmocka_run_group_tests_name(others[i], moved, NULL, NULL);
+    }
+    return failures;
 }
