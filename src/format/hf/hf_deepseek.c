@@ -69,8 +69,8 @@ static double magnitude(double factor, double scale)
     return factor > 1 ? 0.1 * scale * log(factor) + 1 : 1;
 }
 
-/* YaRN: the number before the logarithm that scales the scores; where that of the angles is another, what is left of their
- * magnitude. */
+/* YaRN: the number before the logarithm that scales the scores; where that of the angles is another, what is left of
+ * their magnitude. */
 static void put_magnitudes(struct qn_hf *hf)
 {
     const struct qn_json *rope = qn_hf_json(hf, "rope_parameters");
