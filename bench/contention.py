@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""What decoding keeps of its speed when other programs want the CPU too.
+"""What an engine keeps of its speed when other programs want the CPU too.
 
     python bench/contention.py --quern build/quern MODEL.gguf        (LLAMA_BENCH=... measures llama.cpp as well)
+    python bench/contention.py --quern build/quern MODEL.onnx        (beside ONNX Runtime where that is installed)
 
 One busy thread is pinned to each core, at the same nice value. Quiet and contended runs alternate; medians of --rounds.
-The requirement: at least 35 % of the quiet speed. Also reports the CPU time that an idle `quern chat` uses.
+Of a language model: decoding with --threads, of which 35 % must be kept; and the CPU time of an idle `quern chat`. Of a
+model on tensors: the latency of 1 and of --threads threads, where more threads must never be slower than one.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 
@@ -30,6 +33,63 @@ def decode_speed(engine, options):
                    str(options.threads), "-r", "1", "-o", "json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     return json.loads(done.stdout)[0]["avg_ts"]
+
+
+ORT = """
+import sys, time
+import numpy as np
+import onnxruntime as ort
+options = ort.SessionOptions()
+options.intra_op_num_threads, options.log_severity_level = int(sys.argv[2]), 3
+session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+dims = dict(d.split("=") for d in sys.argv[3:])
+feeds = {}
+for i in session.get_inputs():
+    shape = [d if isinstance(d, int) else int(dims.get(d, 1)) for d in i.shape]
+    feeds[i.name] = np.ones(shape, np.int64) if "int64" in i.type else np.random.rand(*shape).astype(np.float32)
+times, begin = [], time.perf_counter()
+while time.perf_counter() - begin < 3:
+    start = time.perf_counter()
+    session.run(None, feeds)
+    times.append(time.perf_counter() - start)
+print(sorted(times)[len(times) // 2])
+"""
+
+
+def latency(engine, options, threads):
+    """Median seconds of a run over three seconds."""
+    if engine == "quern":
+        command = [options.quern, "bench", options.model, "-t", str(threads), "--seconds", "3", "-r", "1000000", "--json",
+                   "-q", *(part for dim in options.dim for part in ("--dim", dim))]
+        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)["latency_s_p50"]
+    command = [sys.executable, "-c", ORT, options.model, str(threads), *options.dim]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def measure_tensors(options):
+    engines = ["quern"]
+    try:
+        import onnxruntime  # noqa: F401
+        engines.append("onnxruntime")
+    except ImportError:
+        print("onnxruntime is not installed: Quern alone")
+    samples = {}
+    for _ in range(options.rounds):
+        for engine in engines:
+            for threads in (1, options.threads):
+                samples.setdefault((engine, threads, "quiet"), []).append(latency(engine, options, threads))
+                busy = spinners(os.cpu_count())
+                time.sleep(0.5)
+                try:
+                    samples.setdefault((engine, threads, "contended"), []).append(latency(engine, options, threads))
+                finally:
+                    for process in busy:
+                        process.kill()
+                        process.wait()
+    for engine in engines:
+        for state in ("quiet", "contended"):
+            one, more = (statistics.median(samples[engine, threads, state]) * 1e3 for threads in (1, options.threads))
+            print(f"{engine}, {state}: 1 thread {one:.2f} ms, {options.threads} threads {more:.2f} ms: {one / more:.2f}x")
 
 
 def measure(engine, options):
@@ -77,7 +137,11 @@ def main():
     parser.add_argument("-t", "--threads", type=int, default=2)
     parser.add_argument("-n", "--generate", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("-d", "--dim", action="append", default=[], help="NAME=N, of a model on tensors")
     options = parser.parse_args()
+    if options.model.endswith(".onnx"):
+        measure_tensors(options)
+        return
     measure("quern", options)
     if os.environ.get("LLAMA_BENCH"):
         measure("llama.cpp", options)
