@@ -38,8 +38,7 @@ static bool same_value(const struct qn_rewrite *r, qn_value a, qn_value b)
         !is_one(r, a) || !is_one(r, b))
         return false;
     const struct qn_blob *p = &r->from->blobs.items[x->index], *q = &r->from->blobs.items[y->index];
-    return p->data && q->data && p->bytes == q->bytes &&
-           memcmp(p->data, q->data, p->bytes) == 0;
+    return p->data && q->data && p->bytes == q->bytes && memcmp(p->data, q->data, p->bytes) == 0;
 }
 
 struct bytes {
