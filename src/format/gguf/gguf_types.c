@@ -32,19 +32,14 @@ const struct qn_gguf_foreign_type *qn_gguf_foreign_type(uint32_t number)
 {
     static const char removed[] = "was removed from the format; quantise the model again";
     static const char interim[] = "holds activations while a model runs and is not stored in files";
-    static const char unread[] = "is not supported yet";
     static const struct {
         uint32_t number;
         struct qn_gguf_foreign_type type;
     } rows[] = {
         {4, {"q4_2", removed}},        {5, {"q4_3", removed}},        {9, {"q8_1", interim}},
-        {15, {"q8_k", interim}},       {16, {"iq2_xxs", unread}},     {17, {"iq2_xs", unread}},
-        {18, {"iq3_xxs", unread}},     {19, {"iq1_s", unread}},       {21, {"iq3_s", unread}},
-        {22, {"iq2_s", unread}},       {29, {"iq1_m", unread}},       {31, {"q4_0_4_4", removed}},
-        {32, {"q4_0_4_8", removed}},   {33, {"q4_0_8_8", removed}},   {34, {"tq1_0", unread}},
-        {35, {"tq2_0", unread}},       {36, {"iq4_nl_4_4", removed}}, {37, {"iq4_nl_4_8", removed}},
-        {38, {"iq4_nl_8_8", removed}}, {40, {"nvfp4", unread}},       {41, {"q1_0", unread}},
-        {42, {"q2_0", unread}},
+        {15, {"q8_k", interim}},       {31, {"q4_0_4_4", removed}},   {32, {"q4_0_4_8", removed}},
+        {33, {"q4_0_8_8", removed}},   {36, {"iq4_nl_4_4", removed}}, {37, {"iq4_nl_4_8", removed}},
+        {38, {"iq4_nl_8_8", removed}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].number == number)

@@ -63,6 +63,14 @@ static int half_offsets(qn_dtype dtype, int offsets[2])
     case QN_DTYPE_Q8_0:
     case QN_DTYPE_IQ4_NL:
     case QN_DTYPE_IQ4_XS:
+    case QN_DTYPE_IQ1_S:
+    case QN_DTYPE_IQ2_XXS:
+    case QN_DTYPE_IQ2_XS:
+    case QN_DTYPE_IQ2_S:
+    case QN_DTYPE_IQ3_XXS:
+    case QN_DTYPE_IQ3_S:
+    case QN_DTYPE_Q1_0:
+    case QN_DTYPE_Q2_0:
         offsets[0] = 0;
         return 1;
     case QN_DTYPE_Q4_1:
@@ -79,6 +87,12 @@ static int half_offsets(qn_dtype dtype, int offsets[2])
         return 1;
     case QN_DTYPE_Q6_K:
         offsets[0] = 208;
+        return 1;
+    case QN_DTYPE_TQ1_0:
+        offsets[0] = 52;
+        return 1;
+    case QN_DTYPE_TQ2_0:
+        offsets[0] = 64;
         return 1;
     default:
         return 0;
@@ -103,6 +117,8 @@ static void fill_weights(qn_dtype dtype, uint8_t *w, size_t size)
         }
         if (dtype == QN_DTYPE_MXFP4)
             w[i] = (uint8_t)(120 + random_u32() % 12);
+        for (int j = 0; dtype == QN_DTYPE_IQ1_M && j < 4; j++) /* its half is spread over four nibbles: 0x3abc */
+            w[i + 49 + 2 * j] = (uint8_t)((w[i + 49 + 2 * j] & 15) | (0x3abc >> 4 * j & 15) << 4);
     }
 }
 
