@@ -21,6 +21,13 @@
 extern "C" {
 #endif
 
+/* A type of their own for the tensors whose names match: `pattern` matches the whole name where it has * (any run of
+ * characters) or ? (any character), otherwise a part of it. */
+struct qn_quantize_keep {
+    const char *pattern;
+    qn_dtype dtype; /* a float or block type that can be written; NONE: as it is in the input */
+};
+
 /* Zero is the default of everything but struct_size. */
 struct qn_quantize_options {
     size_t struct_size;
@@ -30,6 +37,9 @@ struct qn_quantize_options {
     bool (*progress)(void *context, uint64_t done, uint64_t total);
     void *progress_context;
     const struct qn_allocator *allocator;
+    const char *imatrix; /* file of an importance matrix (GGUF, or the older .dat): weighs the error; NULL: none */
+    const struct qn_quantize_keep *keeps; /* the first that matches decides */
+    size_t keep_count;
 };
 
 struct qn_quantize_stats {
@@ -40,6 +50,7 @@ struct qn_quantize_stats {
     uint64_t fallbacks;                   /* of those, in another type because their rows do not fit the wanted one */
     uint64_t type_counts[QN_DTYPE_LIMIT]; /* tensors a type in the output */
     double seconds;
+    uint64_t weighed; /* of the quantised tensors, with importance from the matrix */
 };
 
 /* Reads the GGUF file at `input` (the first file of a split model brings the others) and writes `output`, one file,

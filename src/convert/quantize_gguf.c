@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/imatrix.h"
 #include "convert/tensor_types.h"
 #include "format/gguf/gguf.h"
 #include "platform/clock.h"
@@ -22,7 +23,9 @@ struct job {
     struct qn_tensor_choice *choices; /* one a tensor */
     struct qn_gguf_writer *writer;
     struct qn_pool *pool;
-    float *scratch; /* TILE_ELEMS floats a thread */
+    struct qn_imatrix *imatrix; /* NULL: none */
+    uint64_t weighed;
+    float *scratch; /* a thread: TILE_ELEMS floats, and as many weights where there is an imatrix */
     uint8_t *out;   /* a chunk in the output type, at most 4 bytes an element */
     size_t scratch_bytes, out_bytes;
     uint64_t done, total; /* input bytes */
@@ -35,6 +38,8 @@ struct chunk {
     float *scratch;
     uint64_t elems, first; /* first: index in the tensor of the chunk's first element */
     qn_dtype from, to;
+    const float *means; /* of the input channels: `matrices` rows of `columns`; NULL: none */
+    uint64_t columns, matrix_elems, matrices;
     uint64_t bad; /* index in the tensor of the first element that cannot be stored, UINT64_MAX: none */
 };
 
@@ -52,10 +57,27 @@ static void report_bad(uint64_t *bad, uint64_t index)
         ;
 }
 
+/* Weights of `count` elements from index `at` of the tensor: each row of a matrix meets the same input channels. */
+static void spread_means(const struct chunk *chunk, uint64_t at, int64_t count, float *w)
+{
+    uint64_t matrix = at / chunk->matrix_elems % chunk->matrices, in_matrix = at % chunk->matrix_elems;
+    for (int64_t i = 0; i < count;) {
+        uint64_t column = in_matrix % chunk->columns, run = chunk->columns - column;
+        run = run < (uint64_t)(count - i) ? run : (uint64_t)(count - i);
+        memcpy(w + i, chunk->means + matrix * chunk->columns + column, (size_t)run * sizeof *w);
+        i += (int64_t)run;
+        in_matrix += run;
+        if (in_matrix == chunk->matrix_elems) {
+            in_matrix = 0;
+            matrix = (matrix + 1) % chunk->matrices;
+        }
+    }
+}
+
 static void convert_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
 {
     struct chunk *chunk = context;
-    float *x = chunk->scratch + (size_t)thread * TILE_ELEMS;
+    float *x = chunk->scratch + (size_t)thread * TILE_ELEMS * (chunk->means ? 2 : 1), *w = NULL;
     float limit = chunk->to == QN_DTYPE_F16 ? 65520.0f : INFINITY; /* what would round to infinity */
     for (int64_t tile = begin; tile < end; tile++) {
         uint64_t at = (uint64_t)tile * TILE_ELEMS, left = chunk->elems - at;
@@ -67,7 +89,11 @@ static void convert_tiles(void *context, int64_t begin, int64_t end, uint32_t th
                 break;
             }
         }
-        qn_quant(chunk->to)->quantise(x, chunk->out + bytes_of(chunk->to, at), count, NULL);
+        if (chunk->means) {
+            w = x + TILE_ELEMS;
+            spread_means(chunk, chunk->first + at, count, w);
+        }
+        qn_quant(chunk->to)->quantise(x, chunk->out + bytes_of(chunk->to, at), count, w);
     }
 }
 
@@ -93,6 +119,32 @@ static qn_status fail_element(const struct job *job, const struct qn_gguf_tensor
                     QN_STR_ARG(tensor->name), chunk->bad, (double)value);
 }
 
+/* The importance of a tensor's input channels, where the matrix has it. A list of another size belongs to another model;
+ * only the embedding, which no matmul reads, is forgiven. */
+static qn_status find_means(struct job *job, const struct qn_gguf_tensor *tensor, qn_dtype to, struct chunk *chunk)
+{
+    const struct qn_imatrix_entry *entry =
+        job->imatrix && qn_dtype_is_block(to) ? qn_imatrix_find(job->imatrix, tensor->name) : NULL;
+    if (!entry)
+        return NULL;
+    uint64_t columns = tensor->dims[tensor->rank - 1], rows = tensor->rank > 1 ? tensor->dims[tensor->rank - 2] : 1;
+    uint64_t matrices = tensor->rank > 2 ? tensor->dims[tensor->rank - 3] : 1, have = entry->matrices * entry->columns;
+    if (have != columns * matrices || (entry->matrices > 1 && entry->matrices != matrices)) {
+        if (qn_str_is(tensor->name, "token_embd.weight"))
+            return NULL;
+        return QN_ERROR(QN_INVALID_FILE,
+                        "%s: entry '%.*s' has %" PRIu64 " values, the tensor asks for %" PRIu64 " x %" PRIu64
+                        ": it was made for another model",
+                        job->options.imatrix, QN_STR_ARG(tensor->name), have, matrices, columns);
+    }
+    chunk->means = entry->means;
+    chunk->columns = columns;
+    chunk->matrices = matrices;
+    chunk->matrix_elems = columns * rows;
+    job->weighed++;
+    return NULL;
+}
+
 static qn_status convert_tensor(struct job *job, const struct qn_gguf_tensor *tensor, qn_dtype to)
 {
     const uint64_t chunk_elems = (uint64_t)TILE_ELEMS * CHUNK_TILES;
@@ -100,13 +152,24 @@ static qn_status convert_tensor(struct job *job, const struct qn_gguf_tensor *te
     const uint8_t *data = qn_gguf_tensor_data(job->gguf, tensor);
     const struct qn_dtype_info *info = qn_dtype_info(tensor->dtype);
     uint64_t elems = tensor->bytes / info->block_bytes * info->block_elems;
+    struct chunk means = {0};
+    if (tensor->dtype != to)
+        QN_TRY(find_means(job, tensor, to, &means));
     for (uint64_t at = 0; at < elems; at += chunk_elems) {
         uint64_t count = elems - at < chunk_elems ? elems - at : chunk_elems;
         uint64_t in_at = bytes_of(tensor->dtype, at), in_bytes = bytes_of(tensor->dtype, count);
         if (tensor->dtype == to) {
             QN_TRY(qn_gguf_writer_write(job->writer, data + in_at, (size_t)in_bytes));
         } else {
-            struct chunk chunk = {data + in_at, job->out, job->scratch, count, at, tensor->dtype, to, UINT64_MAX};
+            struct chunk chunk = means;
+            chunk.in = data + in_at;
+            chunk.out = job->out;
+            chunk.scratch = job->scratch;
+            chunk.elems = count;
+            chunk.first = at;
+            chunk.from = tensor->dtype;
+            chunk.to = to;
+            chunk.bad = UINT64_MAX;
             qn_pool_for(job->pool, (int64_t)((count + TILE_ELEMS - 1) / TILE_ELEMS), 1, convert_tiles, &chunk);
             if (chunk.bad != UINT64_MAX)
                 return fail_element(job, tensor, &chunk);
@@ -127,6 +190,25 @@ static qn_status set_u32(struct qn_gguf_writer *writer, const char *key, uint32_
     return qn_gguf_writer_set(writer, qn_str_from(key), &value);
 }
 
+static qn_status set_text(struct qn_gguf_writer *writer, const char *key, struct qn_str text)
+{
+    struct qn_gguf_value value = {.type = QN_GGUF_STRING, .count = 1, .as.str = text};
+    return qn_gguf_writer_set(writer, qn_str_from(key), &value);
+}
+
+static qn_status declare_imatrix(struct job *job)
+{
+    if (!job->imatrix)
+        return NULL;
+    QN_TRY(set_text(job->writer, "quantize.imatrix.file", qn_str_from(job->options.imatrix)));
+    if (job->imatrix->dataset.size)
+        QN_TRY(set_text(job->writer, "quantize.imatrix.dataset", job->imatrix->dataset));
+    QN_TRY(set_u32(job->writer, "quantize.imatrix.entries_count", job->imatrix->entry_count));
+    return job->imatrix->chunk_count
+               ? set_u32(job->writer, "quantize.imatrix.chunks_count", (uint32_t)job->imatrix->chunk_count)
+               : NULL;
+}
+
 static qn_status declare(struct job *job)
 {
     const struct qn_gguf *gguf = job->gguf;
@@ -135,6 +217,7 @@ static qn_status declare(struct job *job)
             QN_TRY(qn_gguf_writer_set(job->writer, gguf->kvs[i].key, &gguf->kvs[i].value));
     QN_TRY(set_u32(job->writer, "general.quantization_version", 2));
     QN_TRY(set_u32(job->writer, "general.file_type", qn_scheme(job->scheme)->file_type));
+    QN_TRY(declare_imatrix(job));
     for (uint32_t i = 0; i < gguf->tensor_count; i++) {
         const struct qn_gguf_tensor *tensor = &gguf->tensors[i];
         QN_TRY(qn_gguf_writer_add_tensor(job->writer, tensor->name, job->choices[i].dtype, tensor->rank, tensor->dims));
@@ -146,6 +229,7 @@ static qn_status declare(struct job *job)
 
 static void count_stats(const struct job *job, struct qn_quantize_stats *stats)
 {
+    stats->weighed = job->weighed;
     for (uint32_t i = 0; i < job->gguf->tensor_count; i++) {
         const struct qn_gguf_tensor *tensor = &job->gguf->tensors[i];
         const struct qn_tensor_choice *choice = &job->choices[i];
@@ -171,8 +255,11 @@ static qn_status prepare(struct job *job, const char *output)
         return QN_OOM();
     QN_TRY(qn_status_note(qn_tensor_types(job->gguf, job->scheme, job->options.pure, job->allocator, job->choices),
                           "%s", job->gguf->files[0].path.data));
+    QN_TRY(qn_tensor_types_keep(job->gguf, job->options.keeps, job->options.keep_count, job->choices));
+    if (job->options.imatrix)
+        QN_TRY(qn_imatrix_open(job->options.imatrix, job->allocator, &job->imatrix));
     QN_TRY(qn_pool_create(job->options.threads, job->allocator, &job->pool));
-    job->scratch_bytes = (size_t)qn_pool_threads(job->pool) * TILE_ELEMS * sizeof(float);
+    job->scratch_bytes = (size_t)qn_pool_threads(job->pool) * TILE_ELEMS * sizeof(float) * (job->imatrix ? 2 : 1);
     job->out_bytes = (size_t)TILE_ELEMS * CHUNK_TILES * 4;
     job->scratch = qn_alloc(job->allocator, job->scratch_bytes);
     job->out = qn_alloc(job->allocator, job->out_bytes);
@@ -197,6 +284,7 @@ static qn_status run(struct job *job, const char *output)
 static void release(struct job *job, struct qn_gguf *gguf)
 {
     qn_gguf_writer_discard(job->writer);
+    qn_imatrix_close(job->imatrix);
     qn_free(job->allocator, job->out, job->out_bytes);
     qn_free(job->allocator, job->scratch, job->scratch_bytes);
     qn_pool_destroy(job->pool);

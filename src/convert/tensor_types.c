@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "quant/quant.h"
+#include "quern/quantize.h"
 
 /* ---- schemes -------------------------------------------------------------------------------------------------- */
 
@@ -131,10 +133,10 @@ static bool is_outer(uint64_t i, uint64_t count)
     return i < count / 8 || i >= 7 * count / 8 || (i - count / 8) % 3 == 2;
 }
 
-static qn_dtype output_type(const struct model *model, enum qn_scheme_id scheme, qn_dtype base, uint64_t row)
+static qn_dtype output_type(const struct model *model, qn_dtype base, uint64_t row)
 {
     bool odd_row = row % qn_dtype_info(base)->block_elems != 0;
-    if (scheme == QN_SCHEME_MXFP4_MOE || model->falcon || odd_row || base == QN_DTYPE_Q8_0)
+    if (base == QN_DTYPE_MXFP4 || model->falcon || odd_row || base == QN_DTYPE_Q8_0)
         return QN_DTYPE_Q8_0;
     return QN_DTYPE_Q6_K;
 }
@@ -147,6 +149,8 @@ static qn_dtype value_type(const struct model *model, enum qn_scheme_id scheme, 
         return QN_DTYPE_Q8_0;
     if (scheme == QN_SCHEME_Q2_K)
         type = grouped ? QN_DTYPE_Q4_K : QN_DTYPE_Q3_K;
+    else if (scheme == QN_SCHEME_Q2_K_S && grouped)
+        type = QN_DTYPE_Q4_K;
     else if (scheme == QN_SCHEME_Q3_K_M)
         type = i < 2 ? QN_DTYPE_Q5_K : QN_DTYPE_Q4_K;
     else if (scheme == QN_SCHEME_Q3_K_L)
@@ -177,6 +181,8 @@ static qn_dtype down_type(const struct model *model, enum qn_scheme_id scheme, q
     if ((scheme == QN_SCHEME_Q4_K_M || scheme == QN_SCHEME_Q5_K_M) && outer)
         return QN_DTYPE_Q6_K;
     bool first = i < n / 8;
+    if (scheme == QN_SCHEME_Q2_K_S && first)
+        return QN_DTYPE_Q4_K;
     if ((scheme == QN_SCHEME_IQ4_NL || scheme == QN_SCHEME_IQ4_XS || (scheme == QN_SCHEME_Q4_K_S && !falcon)) && first)
         return QN_DTYPE_Q5_K;
     return base;
@@ -267,6 +273,8 @@ static qn_dtype fitting_type(qn_dtype type, uint64_t row)
     switch (type) {
     case QN_DTYPE_Q2_K:
     case QN_DTYPE_Q3_K:
+    case QN_DTYPE_TQ1_0:
+    case QN_DTYPE_TQ2_0:
         type = QN_DTYPE_Q4_0;
         break;
     case QN_DTYPE_Q4_K:
@@ -330,7 +338,7 @@ static qn_dtype mixed_type(const struct model *model, enum qn_scheme_id scheme, 
     qn_dtype base = qn_scheme(scheme)->base;
     enum role role = role_of(tensor->name);
     if (role == ROLE_OUTPUT || (role == ROLE_EMBEDDING && model->tied))
-        return output_type(model, scheme, base, tensor->dims[tensor->rank - 1]);
+        return output_type(model, base, tensor->dims[tensor->rank - 1]);
     if (scheme == QN_SCHEME_MXFP4_MOE)
         return real_rank(tensor) > 2 ? QN_DTYPE_MXFP4 : QN_DTYPE_Q8_0;
     switch (role) {
@@ -345,9 +353,10 @@ static qn_dtype mixed_type(const struct model *model, enum qn_scheme_id scheme, 
     }
     case ROLE_ATTENTION_OUT:
         return attention_out_type(model, scheme, base);
+    case ROLE_EMBEDDING:
+        return base == QN_DTYPE_TQ1_0 || base == QN_DTYPE_TQ2_0 ? QN_DTYPE_Q4_K : base;
     case ROLE_OTHER:
     case ROLE_OUTPUT:
-    case ROLE_EMBEDDING:
         break;
     }
     return base;
@@ -381,5 +390,73 @@ qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, 
         choice->fallback = choice->dtype != wanted;
     }
     qn_free(allocator, order, bytes);
+    return NULL;
+}
+
+/* ---- rules that name tensors ---------------------------------------------------------------------------------- */
+
+/* '*' any run of characters, '?' any one. */
+static bool glob(const char *pattern, const char *text)
+{
+    const char *star = NULL, *after = NULL;
+    while (*text) {
+        if (*pattern == '*') {
+            star = pattern++;
+            after = text;
+        } else if (*pattern == '?' || *pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star + 1;
+            text = ++after;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}
+
+static bool matches(const char *pattern, const char *name)
+{
+    return strpbrk(pattern, "*?") ? glob(pattern, name) : strstr(name, pattern) != NULL;
+}
+
+static qn_status keep(const struct qn_gguf_tensor *tensor, const struct qn_quantize_keep *rule,
+                      struct qn_tensor_choice *choice)
+{
+    uint64_t row = tensor->dims[tensor->rank - 1];
+    if (rule->dtype != QN_DTYPE_NONE && row % qn_dtype_info(rule->dtype)->block_elems != 0)
+        return QN_ERROR(QN_INVALID_ARGUMENT,
+                        "rule '%s=%s': tensor '%.*s' has rows of %llu elements, no multiple of the type's %u",
+                        rule->pattern, qn_dtype_name(rule->dtype), QN_STR_ARG(tensor->name), (unsigned long long)row,
+                        qn_dtype_info(rule->dtype)->block_elems);
+    *choice = (struct qn_tensor_choice){rule->dtype == QN_DTYPE_NONE ? tensor->dtype : rule->dtype, false};
+    return NULL;
+}
+
+qn_status qn_tensor_types_keep(const struct qn_gguf *gguf, const struct qn_quantize_keep *keeps, size_t count,
+                               struct qn_tensor_choice *choices)
+{
+    for (size_t k = 0; k < count; k++) {
+        if (keeps[k].dtype != QN_DTYPE_NONE && !qn_quant(keeps[k].dtype)->quantise)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "rule '%s=%s': that type is read, but not written", keeps[k].pattern,
+                            qn_dtype_name(keeps[k].dtype));
+        bool used = false;
+        for (uint32_t i = 0; i < gguf->tensor_count; i++) {
+            const struct qn_gguf_tensor *tensor = &gguf->tensors[i];
+            if (!qn_quant(tensor->dtype)->dequantise || !matches(keeps[k].pattern, tensor->name.data))
+                continue;
+            used = true;
+            size_t first = 0;
+            while (first < k && !matches(keeps[first].pattern, tensor->name.data))
+                first++;
+            if (first == k)
+                QN_TRY(keep(tensor, &keeps[k], &choices[i]));
+        }
+        if (!used)
+            return QN_ERROR(QN_INVALID_ARGUMENT, "rule '%s' names no tensor of the model", keeps[k].pattern);
+    }
     return NULL;
 }

@@ -42,4 +42,12 @@ struct qn_tensor_choice {
 qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, bool pure,
                           const struct qn_allocator *allocator, struct qn_tensor_choice *choices) QN_MUST_USE;
 
+struct qn_quantize_keep; /* quern/quantize.h */
+
+/* The rules that name tensors, over the choices made before: a matching tensor that is a weight at all (floats or
+ * blocks, rows that fit) gets the rule's type. Errors: a rule's type cannot be written, its block does not fit the
+ * rows of a tensor that it names, or it names no tensor (QN_INVALID_ARGUMENT). */
+qn_status qn_tensor_types_keep(const struct qn_gguf *gguf, const struct qn_quantize_keep *keeps, size_t count,
+                               struct qn_tensor_choice *choices) QN_MUST_USE;
+
 #endif

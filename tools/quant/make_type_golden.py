@@ -33,7 +33,7 @@ MODELS = [
     ("layers-80", "llama", 80, 256, 256, 4, 1, False, 0),
 ]
 SCHEMES = """F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q4_K_M Q4_K_S IQ4_NL IQ4_XS Q3_K_L Q3_K_M Q3_K_S Q2_K Q5_1 Q5_0 Q4_1
-Q4_0 MXFP4_MOE""".split()
+Q4_0 TQ1_0 TQ2_0 MXFP4_MOE""".split()
 
 
 def tensors(arch, layers, width, ffn, heads, kv_heads, tied, experts):
