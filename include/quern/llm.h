@@ -20,6 +20,7 @@
 
 #include "quern/allocator.h"
 #include "quern/dtype.h"
+#include "quern/observe.h"
 #include "quern/status.h"
 
 #ifdef __cplusplus
@@ -80,6 +81,9 @@ void qn_llm_truncate(struct qn_llm *llm, uint32_t position);
 qn_status qn_llm_shift(struct qn_llm *llm, uint32_t keep, uint32_t drop) QN_MUST_USE;
 /* Makes the call under way, or the next one, end with QN_CANCELLED. Async-signal-safe. */
 void qn_llm_cancel(struct qn_llm *llm);
+
+/* Shows every step of the evals from now on; NULL: none. */
+void qn_llm_observe(struct qn_llm *llm, qn_observe_fn fn, void *context);
 
 /* ---- text ----------------------------------------------------------------------------------------------------- */
 

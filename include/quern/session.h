@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "quern/allocator.h"
+#include "quern/observe.h"
 #include "quern/status.h"
 #include "quern/tensor.h"
 
@@ -127,6 +128,9 @@ qn_status qn_run_profile(struct qn_run *run) QN_MUST_USE;
 qn_status qn_run_trace(const struct qn_run *run, char **json,
                        size_t *size) QN_MUST_USE; /* free with qn_run_trace_free */
 void qn_run_trace_free(const struct qn_run *run, char *json, size_t size);
+
+/* Shows every step of the runs from now on; NULL: none. */
+void qn_run_observe(struct qn_run *run, qn_observe_fn fn, void *context);
 
 /* Bytes that the session holds in packed weights, and the run in workspace and kept memory. */
 struct qn_run_memory {

@@ -159,7 +159,8 @@ void qn_lm_end_layer(struct qn_lm *lm)
 qn_value qn_lm_embedding(struct qn_lm *lm, const char *name, uint32_t rows, qn_value indices)
 {
     qn_value table = qn_lm_weight(lm, name, ".weight", true, 2, (uint32_t[]){rows, lm->config->dim});
-    return qn_build_gather(&lm->b, table, indices, 0, QN_DTYPE_F32);
+    struct qn_attr_gather attr = {.dtype = QN_DTYPE_F32};
+    return qn_build_node(&lm->b, QN_OP_gather, (qn_value[]){table, indices}, 2, &attr, name);
 }
 
 qn_value qn_lm_linear(struct qn_lm *lm, qn_value x, const char *name, uint32_t in, uint32_t out)
@@ -178,7 +179,7 @@ qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t
     qn_value mean = qn_build_reduce(b, QN_OP_reduce_mean, qn_build_binary(b, QN_OP_mul, x, x), -1, true);
     qn_value epsilon = qn_build_scalar(b, (float)lm->config->norm_epsilon);
     qn_value scale = qn_build_unary(b, QN_OP_rsqrt, qn_build_binary(b, QN_OP_add, mean, epsilon));
-    return qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, x, scale), w);
+    return qn_build_node(b, QN_OP_mul, (qn_value[]){qn_build_binary(b, QN_OP_mul, x, scale), w}, 2, NULL, name);
 }
 
 qn_value qn_lm_layer_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim)
@@ -192,7 +193,7 @@ qn_value qn_lm_layer_norm(struct qn_lm *lm, qn_value x, const char *name, uint32
     qn_value epsilon = qn_build_scalar(b, (float)lm->config->norm_epsilon);
     qn_value scale = qn_build_unary(b, QN_OP_rsqrt, qn_build_binary(b, QN_OP_add, variance, epsilon));
     qn_value scaled = qn_build_binary(b, QN_OP_mul, qn_build_binary(b, QN_OP_mul, centred, scale), w);
-    return qn_lm_add(lm, scaled, bias);
+    return qn_build_node(b, QN_OP_add, (qn_value[]){scaled, bias}, 2, NULL, name);
 }
 
 qn_value qn_lm_heads(struct qn_lm *lm, qn_value x, uint32_t heads)

@@ -162,7 +162,7 @@ static void types_are_those_of_the_published_mixes(void **state)
             fail_msg("%s %s %s: expected %s, found %s", f.name, scheme, kind, line + offset, text.data);
         checked++;
     }
-    assert_true(models == 9 && checked > 1500);
+    assert_true(models == 9 && checked > 1800);
     free(choices);
     free_model(&f);
     qn_strbuf_deinit(&text);

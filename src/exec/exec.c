@@ -356,6 +356,16 @@ const struct qn_exec_time *qn_exec_times(const struct qn_exec *e)
     return e->times;
 }
 
+void qn_frame_observe(struct qn_frame *f, qn_observe_fn fn, void *context)
+{
+    f->observer = (struct qn_observer){fn, context};
+}
+
+void qn_exec_observe(struct qn_exec *e, qn_observe_fn fn, void *context)
+{
+    e->observer = (struct qn_observer){fn, context};
+}
+
 void qn_frame_profile(struct qn_frame *f)
 {
     f->profiling = true;

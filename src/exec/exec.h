@@ -12,6 +12,7 @@
 #include "ir/body.h"
 #include "plan/plan.h"
 #include "pool/pool.h"
+#include "quern/observe.h"
 
 /* Mapped source files, in the order of the graph's files. One with `make` holds tensors that are made on demand: a
  * blob's offset is the number of one, and make writes all its bytes. */
@@ -93,6 +94,10 @@ struct qn_frame_event {
 /* Keeps events from now on. */
 void qn_frame_profile(struct qn_frame *frame);
 const struct qn_frame_event *qn_frame_events(const struct qn_frame *frame, uint32_t *count);
+
+/* Tells `fn` of every step from now on, bodies included; NULL: nobody. The second one is for all frames of an executor. */
+void qn_frame_observe(struct qn_frame *frame, qn_observe_fn fn, void *context);
+void qn_exec_observe(struct qn_exec *exec, qn_observe_fn fn, void *context);
 
 /* Bytes in states, in workspace, scratch and outputs together, and in the store of what only runs can size. */
 struct qn_frame_memory {

@@ -12,6 +12,11 @@ struct qn_region {
     uint64_t bytes;
 };
 
+struct qn_observer {
+    qn_observe_fn fn; /* NULL: nobody */
+    void *context;
+};
+
 struct qn_exec {
     const struct qn_allocator *allocator;
     const struct qn_plan *plan;
@@ -29,6 +34,7 @@ struct qn_exec {
     struct qn_mutex lock; /* of the two lists */
     uint32_t waiting;     /* a count that goes up when a frame comes back: what waits for one sleeps on it */
     struct qn_frame *idle, *frames;
+    struct qn_observer observer;
 };
 
 /* Offsets of the workspace's buffers for a range of sizes. */
@@ -60,6 +66,7 @@ struct qn_frame {
     bool all_wanted; /* nothing is left out */
     struct qn_store *own_store;
     bool profiling;
+    struct qn_observer observer;
     QN_ARRAY(struct qn_frame_event) events;
     /* The run under way */
     const struct qn_exec_tensor *in;
@@ -101,7 +108,12 @@ qn_status qn_frame_settle(struct qn_frame *frame) QN_MUST_USE;
  * (dtype NONE). */
 qn_status qn_frame_value(struct qn_frame *frame, uint32_t tensor, struct qn_exec_tensor *out) QN_MUST_USE;
 
+/* observe.c: tells the observer of a step that is done. */
+qn_status qn_frame_show(struct qn_frame *frame, const struct qn_observer *observer, uint32_t index) QN_MUST_USE;
+
 /* step.c */
+/* "matmul", "activation", ... */
+const char *qn_step_op(const struct qn_plan_step *step);
 qn_status qn_frame_step(struct qn_frame *frame, uint32_t index) QN_MUST_USE;
 
 /* call.c: fills frame->out_objects with a reference each. */

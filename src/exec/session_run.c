@@ -340,6 +340,11 @@ qn_status qn_run_profile(struct qn_run *run)
     return NULL;
 }
 
+void qn_run_observe(struct qn_run *run, qn_observe_fn fn, void *context)
+{
+    qn_frame_observe(run->frame, fn, context);
+}
+
 static void write_event(struct qn_json_writer *json, const struct qn_frame_event *event, uint64_t origin_ns)
 {
     char shape[256];

@@ -319,7 +319,7 @@ static qn_status run_step(struct qn_frame *f, uint32_t index)
     return run_row(f, step, &bind);
 }
 
-static const char *op_of(const struct qn_plan_step *step)
+const char *qn_step_op(const struct qn_plan_step *step)
 {
     static const char *const own[] = {
         [QN_STEP_ACTIVATION] = "activation", [QN_STEP_PACK] = "pack", [QN_STEP_GROUP] = "group"};
@@ -336,7 +336,7 @@ static void keep_event(struct qn_frame *f, uint32_t index, uint64_t start, uint6
     bool has_kernel = step->kind == QN_STEP_KERNEL || step->kind == QN_STEP_ACTIVATION || step->kind == QN_STEP_PACK;
     struct qn_frame_event event = {
         .name = qn_step_name(plan, step),
-        .op = op_of(step),
+        .op = qn_step_op(step),
         .kernel = has_kernel ? qn_kernels[step->kind == QN_STEP_PACK ? step->pack : step->kernel]->name : NULL,
         .start_ns = start,
         .ns = ns,
@@ -371,5 +371,6 @@ qn_status qn_frame_step(struct qn_frame *f, uint32_t index)
     }
     if (__atomic_load_n(&f->skipped, __ATOMIC_RELAXED))
         return QN_ERROR(QN_CANCELLED, "the run was cancelled");
-    return NULL;
+    const struct qn_observer *observer = f->top->observer.fn ? &f->top->observer : &f->top->exec->observer;
+    return observer->fn ? qn_frame_show(f, observer, index) : NULL;
 }

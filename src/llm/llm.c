@@ -264,3 +264,8 @@ void qn_llm_cancel(struct qn_llm *llm)
 {
     __atomic_store_n(&llm->cancelled, 1, __ATOMIC_RELAXED);
 }
+
+void qn_llm_observe(struct qn_llm *llm, qn_observe_fn fn, void *context)
+{
+    qn_exec_observe(llm->compiled.exec, fn, context);
+}
