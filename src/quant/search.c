@@ -98,8 +98,13 @@ float qn_search_load(const float *in, const float *importance, int n, int group,
             weigh(x + i, group, weighing, w + i);
         return amax;
     }
+    float square = 0;
+    for (int i = 0; i < n; i++)
+        square += x[i] * x[i];
+    square /= (float)n;
     for (int i = 0; i < n; i++) {
         float share = isfinite(importance[i]) && importance[i] > 0 ? importance[i] / heaviest : 0;
+        share *= sqrtf(square + x[i] * x[i]); /* large weights matter more than the activations' mean squares tell */
         w[i] = share > 1e-9f ? share : 1e-9f; /* keeps every group solvable */
     }
     return amax;

@@ -30,8 +30,8 @@ enum qn_weighing {
  * are not finite count as 0. */
 float qn_search_normalise(const float *in, int n, float *x);
 
-/* The same, and the weights of n elements (at most QN_SEARCH_MAX) in groups of `group`: the importance where given and
- * not all zero, otherwise by the rule. */
+/* The same, and the weights of n elements (at most QN_SEARCH_MAX) in groups of `group`: the importance times
+ * sqrt(mean square of all n + x^2) where it is given and not all zero, otherwise by the rule. */
 float qn_search_load(const float *in, const float *importance, int n, int group, enum qn_weighing weighing, float *x,
                      float *w);
 
