@@ -83,6 +83,44 @@ qn_status qn_imatrix_collect(struct qn_llm *llm, const struct qn_tokenizer *toke
                              const char *output, const struct qn_eval_options *options,
                              const struct qn_imatrix_options *imatrix, struct qn_imatrix_stats *stats) QN_MUST_USE;
 
+/* ---- comparing runs layer by layer ---------------------------------------------------------------------------- */
+
+/* What the steps of a run have made, as floats. Keep one as the observer of each run (quern/observe.h):
+ *
+ *     qn_llm_observe(llm, qn_trace_record, trace);
+ *
+ * Left out are conversions for kernels, states, integers and what is no plain tensor. Memory: four bytes an element. */
+struct qn_trace;
+qn_status qn_trace_create(struct qn_trace **out) QN_MUST_USE;
+void qn_trace_destroy(struct qn_trace *trace); /* NULL is allowed */
+/* A qn_observe_fn; context is the trace. False on lack of memory, which qn_trace_compare reports then. */
+struct qn_observation;
+bool qn_trace_record(void *trace, const struct qn_observation *step);
+
+/* One value of run A beside that of run B. Texts belong to trace A. */
+struct qn_trace_row {
+    const char *name, *op; /* a step without a name is called after the last one that has one: "blk.0.attn_q > rope" */
+    int32_t layer;         /* of "blk.<n>.", -1: outside */
+    uint64_t elements;
+    bool comparable;          /* shapes are equal */
+    bool parts;               /* relative error above the tolerance, or not comparable */
+    double cosine, max_error; /* max_error: the largest |a - b| */
+    double relative;          /* |a - b| / |a|, Euclidean */
+};
+
+struct qn_trace_result {
+    size_t struct_size;
+    const struct qn_trace_row *rows; /* in the order of run A; belong to trace A until the next comparison */
+    uint32_t row_count;
+    uint32_t only_a, only_b; /* values that the other run does not have */
+    int32_t first;           /* index of the first row that parts, -1: none */
+    int32_t worst;           /* of the largest relative error, -1: no rows */
+};
+
+/* Matches values by name and order of occurrence. Errors: no value in common (QN_INVALID_ARGUMENT), lack of memory. */
+qn_status qn_trace_compare(struct qn_trace *a, const struct qn_trace *b, double tolerance,
+                           struct qn_trace_result *result) QN_MUST_USE;
+
 #ifdef __cplusplus
 }
 #endif

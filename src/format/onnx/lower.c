@@ -115,11 +115,28 @@ static struct qn_onnx_bound *output_of(struct qn_lower *l, uint32_t i)
     return slot ? &l->import->entries[slot] : NULL;
 }
 
+/* The node that makes an output goes by the output's name in messages, profiles and comparisons of runs, unless an
+ * earlier output has named it: equal nodes are one. */
+static void name_producer(struct qn_lower *l, uint32_t i, qn_value value)
+{
+    struct qn_graph *graph = l->b->graph;
+    const struct qn_value_info *info = &graph->values.items[value];
+    struct qn_str name = l->import->program->slots.items[l->import->step->outputs[i]].name;
+    if (info->kind != QN_VALUE_NODE || !name.size || graph->nodes.items[info->producer].name.size)
+        return;
+    name = qn_arena_str(&graph->arena, name);
+    if (name.data)
+        graph->nodes.items[info->producer].name = name;
+    else
+        *status_of(l) = QN_OOM();
+}
+
 void qn_onnx_out(struct qn_lower *l, uint32_t i, qn_value value)
 {
     struct qn_onnx_bound *out = output_of(l, i);
     if (*status_of(l) || !out || !value)
         return;
+    name_producer(l, i, value);
     out->value = value;
     out->state = QN_ONNX_READY;
     out->type = (struct qn_onnx_type){.kind = QN_ONNX_TENSOR, .dtype = qn_onnx_type_of(l, value)->dtype};
