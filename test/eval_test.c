@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convert/imatrix.h"
+#include "convert/imatrix_file.h"
 #include "format/gguf/gguf.h"
 #include "quant/quant.h"
 #include "quern/eval.h"

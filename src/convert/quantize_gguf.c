@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/imatrix.h"
+#include "convert/imatrix_file.h"
 #include "convert/tensor_types.h"
 #include "format/gguf/gguf.h"
 #include "platform/clock.h"
@@ -119,7 +119,7 @@ static qn_status fail_element(const struct job *job, const struct qn_gguf_tensor
                     QN_STR_ARG(tensor->name), chunk->bad, (double)value);
 }
 
-/* The importance of a tensor's input channels, where the matrix has it. A list of another size belongs to another model;
+/* The importance of the input channels, where the matrix has it. A list of another size belongs to another model;
  * only the embedding, which no matmul reads, is forgiven. */
 static qn_status find_means(struct job *job, const struct qn_gguf_tensor *tensor, qn_dtype to, struct chunk *chunk)
 {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "convert/imatrix.h"
+#include "convert/imatrix_file.h"
 #include "eval/chunks.h"
 #include "platform/clock.h"
 

@@ -95,7 +95,7 @@ struct qn_frame_event {
 void qn_frame_profile(struct qn_frame *frame);
 const struct qn_frame_event *qn_frame_events(const struct qn_frame *frame, uint32_t *count);
 
-/* Tells `fn` of every step from now on, bodies included; NULL: nobody. The second one is for all frames of an executor. */
+/* Tells `fn` of every step from now on, bodies included; NULL: nobody. The second one is for all frames. */
 void qn_frame_observe(struct qn_frame *frame, qn_observe_fn fn, void *context);
 void qn_exec_observe(struct qn_exec *exec, qn_observe_fn fn, void *context);
 

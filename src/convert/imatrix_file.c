@@ -1,4 +1,4 @@
-#include "convert/imatrix.h"
+#include "convert/imatrix_file.h"
 
 #include <inttypes.h>
 #include <math.h>

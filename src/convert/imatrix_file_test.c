@@ -1,4 +1,4 @@
-#include "convert/imatrix.h"
+#include "convert/imatrix_file.h"
 
 #include <math.h>
 #include <stdio.h>

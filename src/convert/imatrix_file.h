@@ -4,8 +4,8 @@
  * Two files are read: GGUF with general.type "imatrix" (sums and counts as tensors, NAME.in_sum2 and NAME.counts) and
  * the older .dat; GGUF is written. Both are those of llama.cpp's llama-imatrix.
  */
-#ifndef QN_CONVERT_IMATRIX_H
-#define QN_CONVERT_IMATRIX_H
+#ifndef QN_CONVERT_IMATRIX_FILE_H
+#define QN_CONVERT_IMATRIX_FILE_H
 
 #include "base/arena.h"
 #include "base/hash.h"
