@@ -1,0 +1,155 @@
+/* Several sequences in one step: prompts of different lengths side by side, then one token of each, with their cache
+ * rows in no order. Every sequence gets the bits that it gets alone, for every architecture; and so does a table of rows
+ * that is padded for the longest of them. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exec/compiled.h"
+#include "format/model_graph.h"
+#include "quern/llm.h"
+#include "support/testing.h"
+
+enum { SEQUENCES = 3, LONGEST = 22, STEPS = 3, CACHE = 128, CHUNK = 64 };
+
+static const uint32_t lengths[SEQUENCES] = {5, LONGEST - STEPS, 11};
+
+struct batch {
+    struct qn_model *model;
+    struct qn_lm_config config;
+    struct qn_compiled compiled;
+    int32_t tokens[SEQUENCES][LONGEST];
+    float *alone[SEQUENCES]; /* logits of all tokens of each sequence */
+    int32_t row[SEQUENCES][LONGEST];
+};
+
+/* Each sequence by itself. */
+static void evaluate_alone(struct batch *b)
+{
+    struct qn_llm_options options = {.struct_size = sizeof options, .kv_dtype = QN_DTYPE_F32, .threads = 1};
+    struct qn_llm *llm = NULL;
+    qn_assert_ok(qn_llm_create(b->model, &options, &llm));
+    for (uint32_t s = 0; s < SEQUENCES; s++) {
+        uint32_t count = lengths[s] + STEPS;
+        b->alone[s] = malloc(sizeof(float) * count * b->config.vocabulary);
+        qn_llm_truncate(llm, 0);
+        qn_assert_ok(qn_llm_eval(llm, b->tokens[s], count, b->alone[s]));
+    }
+    qn_llm_destroy(llm);
+}
+
+static void setup(struct batch *b, const char *name, const char *passes_off)
+{
+    char path[600];
+    uint32_t state = 5;
+    memset(b, 0, sizeof *b);
+    snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.gguf", name);
+    qn_assert_ok(qn_model_open(path, NULL, &b->model));
+    qn_assert_ok(qn_model_lm_config(b->model, &b->config));
+    for (uint32_t s = 0; s < SEQUENCES; s++)
+        for (uint32_t i = 0; i < LONGEST; i++) {
+            state = state * 1664525u + 1013904223u;
+            b->tokens[s][i] = (int32_t)((state >> 9) % b->config.vocabulary);
+            b->row[s][i] = (int32_t)((s * LONGEST + i) * 37 % CACHE); /* 37 and 128 share no factor: all differ */
+        }
+    evaluate_alone(b);
+    struct qn_lm_options options = {.chunk = CHUNK,
+                                    .sequences = SEQUENCES,
+                                    .positions = LONGEST + 9,
+                                    .cache_rows = CACHE,
+                                    .kv_dtype = QN_DTYPE_F32};
+    struct qn_compile_options compile = {.threads = 2, .disabled_passes = passes_off};
+    struct qn_graph *graph;
+    qn_assert_ok(qn_model_lm_graph(b->model, &b->config, &options, qn_allocator_default(), &graph));
+    qn_assert_ok(qn_compiled_init(&b->compiled, graph, b->model, &compile, qn_allocator_default()));
+}
+
+static void teardown(struct batch *b)
+{
+    qn_compiled_deinit(&b->compiled);
+    qn_model_close(b->model);
+    for (uint32_t s = 0; s < SEQUENCES; s++)
+        free(b->alone[s]);
+}
+
+/* Tokens [from[s], to[s]) of each sequence in one step, token by token in turn, all logits against those of each
+ * sequence alone: to the bit, or (passes off: sums in another order) within 1e-5. */
+static void step(struct batch *b, const uint32_t *from, const uint32_t *to, uint32_t padding, bool exact)
+{
+    int32_t tokens[CHUNK], pos[CHUNK], slot[CHUNK], seq[CHUNK], out_rows[CHUNK], stretch[CHUNK] = {0};
+    int32_t rows[SEQUENCES * (LONGEST + 9)] = {0};
+    uint32_t count = 0, vocabulary = b->config.vocabulary, longest = 0;
+    for (uint32_t s = 0; s < SEQUENCES; s++)
+        longest = to[s] > longest ? to[s] : longest;
+    longest += padding;
+    for (uint32_t s = 0; s < SEQUENCES; s++)
+        memcpy(rows + s * longest, b->row[s], to[s] * sizeof *rows);
+    for (uint32_t i = 0; i < LONGEST; i++)
+        for (uint32_t s = 0; s < SEQUENCES; s++) {
+            uint32_t at = from[s] + i;
+            if (at >= to[s])
+                continue;
+            tokens[count] = b->tokens[s][at];
+            pos[count] = (int32_t)at;
+            slot[count] = b->row[s][at];
+            seq[count] = (int32_t)s;
+            out_rows[count] = (int32_t)count;
+            count++;
+        }
+    struct qn_exec_tensor inputs[] = {
+        {.data = tokens, .rank = 1, .dims = {count}},
+        {.data = pos, .rank = 1, .dims = {count}},
+        {.data = slot, .rank = 1, .dims = {count}},
+        {.data = seq, .rank = 1, .dims = {count}},
+        {.data = rows, .rank = 2, .dims = {SEQUENCES, longest}},
+        {.data = out_rows, .rank = 1, .dims = {count}},
+        {.data = stretch, .rank = 1, .dims = {count}},
+    };
+    struct qn_exec_tensor output = {0};
+    qn_assert_ok(qn_exec_run(b->compiled.exec, inputs, &output, NULL));
+    const float *logits = output.data;
+    for (uint32_t i = 0; i < count; i++) {
+        const float *expected = b->alone[seq[i]] + (size_t)pos[i] * vocabulary;
+        for (uint32_t k = 0; k < vocabulary && !exact; k++)
+            assert_true(fabs((double)logits[i * vocabulary + k] - (double)expected[k]) <= 1e-4);
+        if (exact && memcmp(logits + (size_t)i * vocabulary, expected, vocabulary * sizeof *logits) != 0)
+            fail_msg("sequence %d, position %d: other bits in a batch than alone", seq[i], pos[i]);
+    }
+}
+
+static void run(struct batch *b, bool exact)
+{
+    uint32_t from[SEQUENCES] = {0}, to[SEQUENCES];
+    memcpy(to, lengths, sizeof to);
+    step(b, from, to, 0, exact);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        for (uint32_t s = 0; s < SEQUENCES; s++) {
+            from[s] = to[s];
+            to[s]++;
+        }
+        step(b, from, to, i * 4, exact);
+    }
+}
+
+static void check(void **state)
+{
+    struct batch b;
+    setup(&b, *state, NULL);
+    run(&b, true);
+    teardown(&b);
+    setup(&b, *state, "all");
+    run(&b, false);
+    teardown(&b);
+}
+
+int main(void)
+{
+    const char *const names[] = {"llama",    "mistral_window", "mixtral", "qwen2",     "qwen2moe", "qwen3",
+                                 "qwen3moe", "gemma",          "gemma2",  "gemma3",    "phi2",     "phi3",
+                                 "gptj",     "gptneox",        "gpt2",    "phi3_short"};
+    struct CMUnitTest tests[sizeof names / sizeof names[0]];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        tests[i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
+    return cmocka_run_group_tests_name("batches of sequences", tests, NULL, NULL);
+}
