@@ -1,13 +1,22 @@
 /* Phi 3 and 4: query, key and value as one product, gate and up as another. Phi 1.5 and 2: all apart, with biases. */
 #include "format/hf/hf.h"
 
-static const struct qn_hf_key keys[] = {
-    {"vocab_size", "vocab_size", QN_HF_U32, false},
-    {"max_position_embeddings", "context_length", QN_HF_U32, true},
-    {"hidden_size", "embedding_length", QN_HF_U32, true},
-    {"intermediate_size", "feed_forward_length", QN_HF_U32, true},
-    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", QN_HF_F32, false},
+#define SIZES                                                                                                       \
+    {"vocab_size", "vocab_size", QN_HF_U32, false}, {"max_position_embeddings", "context_length", QN_HF_U32, true}, \
+        {"hidden_size", "embedding_length", QN_HF_U32, true},                                                       \
+    {                                                                                                               \
+        "intermediate_size", "feed_forward_length", QN_HF_U32, true                                                 \
+    }
+
+static const struct qn_hf_key keys_2[] = {
+    SIZES,
     {"layer_norm_eps", "attention.layer_norm_epsilon", QN_HF_F32, false},
+    {0},
+};
+
+static const struct qn_hf_key keys_3[] = {
+    SIZES,
+    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", QN_HF_F32, false},
     {0},
 };
 
@@ -95,7 +104,7 @@ const struct qn_hf_arch qn_hf_arch_phi3 = {
     .gguf = "phi3",
     .prefix = "model.",
     .layers = "num_hidden_layers",
-    .keys = keys,
+    .keys = keys_3,
     .names = names_3,
     .finish = finish_3,
 };
@@ -105,7 +114,7 @@ const struct qn_hf_arch qn_hf_arch_phi = {
     .gguf = "phi2",
     .prefix = "model.",
     .layers = "num_hidden_layers",
-    .keys = keys,
+    .keys = keys_2,
     .names = names_2,
     .finish = finish_2,
 };
