@@ -297,8 +297,11 @@ qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x)
 void qn_lm_head(struct qn_lm *lm, qn_value x)
 {
     const struct qn_lm_config *c = lm->config;
-    const char *name = qn_lm_has(lm, "output") ? "output" : "token_embd";
-    qn_value logits = qn_lm_linear(lm, x, name, c->dim, c->vocabulary);
+    bool tied = !qn_lm_has(lm, "output");
+    qn_value logits = qn_lm_linear(lm, x, tied ? "token_embd" : "output", c->dim, c->vocabulary);
+    qn_value bias = tied ? qn_lm_vector(lm, "output", ".bias", false, c->vocabulary) : 0;
+    if (bias)
+        logits = qn_lm_add(lm, logits, bias);
     if (lm->logit_cap != 0)
         logits = qn_build_soft_cap(&lm->b, logits, lm->logit_cap);
     if (!lm->b.status)

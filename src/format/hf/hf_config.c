@@ -268,7 +268,7 @@ void qn_hf_heads_keys(struct qn_hf *hf)
 void qn_hf_attention_keys(struct qn_hf *hf)
 {
     qn_hf_heads_keys(hf);
-    qn_hf_rope_keys(hf, qn_hf_rotary_dims(hf, qn_hf_head_dim(hf)), NULL);
+    qn_hf_rope_keys(hf, qn_hf_head_dim(hf), NULL);
 }
 
 uint64_t qn_hf_rotary_dims(struct qn_hf *hf, uint64_t head_dim)

@@ -37,11 +37,7 @@ static const struct qn_hf_name names[] = {
 
 static void finish(struct qn_hf *hf)
 {
-    struct qn_str activation = qn_hf_str(hf, "activation_function");
-    if (activation.data && !qn_str_is(activation, "gelu_new") && !qn_str_is(activation, "gelu_pytorch_tanh") &&
-        !hf->status)
-        hf->status =
-            QN_ERROR(QN_UNSUPPORTED, "key 'activation_function' is '%.*s'; expected gelu_new", QN_STR_ARG(activation));
+    qn_hf_activation_key(hf, "activation_function", "gelu_new");
     if ((qn_hf_bool(hf, "scale_attn_by_inverse_layer_idx", false) || !qn_hf_bool(hf, "scale_attn_weights", true)) &&
         !hf->status)
         hf->status = QN_ERROR(QN_UNSUPPORTED, "attention scores scaled by layer, or not at all, are not supported");

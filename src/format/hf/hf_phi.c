@@ -70,17 +70,17 @@ static bool has_factors(const struct qn_json *rope)
 static void finish_3(struct qn_hf *hf)
 {
     const struct qn_json *rope = qn_hf_json(hf, "rope_parameters");
-    uint64_t head_dim = qn_hf_head_dim(hf), dims = qn_hf_rotary_dims(hf, head_dim);
+    uint64_t dims = qn_hf_rotary_dims(hf, qn_hf_head_dim(hf));
     if (!has_factors(rope))
         rope = qn_hf_json(hf, "rope_scaling");
+    qn_hf_heads_keys(hf);
     if (has_factors(rope)) {
-        qn_hf_heads_keys(hf);
         qn_hf_put_u32(hf, "rope.dimension_count", dims);
         qn_hf_put_f32(hf, "rope.freq_base",
                       qn_hf_member_f64(hf, rope, "rope_theta", qn_hf_f64(hf, "rope_theta", 10000)));
         qn_hf_longrope_keys(hf, rope, dims);
     } else {
-        qn_hf_attention_keys(hf);
+        qn_hf_rope_keys(hf, dims, NULL);
         qn_hf_put_u32(hf, "rope.scaling.original_context_length",
                       qn_hf_u64(hf, "original_max_position_embeddings", 4096));
     }
@@ -95,7 +95,8 @@ static void finish_2(struct qn_hf *hf)
 {
     if (qn_hf_bool(hf, "qk_layernorm", false) && !hf->status)
         hf->status = QN_ERROR(QN_UNSUPPORTED, "key 'qk_layernorm' is true; expected false");
-    qn_hf_attention_keys(hf);
+    qn_hf_heads_keys(hf);
+    qn_hf_rope_keys(hf, qn_hf_rotary_dims(hf, qn_hf_head_dim(hf)), NULL);
     qn_hf_activation_key(hf, "hidden_act", "gelu_new");
 }
 
