@@ -112,6 +112,11 @@ static void check(void **state)
         .key = name, .code = QN_INVALID_FILE, .words = words_ \
     }
 
+#define ON(model, name, v, code_, words_)                                                   \
+    {                                                                                       \
+        .base = model, .key = name, .set = true, .value = v, .code = code_, .words = words_ \
+    }
+
 static struct change changes[] = {
     {.words = NULL}, /* nothing changed: the writer and this test are sound */
     DROP("general.architecture", "general.architecture"),
@@ -166,6 +171,29 @@ static struct change changes[] = {
      .drop_tensor = "blk.0.attn_norm.bias",
      .code = QN_INVALID_FILE,
      .words = "'blk.0.attn_norm.bias' is missing"},
+    ON("gemma2", "gemma2.attn_logit_softcapping", F32(-1), QN_INVALID_FILE, "soft caps -1"),
+    ON("gemma2", "gemma2.attention.sliding_window_pattern", TEXT("no"), QN_INVALID_FILE,
+       "sliding_window_pattern': expected a whole number, found text"),
+    ON("gemma3", "gemma3.rope.freq_base_swa", F32(0.5f), QN_INVALID_FILE, "freq_base_swa' is 0.5"),
+    ON("gptneox", "gptneox.hidden_activation", TEXT("mish"), QN_UNSUPPORTED, "activation 'mish' is not supported"),
+    ON("qwen2moe", "qwen2moe.expert_weights_norm", U32(1), QN_INVALID_FILE, "expert_weights_norm': expected a bool"),
+    ON("qwen2moe", "qwen2moe.expert_feed_forward_length", U32(13), QN_INVALID_FILE, "ffn_gate_exps.weight' has shape"),
+    {.base = "phi3_long",
+     .drop_tensor = "rope_factors_short.weight",
+     .code = QN_INVALID_FILE,
+     .words = "'rope_factors_short.weight' is missing"},
+    {.base = "phi3_long",
+     .reshape_tensor = "rope_factors_long.weight",
+     .code = QN_INVALID_FILE,
+     .words = "'rope_factors_long.weight': expected f32 [4]"},
+    {.base = "gemma2",
+     .drop_tensor = "blk.1.post_ffw_norm.weight",
+     .code = QN_INVALID_FILE,
+     .words = "'blk.1.post_ffw_norm.weight' is missing"},
+    {.base = "phi3",
+     .reshape_tensor = "blk.0.attn_qkv.weight",
+     .code = QN_INVALID_FILE,
+     .words = "'blk.0.attn_qkv.weight' has shape [31, 16], the configuration asks for [32, 16]"},
     {.base = "llama3", .reshape_tensor = "rope_freqs.weight", .code = QN_INVALID_FILE, .words = "rope_freqs.weight"},
 };
 

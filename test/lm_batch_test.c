@@ -1,4 +1,4 @@
-/* Several sequences in one step: prompts of different lengths side by side, then one token of each, with their cache
+/* What the passes make of every architecture, and several sequences in one step: prompts of different lengths side by side, then one token of each, with their cache
  * rows in no order. Every sequence gets the bits that it gets alone, for every architecture; and so does a table of rows
  * that is padded for the longest of them. */
 #include <math.h>
@@ -39,13 +39,20 @@ static void evaluate_alone(struct batch *b)
     qn_llm_destroy(llm);
 }
 
-static void setup(struct batch *b, const char *name, const char *passes_off)
+static struct qn_model *open_model(const char *name)
 {
     char path[600];
+    struct qn_model *model = NULL;
+    snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.gguf", name);
+    qn_assert_ok(qn_model_open(path, NULL, &model));
+    return model;
+}
+
+static void setup(struct batch *b, const char *name, const char *passes_off)
+{
     uint32_t state = 5;
     memset(b, 0, sizeof *b);
-    snprintf(path, sizeof path, QN_SOURCE_DIR "/test/data/models/%s.gguf", name);
-    qn_assert_ok(qn_model_open(path, NULL, &b->model));
+    b->model = open_model(name);
     qn_assert_ok(qn_model_lm_config(b->model, &b->config));
     for (uint32_t s = 0; s < SEQUENCES; s++)
         for (uint32_t i = 0; i < LONGEST; i++) {
@@ -143,13 +150,47 @@ static void check(void **state)
     teardown(&b);
 }
 
+static uint32_t count_op(const struct qn_graph *graph, uint16_t op)
+{
+    uint32_t count = 0;
+    for (qn_node n = 1; n < graph->nodes.count; n++)
+        count += qn_graph_node(graph, n)->op == op;
+    return count;
+}
+
+/* Each layer's attention reads the cache in place, each rotation, norm and gated unit is one node. */
+static void check_fused(void **state)
+{
+    struct qn_model *model = open_model(*state);
+    struct qn_lm_config config;
+    struct qn_lm_options options = {
+        .chunk = 8, .sequences = 1, .positions = 64, .cache_rows = 64, .kv_dtype = QN_DTYPE_F32};
+    struct qn_graph *graph;
+    qn_assert_ok(qn_model_lm_config(model, &config));
+    qn_assert_ok(qn_model_lm_graph(model, &config, &options, qn_allocator_default(), &graph));
+    qn_assert_ok(qn_optimise(&graph, NULL, NULL));
+    assert_int_equal(count_op(graph, QN_OP_paged_attention), config.layers);
+    uint32_t ropes = count_op(graph, QN_OP_rope);
+    assert_true(ropes == 2 * config.layers || (ropes == 0 && qn_str_is(config.arch, "gpt2")));
+    assert_true(count_op(graph, QN_OP_rms_norm) + count_op(graph, QN_OP_layer_norm) > config.layers);
+    assert_int_equal(count_op(graph, QN_OP_softmax), config.experts ? config.layers : 0);
+    static const uint16_t gone[] = {QN_OP_where, QN_OP_iota, QN_OP_rsqrt, QN_OP_erf, QN_OP_transpose, QN_OP_concat};
+    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
+        assert_int_equal(count_op(graph, gone[i]), 0);
+    qn_graph_destroy(graph);
+    qn_model_close(model);
+}
+
 int main(void)
 {
     const char *const names[] = {"llama",    "mistral_window", "mixtral", "qwen2",     "qwen2moe", "qwen3",
                                  "qwen3moe", "gemma",          "gemma2",  "gemma3",    "phi2",     "phi3",
                                  "gptj",     "gptneox",        "gpt2",    "phi3_short"};
-    struct CMUnitTest tests[sizeof names / sizeof names[0]];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    enum { COUNT = sizeof names / sizeof names[0] };
+    struct CMUnitTest tests[2 * COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
         tests[i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
+        tests[COUNT + i] = (struct CMUnitTest){names[i], check_fused, NULL, NULL, (void *)(uintptr_t)names[i]};
+    }
     return cmocka_run_group_tests_name("batches of sequences", tests, NULL, NULL);
 }

@@ -388,6 +388,9 @@ qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_op
     if (c->kv.value_dim == 0 || c->kv.value_dim > 1u << 16 ||
         (c->kv.kind == QN_LM_KV_COMPRESSED && c->kv.value_dim > c->kv.key_dim))
         return QN_ERROR(QN_INVALID_FILE, "value heads of %u beside key heads of %u", c->kv.value_dim, c->kv.key_dim);
+    if (c->attention_scale < 0 || c->attention_cap < 0 || c->logit_cap < 0)
+        return QN_ERROR(QN_INVALID_FILE, "attention scale %g, soft caps %g and %g: expected 0 or more",
+                        c->attention_scale, c->attention_cap, c->logit_cap);
     uint32_t block = qn_dtype_info(options->kv_dtype)->block_elems;
     if (block == 0 || c->head_dim % block || c->kv.value_dim % block)
         return QN_ERROR(
