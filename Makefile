@@ -7,11 +7,12 @@ PROMPT ?= Once upon a time
 MODEL ?= models/quern-stories.gguf
 PICTURE ?= models/shapes/star.png
 
-.PHONY: help run test tidy bench fuzz mutate conformance clean
+.PHONY: help run test test-full tidy bench fuzz mutate conformance clean
 
 help:
 	@echo 'make run          build the command, tell a story (SEED=, PROMPT=, MODEL=) and name a picture (PICTURE=)'
 	@echo 'make test         build everything and run the tests'
+	@echo 'make test-full    and the long comparisons with other engines (PYTHON= one that has their packages)'
 	@echo 'make tidy         layers, names, sizes, format'
 	@echo 'make bench        benchmarks of the parts'
 	@echo 'make fuzz         run the fuzzers (FUZZ_SECONDS= each, default 60; FUZZ= one of them)'
@@ -37,6 +38,9 @@ test:
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tools/run-tests $(BUILD)
+
+test-full: test
+	@tools/test-full $(BUILD)
 
 tidy:
 	@tools/install-deps.sh --tidy
