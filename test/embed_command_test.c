@@ -1,5 +1,5 @@
-/* The commands that run encoders, `quern embed` and `quern run` with an encoder: the command is $QUERN_COMMAND, which the
- * build sets. */
+/* The commands that run encoders, `quern embed` and `quern run`: the command is $QUERN_COMMAND, which the build sets.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
