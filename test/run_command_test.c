@@ -136,7 +136,7 @@ static void exit_codes(void **state)
         {"run " MODEL " -p 'a b c d e f g h' -c 4", "does not fit", 6},
         {"run " MODEL " --tepm 1 -p x", "--temp", 2},
         {"bench " MODEL " -p 0 -n 0", "nothing to measure", 2},
-        {"chat " MODEL " --format klingon", "chatml", 2},
+        {"chat " MODEL " --template-vars 5", "expected a JSON object", 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int code = qn_test_run_quern(&output, NULL, "%s 2>&1 </dev/null", cases[i].arguments);

@@ -351,8 +351,10 @@ bool qn_tpl_getattr(struct qn_tpl *t, struct qn_val object, struct qn_str name, 
     bool found;
     if (object.kind == QN_VAL_UNDEFINED)
         return qn_tpl_fail_undefined(t, object);
-    if (!find_attr(t, object, name, out, &found) || found)
-        return found;
+    if (!find_attr(t, object, name, out, &found))
+        return false;
+    if (found)
+        return true;
     if (object.kind == QN_VAL_DICT) {
         const struct qn_val_entry *entry = qn_val_dict_find(object.dict, name);
         if (entry) {
@@ -430,11 +432,11 @@ bool qn_tpl_getitem(struct qn_tpl *t, struct qn_val object, struct qn_val key, s
     bool found;
     if (object.kind == QN_VAL_UNDEFINED)
         return qn_tpl_fail_undefined(t, object);
-    if (!find_item(t, object, key, out, &found) || found)
-        return found;
-    if (key.kind == QN_VAL_STR && (!find_attr(t, object, qn_val_text(key), out, &found) || found))
-        return found;
-    return qn_val_undefined(t, object, key, out);
+    if (!find_item(t, object, key, out, &found))
+        return false;
+    if (!found && key.kind == QN_VAL_STR && !find_attr(t, object, qn_val_text(key), out, &found))
+        return false;
+    return found || qn_val_undefined(t, object, key, out);
 }
 
 /* ---- slices --------------------------------------------------------------------------------------------------- */
