@@ -42,8 +42,8 @@ struct qn_chat_options {
 
 /* The templates of a model: tokenizer.chat_template and tokenizer.chat_template.<name> of a GGUF file; of a folder
  * chat_template.jinja and additional_chat_templates/tool_use.jinja, chat_template.json, or chat_template in
- * tokenizer_config.json, a text or a list. A model without one gets the plain template of docs/chat-templates.md. The tokenizer must outlive the
- * qn_chat, the model need not; either may be NULL. */
+ * tokenizer_config.json, a text or a list. A model without one gets the plain template of docs/chat-templates.md. The
+ * tokenizer must outlive the qn_chat, the model need not; either may be NULL. */
 qn_status qn_chat_create(const struct qn_model *model, const struct qn_tokenizer *tokenizer,
                          const struct qn_chat_options *options, struct qn_chat **out) QN_MUST_USE;
 void qn_chat_free(struct qn_chat *chat); /* NULL is allowed */
