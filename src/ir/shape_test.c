@@ -4,11 +4,13 @@
 #include "ir/ir.h"
 #include "support/testing.h"
 
+enum { INPUTS = 8 };
+
 struct rule_case {
-    const char *inputs[6]; /* types; NULL ends the list, "_" is an absent input */
-    const char *node;      /* op and attributes: "gather {axis=1}" */
-    const char *outputs;   /* "f32[4]" or "f32[4], i32[4]", NULL when it must fail */
-    const char *words;     /* of the message */
+    const char *inputs[INPUTS]; /* types; NULL ends the list, "_" is an absent input */
+    const char *node;           /* op and attributes: "gather {axis=1}" */
+    const char *outputs;        /* "f32[4]" or "f32[4], i32[4]", NULL when it must fail */
+    const char *words;          /* of the message */
 };
 
 static const struct rule_case cases[] = {
@@ -151,6 +153,37 @@ static const struct rule_case cases[] = {
     {{"f32[2,N,8]", "f32[1,M,8]", "f32[1,M,4]"}, "attention", NULL, "dim 0 must equal dim 0"},
     {{"f32[2,N,8]", "f32[2,M,6]", "f32[2,M,4]"}, "attention", NULL, "dim 2 must equal dim 2"},
     {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]"}, "attention {window=4}", NULL, "needs positions"},
+    {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "_", "f32[2,1,1]"}, "attention", "f32[2,N,4]", NULL},
+    {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "_", "f32[2,N,M]"}, "attention", NULL, "sinks are"},
+    {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]", "_", "f16[2,1,1]"}, "attention", NULL, "sinks are"},
+    {{"f32[2,N,8]", "f32[2,M,8]", "f32[2,M,4]"}, "attention {value_dim=4}", NULL, "is for pages"},
+    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i32[S,L]", "i32[N]", "i32[N]", "f32[1,2,3,1]"},
+     "paged_attention",
+     "f32[N,2,3,4]",
+     NULL},
+    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,8]", "i32[S,L]", "i32[N]", "i32[N]"},
+     "paged_attention {value_dim=6}",
+     "f32[N,2,3,6]",
+     NULL},
+    {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,8]", "i32[S,L]", "i32[N]", "i32[N]"},
+     "paged_attention {value_dim=9}",
+     NULL,
+     "values of 9 elements"},
+    {{"f32[4,3,8]", "f32[N,8]", "f32[8,4]", "i32[N]", "i32[N]"}, "causal_conv", "f32[4,3,8], f32[N,8]", NULL},
+    {{"f32[4,3,8]", "f32[N,8]", "f32[8,3]", "i32[N]", "i32[N]"}, "causal_conv", NULL, "[channels, width]"},
+    {{"f16[4,3,8]", "f32[N,8]", "f32[8,4]", "i32[N]", "i32[N]"}, "causal_conv", NULL, "expected f32"},
+    {{"f32[4,8,2]", "f32[N,8]", "f32[N,8]", "f32[8,2]", "f32[N,2]", "f32[N,2]", "i32[N]", "i32[N]"},
+     "selective_scan",
+     "f32[4,8,2], f32[N,8]",
+     NULL},
+    {{"f32[4,8,2]", "f32[N,8]", "f32[N,8]", "f32[8,2]", "f32[N,3]", "f32[N,2]", "i32[N]", "i32[N]"},
+     "selective_scan",
+     NULL,
+     "[tokens, numbers]"},
+    {{"f32[4,8,2]", "f32[N,8]", "f32[N,8]", "f32[8,2]", "f32[N,2]", "f32[N,2]", "i32[N]", "i64[N]"},
+     "selective_scan",
+     NULL,
+     "i32 [tokens]"},
     {{"f32[N,2,3,8]", "f16[R,2,8]", "f16[R,2,4]", "i32[S,L]", "i32[N]", "i32[N]"},
      "paged_attention",
      "f32[N,2,3,4]",
@@ -219,7 +252,7 @@ static void write_text(const struct rule_case *c, struct qn_strbuf *text)
     for (const char *symbol = "NMRSLV"; *symbol; symbol++)
         qn_strbuf_printf(text, "symbol %c 1..64\n", *symbol);
     qn_strbuf_add(text, "symbol T 0..9 late\nsymbol U 0..9 late\n");
-    for (; count < 6 && c->inputs[count]; count++)
+    for (; count < INPUTS && c->inputs[count]; count++)
         if (c->inputs[count][0] != '_') /* states, since in-place ops take no inputs */
             qn_strbuf_printf(text, "%%%u:%s = state \"s%u\"\n", count + 1, c->inputs[count], count);
     const char *attr = strchr(c->node, ' ');
@@ -237,7 +270,7 @@ static void write_text(const struct rule_case *c, struct qn_strbuf *text)
             qn_strbuf_printf(text, "%%%u", i + 1);
     }
     qn_strbuf_printf(text, ")%s\n", attr ? attr : "");
-    if (strcmp(c->node, "scatter_rows") == 0)
+    if (op_of(c)->traits & QN_OP_INPLACE)
         qn_strbuf_add(text, "store \"s0\" = %10\n");
 }
 
