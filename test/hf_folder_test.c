@@ -64,8 +64,7 @@ static void check_case(void **state)
     assert_true(folder <= 1e-4);
     assert_true(file <= 1e-4);
     const char *back = qn_test_temp("again");
-    (void)back;
-    if (false) {
+    if (strncmp(name, "llama_", 6) != 0 || strcmp(name, "llama_shards") == 0) {
         qn_assert_ok(qn_convert(out, back, NULL, NULL));
         double again = error_of(back, &tokens, &logits);
         print_message("%s: back as a folder %.2e\n", name, again);
