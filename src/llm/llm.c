@@ -63,7 +63,8 @@ static qn_status create(struct qn_llm *llm, const struct qn_llm_options *options
     struct qn_graph *graph;
     QN_TRY(qn_model_lm_graph(llm->model, &llm->config, &llm->graph_options, llm->allocator, &graph));
     struct qn_compile_options compile = {.threads = options->threads,
-                                         .f32_activations = options->f32_activations || qn_model_float_activations(llm->model),
+                                         .f32_activations =
+                                             options->f32_activations || qn_model_float_activations(llm->model),
                                          .disabled_passes = options->disabled_passes};
     QN_TRY(qn_compiled_init(&llm->compiled, graph, llm->model, &compile, llm->allocator));
     qn_cpu_features_text(llm->compiled.features, llm->cpu);
