@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes test/golden/tokenizers.json.gz?: see below.
+"""Writes what tests and the fuzzer of tokenizer.json begin with.
 
     python3 tools/text/make_tokenizer_golden.py            the goldens of tokenizer_json_test
     python3 tools/text/make_tokenizer_golden.py --seeds    the seeds of fuzz_tokenizer_json
@@ -50,29 +50,57 @@ def seeds():
         (folder / name).write_text(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
 
 
+def small_models():
+    words = {"[UNK]": 0, "a": 1, "##b": 2, "ab": 3, "the": 4, "##the": 5, "\u65e5": 6}
+    pieces = [["<unk>", 0], ["a", -1.5], ["ab", -2], ["\u2581the", -3.25], ["\u2581", -2.5], ["b", -2.25], ["zz", -9]]
+    bytes_too = SMALL | {"byte_fallback": True,
+                         "vocab": SMALL["vocab"] | {f"<0x{b:02X}>": 13 + b for b in range(256) if b != 0xE6}}
+    space = {"type": "WhitespaceSplit"}
+    yield "bpe", c.build(SMALL)
+    yield "bpe-apart", c.build(SMALL | {"fuse_unk": False})
+    yield "bpe-none", c.build(SMALL | {"unk_token": None})
+    yield "bpe-bytes", c.build(bytes_too)
+    yield "bpe-ignore", c.build(SMALL | {"ignore_merges": True, "merges": []}, pre_tokenizer=space)
+    yield "bpe-affixes", c.build(SMALL | {"continuing_subword_prefix": "t", "end_of_word_suffix": "b", "merges": []},
+                                 pre_tokenizer=space)
+    yield "unigram", c.build({"type": "Unigram", "unk_id": 0, "byte_fallback": False, "vocab": pieces})
+    yield "wordpiece", c.build({"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                                "max_input_chars_per_word": 7, "vocab": words}, pre_tokenizer=space)
+    yield "wordlevel", c.build({"type": "WordLevel", "unk_token": "[UNK]", "vocab": words}, pre_tokenizer=space)
+
+
 def golden():
-    """Per case: the file, then for each string its answer as compare_tokenizers renders it."""
+    """Per case a line T with the file ("bytes" for the model of bytes alone), then lines S: a text and its answer as
+    compare_tokenizers renders it."""
     rng = random.Random(5)
-    strings = c.make_strings(3000, 7)
-    strings = [c.known(s) for s in strings if 0 < len(s) < 40]
+    strings = [text for text in map(c.known, c.make_strings(4000, 7)) if 0 < len(text) < 14]
+    few = ["ab the  theab", "a\u65e5zzzab b", "x ab\u2581the!", "abthe abab thethethe"]
+    taken = {}
+    cases = [(name, whole, None) for name, whole in small_models()]
+    for _, component, name, whole, given in c.all_cases(4000, 7, ""):
+        most = {"split": 6, "bert": 3, "added": 5, "post": 4, "roberta": 4}.get(component, 2)
+        seen = taken[component] = taken.get(component, 0) + 1
+        vocab = whole["model"]["vocab"]
+        plain = component == "decode" or len(vocab) == 257
+        keep = component == "decode" or (seen - 1) % (7 if most > 2 else 3) == 0
+        if plain and keep and "precompiled" not in name and (seen - 1) // 7 < most:
+            cases.append((name, whole, given if component == "decode" else None))
     lines = []
-    for _, component, name, whole, given in c.all_cases(3000, 7, ""):
-        model = whole["model"]
-        if component not in ("bpe", "unigram", "wordpiece", "wordlevel", "decode") and len(model["merges"]):
-            whole = whole | {"model": c.byte_model()}
-        few = rng.sample([s for s in given if len(str(s)) < 40], 3)
-        if component in ("bpe", "unigram", "wordpiece", "wordlevel"):
-            continue
+    for name, whole, given in cases:
         t = c.Tokenizer.from_str(json.dumps(whole))
-        lines.append("T " + json.dumps(whole | {"model": "bytes"} if model == c.byte_model() else whole,
-                                       ensure_ascii=True, separators=(",", ":")))
-        for text in few:
+        small = whole | {"model": "bytes"} if len(whole["model"]["vocab"]) == 257 else whole
+        lines.append("T " + json.dumps(small, ensure_ascii=True, separators=(",", ":")))
+        pool = few if len(whole["model"]["vocab"]) < 20 or "unk_id" in whole["model"] else strings
+        texts = rng.sample([text for text in given or pool if len(text) < 30], 2)
+        if whole["truncation"] or whole["post_processor"]:
+            texts.append((texts[0], texts[1]))
+        for text in texts:
             want = c.expected(t, text)
             if want and "?" not in want and not want.startswith("!"):
                 lines.append(f"S {c.hexed(text)}\t{want}")
     out = ROOT / "test/golden/tokenizers.txt"
     out.write_text("\n".join(lines) + "\n")
-    print(out.stat().st_size)
+    print(len(cases), "cases,", out.stat().st_size, "bytes")
 
 
 if "--seeds" in arguments:
