@@ -295,15 +295,35 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
+/* The text with spaces for marks, or the bytes that GPT-2's alphabet spells. *buffer has room for it. */
+static size_t plain_text(const struct qn_token *token, bool bytes, char *buffer)
+{
+    size_t size = 0;
+    if (bytes)
+        return qn_byte_level_decode(token->text, token->text_size, buffer, &size) ? size : 0;
+    for (uint32_t at = 0; at < token->text_size;) {
+        bool mark = token->text_size - at >= 3 && memcmp(token->text + at, QN_SPACE_MARK, 3) == 0;
+        buffer[size++] = mark ? ' ' : token->text[at];
+        at += mark ? 3 : 1;
+    }
+    return size;
+}
+
 /* The bytes that a token adds to a text, where the decoders make that a matter of the token alone. */
 static qn_status make_pieces(struct qn_tokenizer *t)
 {
     const struct qn_pipeline *p = t->pipeline;
-    bool bytes = false, marks = false;
+    bool bytes = false, marks = p->model.kind >= QN_UNIT_SENTENCE_BPE;
+    size_t total = 0;
     for (uint32_t i = 0; i < p->decoder_count; i++) {
         bytes |= p->decoders[i].kind == QN_DECODE_BYTE_LEVEL;
         marks |= p->decoders[i].kind == QN_DECODE_METASPACE || p->decoders[i].kind == QN_DECODE_REPLACE;
     }
+    for (uint32_t i = 0; i < t->count; i++)
+        total += t->tokens[i].text_size;
+    char *texts = qn_arena_alloc(&t->arena, bytes || marks ? total : 256, 1);
+    if (!texts)
+        return QN_OOM();
     for (uint32_t i = 0; i < t->count; i++) {
         struct qn_token *token = &t->tokens[i];
         if (!token->text) {
@@ -313,14 +333,18 @@ static qn_status make_pieces(struct qn_tokenizer *t)
         }
         token->piece = token->text;
         token->piece_size = token->text_size;
+        size_t size = 0;
         if ((token->flags & QN_TOKEN_BYTE) && token->text_size == 6) {
-            char *byte = qn_arena_alloc(&t->arena, 1, 1);
-            if (!byte)
-                return QN_OOM();
-            *byte = (char)(hex_digit(token->text[3]) * 16 + hex_digit(token->text[4]));
-            token->piece = byte;
-            token->piece_size = 1;
+            *texts = (char)(hex_digit(token->text[3]) * 16 + hex_digit(token->text[4]));
+            size = 1;
+        } else if ((bytes || marks) && (token->flags & QN_TOKEN_NORMAL)) {
+            size = plain_text(token, bytes, texts);
         }
+        if (!size)
+            continue;
+        token->piece = texts;
+        token->piece_size = (uint32_t)size;
+        texts += size;
     }
     t->space_mark = marks && !bytes;
     t->pre_flags = bytes ? 0 : QN_PRE_CHARACTERS;
