@@ -272,7 +272,7 @@ qn_status qn_unit_sentence_unigram(const struct qn_tokenizer *tokenizer, struct 
                                    struct qn_units *units) QN_MUST_USE;
 /* The text of ids as SentencePiece decodes them. */
 qn_status qn_spiece_decode(const struct qn_tokenizer *tokenizer, const int32_t *ids, size_t count, bool special,
-                             struct qn_strbuf *out) QN_MUST_USE;
+                           struct qn_strbuf *out) QN_MUST_USE;
 
 void qn_units_deinit(struct qn_units *units);
 /* Appends the tokens of one piece. */

@@ -335,7 +335,7 @@ static void append_token(const struct qn_tokenizer *t, const struct qn_token *to
 }
 
 qn_status qn_spiece_decode(const struct qn_tokenizer *t, const int32_t *ids, size_t count, bool special,
-                             struct qn_strbuf *out)
+                           struct qn_strbuf *out)
 {
     struct qn_strbuf bytes;
     size_t before = out->size;
