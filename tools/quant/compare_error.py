@@ -31,6 +31,8 @@ SCHEMES = {
     "iq4_nl": "IQ4_NL",
     "iq4_xs": "IQ4_XS",
     "mxfp4": "MXFP4_MOE",
+    "tq1_0": "TQ1_0",
+    "tq2_0": "TQ2_0",
 }
 SIZE = 2048
 NORMAL, HEAVY = "blk.0.attn_q.weight", "blk.0.attn_output.weight"
