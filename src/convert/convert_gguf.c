@@ -9,13 +9,14 @@
 #include "convert/gguf_vocab.h"
 #include "format/gguf/gguf.h"
 #include "format/model.h"
+#include "format/model_graph.h"
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "pool/pool.h"
 #include "quant/quant.h"
 
 /* A slab is read, turned to floats, and from there to the output's type by the pool. */
-enum { SLAB_ELEMS = 2 << 20, SYNC_BYTES = 256 << 20 };
+enum { SLAB_ELEMS = 2 << 20, SYNC_BYTES = 256 << 20, SEEN_BYTES = 64 << 20 };
 
 static const struct output_type {
     const char *name;
@@ -39,6 +40,7 @@ struct job {
     float *floats;
     size_t in_bytes, out_bytes, float_bytes;
     uint64_t done, total; /* output bytes */
+    uint64_t seen;        /* bytes read since pages were let go */
     struct qn_convert_stats stats;
 };
 
@@ -260,6 +262,17 @@ static qn_status make_room(struct job *job, uint8_t **buffer, size_t *have, uint
     return NULL;
 }
 
+/* Lets go of the pages that recipes have read, wherever they lie. */
+static void drop_pages(struct job *job)
+{
+    for (uint32_t i = 0; i < job->info.file_count; i++) {
+        struct qn_model_bytes bytes = qn_model_file_bytes(job->model, i);
+        struct qn_file_map map = {.data = bytes.data, .size = bytes.size};
+        qn_file_map_drop(&map, 0, bytes.size);
+    }
+    job->seen = 0;
+}
+
 static qn_status convert_tensor(struct job *job, uint32_t index)
 {
     struct qn_model_tensor t = {.struct_size = sizeof t};
@@ -294,6 +307,9 @@ static qn_status convert_tensor(struct job *job, uint32_t index)
                             t.name, at + s.bad, qn_dtype_name(s.to));
         QN_TRY(qn_gguf_writer_write(job->writer, s.from == s.to ? job->in : job->out, (size_t)(count * s.out_row)));
         job->done += count * s.out_row;
+        job->seen += count * s.in_row;
+        if (!t.data && job->seen >= SEEN_BYTES)
+            drop_pages(job);
         if (t.data && t.offset != UINT64_MAX) { /* the pages come back should somebody else want them */
             struct qn_file_map map = {.data = t.data, .size = t.bytes};
             qn_file_map_drop(&map, at * s.in_row, count * s.in_row);
