@@ -133,6 +133,35 @@ static void tells_what_is_wrong(void **state)
     close_all(&o);
 }
 
+/* y = x scale + 2 shift with defaults of 2 and 0.5. */
+static void takes_what_has_a_default(void **state)
+{
+    static const char *const shift = "shift", *const unknown = "offset";
+    struct qn_session_options options = {.struct_size = sizeof options, .threads = 1};
+    float x[2] = {1, -3}, given[1] = {10}, expected[2][2] = {{3, -5}, {22, 14}};
+    struct opened o;
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct qn_data data[2] = {floats(x, 1, (const int64_t[]){2}), floats(given, 1, (const int64_t[]){1})};
+        struct qn_data y = {0};
+        options.given_inputs = &shift;
+        options.given_count = i;
+        open_with("defaults", &options, &o);
+        assert_int_equal(qn_session_slot_count(o.session, QN_SLOT_INPUT), 1 + i);
+        assert_int_equal(qn_session_find(o.session, QN_SLOT_INPUT, "shift"), i ? 1 : -1);
+        for (uint32_t k = 0; k < 1 + i; k++)
+            qn_assert_ok(qn_run_bind_input(o.run, k, &data[k]));
+        qn_assert_ok(qn_run_execute(o.run));
+        qn_assert_ok(qn_run_output(o.run, 0, &y));
+        assert_memory_equal(y.tensor.data, expected[i], sizeof expected[i]);
+        close_all(&o);
+    }
+    options.given_inputs = &unknown;
+    qn_assert_ok(qn_model_open(qn_test_source("test/data/onnx/defaults.onnx"), NULL, &o.model));
+    qn_assert_fails(qn_session_create(o.model, &options, &o.session), QN_NOT_FOUND, "no input 'offset'");
+    qn_model_close(o.model);
+}
+
 static void gives_sequences(void **state)
 {
     (void)state;
@@ -286,13 +315,10 @@ static void writes_a_trace(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_and_binds),
-        cmocka_unit_test(leaves_out_what_nobody_wants),
-        cmocka_unit_test(tells_what_is_wrong),
-        cmocka_unit_test(gives_sequences),
-        cmocka_unit_test(ends_an_endless_loop),
-        cmocka_unit_test(runs_at_once),
-        cmocka_unit_test(settles),
+        cmocka_unit_test(runs_and_binds),      cmocka_unit_test(leaves_out_what_nobody_wants),
+        cmocka_unit_test(tells_what_is_wrong), cmocka_unit_test(takes_what_has_a_default),
+        cmocka_unit_test(gives_sequences),     cmocka_unit_test(ends_an_endless_loop),
+        cmocka_unit_test(runs_at_once),        cmocka_unit_test(settles),
         cmocka_unit_test(writes_a_trace),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);

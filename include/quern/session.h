@@ -63,6 +63,11 @@ struct qn_session_options {
     const char *backends; /* names in the order of preference, separated by commas; NULL: "cpu" */
     const struct qn_extension *const *extensions;
     uint32_t extension_count;
+    /* Inputs for which the model has a default (qn_model_port), an initialiser of the same name: a default is a
+     * constant of the session unless the input is named here; then it is an input like any other, to be bound for
+     * every run. A name that is no input of the model is an error. */
+    const char *const *given_inputs;
+    uint32_t given_count;
 };
 
 /* The model must outlive the session. */

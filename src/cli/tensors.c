@@ -89,6 +89,30 @@ bool qn_tensor_args_finish(const struct qn_args *args, struct qn_tensor_args *te
     return true;
 }
 
+/* The file given for an input, or NULL. */
+static const char *given(const struct qn_tensor_args *args, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = args->inputs.count; i-- > 0;)
+        if (strncmp(args->inputs.items[i], name, length) == 0 && args->inputs.items[i][length] == '=')
+            return args->inputs.items[i] + length + 1;
+    return NULL;
+}
+
+/* Inputs with a default are inputs of the session only where a file is given for them. */
+static qn_status collect_given(const struct qn_tensor_args *args, struct qn_tensor_run *run)
+{
+    struct qn_model_info info = {.struct_size = sizeof info};
+    QN_COMMAND_TRY(qn_model_info(run->model, &info));
+    for (uint32_t i = 0; i < info.input_count && run->given_count < QN_ARG_LIST_MAX; i++) {
+        struct qn_model_port port = {.struct_size = sizeof port};
+        QN_COMMAND_TRY(qn_model_input(run->model, i, &port));
+        if (port.has_default && given(args, port.name))
+            run->given[run->given_count++] = port.name;
+    }
+    return NULL;
+}
+
 qn_status qn_tensor_open(const struct qn_tensor_args *args, struct qn_tensor_run *run)
 {
     double start = qn_tensor_now_s();
@@ -96,6 +120,7 @@ qn_status qn_tensor_open(const struct qn_tensor_args *args, struct qn_tensor_run
         QN_COMMAND_TRY(qn_extension_load(args->extensions.items[i], &run->libraries[i], &run->extensions[i]));
     QN_COMMAND_TRY(qn_model_open(args->path, NULL, &run->model));
     run->open_s = qn_tensor_now_s() - start;
+    QN_COMMAND_TRY(collect_given(args, run));
     start = qn_tensor_now_s();
     struct qn_session_options options = {
         .struct_size = sizeof options,
@@ -106,6 +131,8 @@ qn_status qn_tensor_open(const struct qn_tensor_args *args, struct qn_tensor_run
         .backends = args->backends,
         .extensions = run->extensions,
         .extension_count = (uint32_t)args->extensions.count,
+        .given_inputs = run->given,
+        .given_count = run->given_count,
     };
     QN_COMMAND_TRY(qn_session_create(run->model, &options, &run->session));
     QN_COMMAND_TRY(qn_run_create(run->session, &run->run));
@@ -140,16 +167,6 @@ static struct qn_image_options image_options(const struct qn_tensor_args *args)
         options.deviation[i] = args->normalise == 0 ? deviation[i] : args->normalise == 2 ? 0.5f : 1;
     }
     return options;
-}
-
-/* The file given for an input, or NULL. */
-static const char *given(const struct qn_tensor_args *args, const char *name)
-{
-    size_t length = strlen(name);
-    for (size_t i = args->inputs.count; i-- > 0;)
-        if (strncmp(args->inputs.items[i], name, length) == 0 && args->inputs.items[i][length] == '=')
-            return args->inputs.items[i] + length + 1;
-    return NULL;
 }
 
 /* Every name before a '=' must be an input. */

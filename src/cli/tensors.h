@@ -43,6 +43,8 @@ struct qn_tensor_run {
     const struct qn_extension *extensions[QN_ARG_LIST_MAX];
     struct qn_dim_size dims[QN_TENSOR_MAX_DIMS];
     char dim_names[QN_TENSOR_MAX_DIMS][256];
+    const char *given[QN_ARG_LIST_MAX]; /* inputs with a default for which there is a file */
+    uint32_t given_count;
     struct qn_data *inputs; /* one a slot */
     uint32_t input_count, output_count;
     double open_s, session_s;

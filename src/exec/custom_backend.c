@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/object.h"
 #include "ir/node_view.h"
 
 /* ---- one backend of an extension behind struct qn_backend ------------------------------------------------------ */
@@ -120,17 +121,6 @@ static qn_status compile(const struct qn_backend *backend, const struct qn_group
     return qn_status_note(status, "backend %s", backend->name);
 }
 
-static struct qn_tensor tensor_of(const struct qn_view *view)
-{
-    struct qn_tensor tensor = {.data = view->data, .dtype = view->dtype, .rank = view->rank};
-    tensor.bytes = qn_dtype_info(view->dtype)->block_bytes;
-    for (uint32_t i = 0; i < view->rank; i++) {
-        tensor.dims[i] = view->dims[i];
-        tensor.bytes *= (size_t)view->dims[i];
-    }
-    return tensor;
-}
-
 static qn_status run(const struct qn_backend *backend, void *program, const struct qn_view *in, uint32_t in_count,
                      const struct qn_view *out, uint32_t out_count)
 {
@@ -142,7 +132,7 @@ static qn_status run(const struct qn_backend *backend, void *program, const stru
     if (count > 16 && !(tensors = qn_calloc(a, count, sizeof *tensors)))
         return QN_OOM();
     for (uint32_t i = 0; i < count; i++)
-        tensors[i] = tensor_of(i < in_count ? &in[i] : &out[i - in_count]);
+        tensors[i] = qn_view_tensor(i < in_count ? &in[i] : &out[i - in_count]);
     qn_status status =
         custom->run(custom->context, p->inner, p->node, tensors, in_count, tensors + in_count, out_count);
     if (tensors != few)

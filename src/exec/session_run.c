@@ -231,13 +231,8 @@ static qn_status show_object(struct qn_run *run, const struct qn_object *object,
     if (object->kind == QN_OBJECT_OPTIONAL)
         return object->count ? show_object(run, object->items[0], out) : NULL;
     out->kind = kinds[object->kind];
-    const struct qn_view *view = &object->tensor;
     if (object->kind == QN_OBJECT_TENSOR) {
-        uint64_t bytes = qn_dtype_info(view->dtype)->block_bytes;
-        for (uint32_t k = 0; k < view->rank; k++)
-            bytes *= (uint64_t)view->dims[k];
-        out->tensor = (struct qn_tensor){.data = view->data, .bytes = bytes, .dtype = view->dtype, .rank = view->rank};
-        memcpy(out->tensor.dims, view->dims, sizeof view->dims);
+        out->tensor = qn_view_tensor(&object->tensor);
         return NULL;
     }
     out->items = qn_arena_alloc(&run->arena, (object->count + 1) * sizeof *out->items, 8);
@@ -257,12 +252,10 @@ static qn_status show_output(struct qn_run *run, uint32_t index)
         return NULL;
     if (from->object)
         return show_object(run, from->object, to);
-    uint64_t bytes = qn_dtype_info(from->dtype)->block_bytes;
-    for (uint32_t k = 0; k < from->rank; k++)
-        bytes *= (uint64_t)from->dims[k];
+    struct qn_view view = {.data = from->data, .dtype = from->dtype, .rank = from->rank};
+    memcpy(view.dims, from->dims, sizeof view.dims);
     to->kind = QN_DATA_TENSOR;
-    to->tensor = (struct qn_tensor){.data = from->data, .bytes = bytes, .dtype = from->dtype, .rank = from->rank};
-    memcpy(to->tensor.dims, from->dims, sizeof from->dims);
+    to->tensor = qn_view_tensor(&view);
     return NULL;
 }
 

@@ -178,7 +178,9 @@ static qn_status onnx_graph(const struct qn_onnx_file *onnx, const struct qn_ses
     struct qn_onnx_import_options import = {.dims = options->dims,
                                             .dim_count = options->dim_count,
                                             .extensions = options->extensions,
-                                            .extension_count = options->extension_count};
+                                            .extension_count = options->extension_count,
+                                            .given_inputs = options->given_inputs,
+                                            .given_count = options->given_count};
     struct qn_onnx_program *program;
     QN_TRY(qn_onnx_program_create(onnx, &import, allocator, &program));
     qn_status status = qn_onnx_program_graph(program, allocator, out);

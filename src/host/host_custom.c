@@ -8,17 +8,6 @@
 
 enum { MOST = 32 };
 
-static struct qn_tensor tensor_of(const struct qn_view *view)
-{
-    struct qn_tensor tensor = {.data = view->data, .dtype = view->dtype, .rank = view->rank};
-    tensor.bytes = qn_dtype_info(view->dtype)->block_bytes;
-    for (uint32_t i = 0; i < view->rank; i++) {
-        tensor.dims[i] = view->dims[i];
-        tensor.bytes *= (size_t)view->dims[i];
-    }
-    return tensor;
-}
-
 static qn_status check_output(const struct qn_custom_op *op, uint32_t index, const struct qn_tensor *type)
 {
     const struct qn_dtype_info *info = qn_dtype_info(type->dtype);
@@ -40,7 +29,7 @@ static qn_status compute(const struct qn_host_call *call, const struct qn_custom
     for (uint32_t i = 0; i < call->out_count; i++) {
         QN_TRY(check_output(op, i, &outputs[i]));
         QN_TRY(qn_object_tensor(call->store, outputs[i].dtype, outputs[i].rank, outputs[i].dims, &call->out[i]));
-        outputs[i] = tensor_of(&call->out[i]->tensor);
+        outputs[i] = qn_view_tensor(&call->out[i]->tensor);
     }
     return op->compute(op->context, view, view->inputs, call->in_count, outputs, call->out_count);
 }
@@ -59,9 +48,9 @@ qn_status qn_host_custom(const struct qn_host_call *call)
         if (call->in_objects[i] && call->in_objects[i]->kind != QN_OBJECT_TENSOR)
             return QN_ERROR(QN_UNSUPPORTED, "custom op %s: input %u is no tensor", node->op->name, i);
         if (call->in_objects[i])
-            inputs[i] = tensor_of(&call->in_objects[i]->tensor);
+            inputs[i] = qn_view_tensor(&call->in_objects[i]->tensor);
         else if (call->in[i].dtype != QN_DTYPE_NONE)
-            inputs[i] = tensor_of(&call->in[i]);
+            inputs[i] = qn_view_tensor(&call->in[i]);
     }
     struct qn_node_view view = *node->view; /* with the types of this run */
     view.inputs = inputs;

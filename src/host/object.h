@@ -54,4 +54,16 @@ qn_status qn_object_group(struct qn_store *store, enum qn_object_kind kind, stru
 struct qn_object *qn_object_hold(struct qn_object *object); /* NULL gives NULL */
 void qn_object_release(struct qn_object *object);           /* NULL is allowed */
 
+/* A contiguous view as the public API shows tensors. */
+static inline struct qn_tensor qn_view_tensor(const struct qn_view *view)
+{
+    struct qn_tensor tensor = {.data = view->data, .dtype = view->dtype, .rank = view->rank};
+    tensor.bytes = qn_dtype_info(view->dtype)->block_bytes;
+    for (uint32_t i = 0; i < view->rank; i++) {
+        tensor.dims[i] = view->dims[i];
+        tensor.bytes *= (size_t)view->dims[i];
+    }
+    return tensor;
+}
+
 #endif

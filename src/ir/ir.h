@@ -13,6 +13,7 @@
 #ifndef QN_IR_IR_H
 #define QN_IR_IR_H
 
+#include "base/activation_kind.h"
 #include "base/array.h"
 #include "base/status.h"
 #include "base/str.h"
@@ -368,28 +369,6 @@ struct qn_op_info {
     uint32_t field_count, attr_size;
     qn_shape_fn shape;
     qn_decompose_fn decompose; /* NULL for core ops */
-};
-
-/* The activation at the end of conv, linear and their integer twins, and inside recurrent ops. alpha and beta are the
- * record's. */
-enum qn_activation {
-    QN_ACTIVATION_NONE = 0,
-    QN_ACTIVATION_RELU,
-    QN_ACTIVATION_CLIP, /* to alpha .. beta */
-    QN_ACTIVATION_LEAKY_RELU,
-    QN_ACTIVATION_SIGMOID,
-    QN_ACTIVATION_TANH,
-    QN_ACTIVATION_SILU,
-    QN_ACTIVATION_GELU_TANH,
-    QN_ACTIVATION_GELU_ERF,
-    QN_ACTIVATION_HARD_SIGMOID, /* clip(alpha x + beta, 0, 1) */
-    QN_ACTIVATION_HARD_SWISH,   /* x hard_sigmoid(x) with 1/6 and 1/2 */
-    QN_ACTIVATION_ELU,
-    QN_ACTIVATION_SOFTPLUS,
-    QN_ACTIVATION_SOFTSIGN,
-    QN_ACTIVATION_AFFINE,      /* alpha x + beta */
-    QN_ACTIVATION_SCALED_TANH, /* alpha tanh(beta x) */
-    QN_ACTIVATION_THRESHOLDED_RELU,
 };
 
 enum qn_resize_coordinates {

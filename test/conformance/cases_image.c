@@ -175,7 +175,7 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
                                .w = weights.view.data,
                                .has_residual = k->residual,
                                .activation = k->activation,
-                               .alpha = k->activation == QN_ACT_CLIP ? -0.5f : 0.2f,
+                               .alpha = k->activation == QN_ACTIVATION_CLIP ? -0.5f : 0.2f,
                                .beta = 0.5f};
     if (number % 3 != 1) {
         p.bias = bias.view.data;
@@ -224,20 +224,20 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
 }
 
 static const struct conv_case conv_cases[] = {
-    {1, 16, 64, 1, {1, 9, 11}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACT_RELU, true},
-    {2, 5, 7, 1, {1, 1, 13}, {1, 1, 4}, {0, 0, 2}, {0, 0, 2}, {0, 0, 2}, {0, 0, 1}, QN_ACT_NONE, false},
-    {1, 3, 40, 1, {1, 14, 17}, {1, 7, 7}, {0, 2, 2}, {0}, {0, 3, 3}, {0, 3, 3}, QN_ACT_CLIP, false},
-    {1, 70, 83, 1, {1, 5, 8}, {1, 1, 1}, {0}, {0}, {0}, {0}, QN_ACT_SILU, true},
-    {1, 200, 48, 1, {1, 4, 5}, {1, 3, 3}, {0, 2, 1}, {0, 1, 2}, {0, 1, 2}, {0, 0, 2}, QN_ACT_LEAKY_RELU, false},
-    {2, 33, 33, 33, {1, 8, 10}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACT_CLIP, true},
-    {1, 48, 48, 48, {1, 9, 9}, {1, 5, 5}, {0, 2, 2}, {0}, {0, 2, 2}, {0, 2, 2}, QN_ACT_HARD_SWISH, false},
-    {1, 12, 20, 4, {1, 6, 7}, {1, 3, 2}, {0}, {0}, {0, 1, 0}, {0, 1, 1}, QN_ACT_SIGMOID, false},
-    {1, 4, 18, 1, {3, 6, 5}, {2, 3, 3}, {1, 2, 1}, {0}, {1, 1, 1}, {0, 1, 1}, QN_ACT_TANH, false},
-    {1, 1, 1, 1, {1, 6, 5}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACT_HARD_SIGMOID, true},
-    {1, 8, 16, 8, {1, 5, 5}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACT_RELU, false},
-    {1, 96, 112, 1, {1, 7, 7}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACT_RELU, false},
-    {1, 1030, 6, 1, {1, 3, 5}, {1, 1, 1}, {0, 2, 2}, {0}, {0}, {0}, QN_ACT_NONE, false},
-    {3, 32, 64, 1, {1, 20, 13}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACT_RELU, true},
+    {1, 16, 64, 1, {1, 9, 11}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, true},
+    {2, 5, 7, 1, {1, 1, 13}, {1, 1, 4}, {0, 0, 2}, {0, 0, 2}, {0, 0, 2}, {0, 0, 1}, QN_ACTIVATION_NONE, false},
+    {1, 3, 40, 1, {1, 14, 17}, {1, 7, 7}, {0, 2, 2}, {0}, {0, 3, 3}, {0, 3, 3}, QN_ACTIVATION_CLIP, false},
+    {1, 70, 83, 1, {1, 5, 8}, {1, 1, 1}, {0}, {0}, {0}, {0}, QN_ACTIVATION_SILU, true},
+    {1, 200, 48, 1, {1, 4, 5}, {1, 3, 3}, {0, 2, 1}, {0, 1, 2}, {0, 1, 2}, {0, 0, 2}, QN_ACTIVATION_LEAKY_RELU, false},
+    {2, 33, 33, 33, {1, 8, 10}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_CLIP, true},
+    {1, 48, 48, 48, {1, 9, 9}, {1, 5, 5}, {0, 2, 2}, {0}, {0, 2, 2}, {0, 2, 2}, QN_ACTIVATION_HARD_SWISH, false},
+    {1, 12, 20, 4, {1, 6, 7}, {1, 3, 2}, {0}, {0}, {0, 1, 0}, {0, 1, 1}, QN_ACTIVATION_SIGMOID, false},
+    {1, 4, 18, 1, {3, 6, 5}, {2, 3, 3}, {1, 2, 1}, {0}, {1, 1, 1}, {0, 1, 1}, QN_ACTIVATION_TANH, false},
+    {1, 1, 1, 1, {1, 6, 5}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_HARD_SIGMOID, true},
+    {1, 8, 16, 8, {1, 5, 5}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, false},
+    {1, 96, 112, 1, {1, 7, 7}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, false},
+    {1, 1030, 6, 1, {1, 3, 5}, {1, 1, 1}, {0, 2, 2}, {0}, {0}, {0}, QN_ACTIVATION_NONE, false},
+    {3, 32, 64, 1, {1, 20, 13}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, true},
 };
 
 /* Images sampled at moved taps; a whole offset moves to the next pixel, a half one between two. */
@@ -327,7 +327,7 @@ void cf_conv(struct cf *cf)
             conv_case(cf, &conv_cases[i], QN_OP_conv, float_types[t], true, i);
             conv_case(cf, &conv_cases[i], QN_OP_conv, float_types[t], false, i);
             struct conv_case plain = conv_cases[i];
-            plain.activation = QN_ACT_NONE;
+            plain.activation = QN_ACTIVATION_NONE;
             plain.residual = false;
             conv_case(cf, &plain, QN_OP_conv_transpose, float_types[t], i % 2, i);
         }

@@ -30,7 +30,8 @@ static void *bytes_for(int64_t bytes)
 
 static void gemm_case(struct cf *cf, qn_dtype dtype, int64_t m, int64_t n, int64_t k, int number)
 {
-    static const int32_t kinds[] = {QN_ACT_NONE, QN_ACT_RELU, QN_ACT_GELU_ERF, QN_ACT_CLIP, QN_ACT_ELU};
+    static const int32_t kinds[] = {QN_ACTIVATION_NONE, QN_ACTIVATION_RELU, QN_ACTIVATION_GELU_ERF, QN_ACTIVATION_CLIP,
+                                    QN_ACTIVATION_ELU};
     cf_case(cf, "gemm %s m %lld n %lld k %lld number %d", qn_dtype_name(dtype), (long long)m, (long long)n,
             (long long)k, number);
     bool transposed = number & 1;
@@ -142,7 +143,7 @@ static const qn_dtype outputs[] = {QN_DTYPE_I32, QN_DTYPE_F32, QN_DTYPE_U8, QN_D
 static struct qn_integer_out random_out(int number, float scales[3], const struct cf_tensor *b_scale,
                                         const struct cf_tensor *bias)
 {
-    static const int32_t kinds[] = {QN_ACT_NONE, QN_ACT_RELU, QN_ACT_CLIP};
+    static const int32_t kinds[] = {QN_ACTIVATION_NONE, QN_ACTIVATION_RELU, QN_ACTIVATION_CLIP};
     static const uint8_t zero = 17;
     scales[0] = 0.01f;
     scales[1] = 0.5f;

@@ -39,6 +39,14 @@ def main():
     ], [info("x", T.FLOAT, ["N", 8])], [info("y", T.FLOAT, ["N", 4]), info("z", T.FLOAT, ["N", 4])], [
         ("w", (np.arange(32).reshape(8, 4) % 5 - 2).astype(np.float32)), ("b", np.array([1, -1, 2, 0], np.float32))])
 
+    # y = x * scale + shift, where scale and shift have defaults; shift's is computed with
+    save(out, "defaults", [
+        h.make_node("Add", ["shift", "shift"], ["twice"], name="twice"),
+        h.make_node("Mul", ["x", "scale"], ["p"], name="product"),
+        h.make_node("Add", ["p", "twice"], ["y"], name="sum"),
+    ], [info("x", T.FLOAT, ["N"]), info("scale", T.FLOAT, [1]), info("shift", T.FLOAT, [1])], [info("y", T.FLOAT, ["N"])],
+        [("scale", np.array([2], np.float32)), ("shift", np.array([0.5], np.float32))])
+
     # a loop that only a cancelled run leaves
     body = h.make_graph([
         h.make_node("Identity", ["go"], ["go_on"]),

@@ -5,7 +5,7 @@
  * error that lists them all. Graphs are then imported from that, as often as they are asked for.
  *
  * Initialisers are constants, also where the model lists them among its inputs (IR version 3, or a default that a
- * caller may override in ONNX): they are no inputs of the graph.
+ * caller may override in ONNX): they are no inputs of the graph, unless the options name them.
  */
 #ifndef QN_FORMAT_ONNX_IMPORT_H
 #define QN_FORMAT_ONNX_IMPORT_H
@@ -22,6 +22,8 @@ struct qn_onnx_import_options {
     uint32_t dim_count;
     const struct qn_extension *const *extensions; /* their ops are taken too */
     uint32_t extension_count;
+    const char *const *given_inputs; /* inputs of the graph even where an initialiser has their name */
+    uint32_t given_count;
 };
 
 /* The file must outlive the program and all its graphs. options may be NULL. */

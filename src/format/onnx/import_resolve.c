@@ -543,6 +543,30 @@ static qn_status find_captured(struct resolver *r, struct qn_onnx_region *region
     return ok ? NULL : QN_OOM();
 }
 
+/* The caller gives this input of the main graph; its default does not count. */
+static bool is_given(const struct resolver *r, const struct qn_onnx_graph *graph, struct qn_str name)
+{
+    const struct qn_onnx_import_options *options = &r->program->options;
+    for (uint32_t i = 0; graph == &r->program->file->model.graph && i < options->given_count; i++)
+        if (qn_str_is(name, options->given_inputs[i]))
+            return true;
+    return false;
+}
+
+/* Names in the options that no input has. */
+static qn_status check_given(const struct resolver *r, const struct qn_onnx_graph *graph)
+{
+    const struct qn_onnx_import_options *options = &r->program->options;
+    for (uint32_t i = 0; i < options->given_count; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < graph->input_count && !found; k++)
+            found = qn_str_is(graph->inputs[k].name, options->given_inputs[i]);
+        if (!found)
+            return QN_ERROR(QN_NOT_FOUND, "the model has no input '%s'", options->given_inputs[i]);
+    }
+    return NULL;
+}
+
 /* Inputs and initialisers. */
 static qn_status define_given(struct resolver *r, const struct qn_onnx_graph *graph, struct scope *scope,
                               struct qn_onnx_region *region)
@@ -566,6 +590,8 @@ static qn_status define_given(struct resolver *r, const struct qn_onnx_graph *gr
         uint32_t slot = input ? *input : 0;
         if (input && (p->slots.items[slot].tensor || p->slots.items[slot].sparse))
             return QN_ERROR(QN_INVALID_FILE, "two initialisers are named '%.*s'", QN_STR_ARG(name));
+        if (input && is_given(r, graph, name))
+            continue;
         if (!input) {
             QN_TRY(new_slot(r, name, &slot));
             QN_TRY(define(scope, name, slot));
@@ -638,6 +664,7 @@ qn_status qn_onnx_resolve_program(struct qn_onnx_program *program)
         !qn_array_push(&program->slots, program->allocator, (struct qn_onnx_slot){0}))
         return QN_OOM();
     *frame = (struct qn_onnx_frame){.opsets = model->opsets, .opset_count = model->opset_count};
+    QN_TRY(check_given(&r, &model->graph));
     qn_strbuf_init(&r.missing, program->allocator);
     qn_status status = resolve_graph(&r, &model->graph, frame, NULL, &program->main);
     if (!status && r.missing.failed)

@@ -138,7 +138,7 @@ static void run_depthwise(const struct qn_conv_params *p, int64_t begin, int64_t
     const struct qn_window *w = &p->window;
     for (int64_t i = begin; i < end; i++) {
         int64_t at[QN_WINDOW_AXES] = {i / w->out[1] % w->out[0], i % w->out[1], 0}, n = i / w->out[1] / w->out[0];
-        bool relu = p->activation == QN_ACT_RELU, clip = p->activation == QN_ACT_CLIP;
+        bool relu = p->activation == QN_ACTIVATION_RELU, clip = p->activation == QN_ACTIVATION_CLIP;
         struct depthwise_row row = {.p = p,
                                     .least = relu   ? 0
                                              : clip ? p->alpha
@@ -153,7 +153,7 @@ static void run_depthwise(const struct qn_conv_params *p, int64_t begin, int64_t
         row.high = at[1] * w->stride[1] - w->begin[1];
         for (int64_t c = 0; c < p->o; c += DEPTHWISE_CHANNELS)
             depthwise_channels(&row, c, p->o - c < DEPTHWISE_CHANNELS ? p->o : c + DEPTHWISE_CHANNELS);
-        if (p->activation > QN_ACT_CLIP)
+        if (p->activation > QN_ACTIVATION_CLIP)
             vf_activate_block(p->activation, p->alpha, p->beta, row.y, p->y.axis[2], w->out[2], p->o);
     }
 }

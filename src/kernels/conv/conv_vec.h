@@ -264,7 +264,7 @@ static void fill_table(struct block *b, int64_t image, int64_t group, int64_t fi
 static void set_finish(const struct block *b, struct conv_tile *t, int64_t image, int64_t o)
 {
     const struct qn_conv_params *p = b->p;
-    bool relu = p->activation == QN_ACT_RELU, clip = p->activation == QN_ACT_CLIP;
+    bool relu = p->activation == QN_ACTIVATION_RELU, clip = p->activation == QN_ACTIVATION_CLIP;
     t->scale = p->scale ? (const float *)p->scale + o : NULL;
     t->bias = p->bias ? (const float *)p->bias + o : NULL;
     t->low = relu ? 0 : clip ? p->alpha : -__builtin_inff();
@@ -304,7 +304,7 @@ static void run_block(struct block *b, int64_t image, int64_t group, int64_t pan
             t.y = last ? end.y + (first + done) * t.y_step : NULL;
             t.residual = end.residual ? end.residual + (first + done) * t.residual_step : NULL;
             tile_fns[vectors - 1][next - done - 1](&t);
-            if (last && p->activation > QN_ACT_CLIP)
+            if (last && p->activation > QN_ACTIVATION_CLIP)
                 vf_activate_block(p->activation, p->alpha, p->beta, t.y, t.y_step, next - done, t.columns);
             done = next;
         }

@@ -10,7 +10,7 @@ void qn_integer_store(const struct qn_integer_out *out, void *y, int64_t column,
         return;
     }
     float scale = *out->a_scale * out->b_scale[column * out->b_scale_step];
-    bool folds = out->activation == QN_ACT_NONE || out->activation == QN_ACT_RELU;
+    bool folds = out->activation == QN_ACTIVATION_NONE || out->activation == QN_ACTIVATION_RELU;
     bool quantised = out->dtype != QN_DTYPE_F32;
     if (quantised && folds && !(out->bias && out->bias_is_float))
         scale /= *out->y_scale;

@@ -90,7 +90,7 @@ static inline struct int_bytes int_bytes_of(const struct int_columns *columns, c
                               .left = left,
                               .zero = int_zero(out->y_zero, 0, is_signed, 0),
                               .is_signed = is_signed,
-                              .relu = out->activation == QN_ACT_RELU};
+                              .relu = out->activation == QN_ACTIVATION_RELU};
 }
 
 /* Two vectors of sums of a row, from column `column` of the panel on, to bytes; with `full`, y has all the columns.
@@ -301,7 +301,7 @@ static inline void int_prepare(struct int_columns *c, const struct qn_integer_ou
 static inline bool int_folds(const struct qn_integer_out *out)
 {
     return (out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8) && !(out->bias && out->bias_is_float) &&
-           (out->activation == QN_ACT_NONE || out->activation == QN_ACT_RELU);
+           (out->activation == QN_ACTIVATION_NONE || out->activation == QN_ACTIVATION_RELU);
 }
 
 /* Finished 32-bit sum of lanes j of row r. */
@@ -358,7 +358,7 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
     int32_t zero = out->y_zero ? qn_integer_byte(out->y_zero, 0, is_signed) : 0, least = is_signed ? -128 : 0;
     vf low = vf_set((float)(least - zero)), high = vf_set((float)(least + 255 - zero));
     if (folds) {
-        if (out->activation == QN_ACT_RELU)
+        if (out->activation == QN_ACTIVATION_RELU)
             low = vf_max(low, vf_zero());
         for (int64_t r = 0; r < count; r++)
             for (int64_t j = 0; j < columns; j += VF_LANES) {

@@ -18,7 +18,7 @@ struct qn_recurrent_params {
     bool reverse; /* direction 0 runs backwards (direction 1 always does) */
     bool input_forget, linear_before_reset;
     float clip;               /* of what goes into a gate's activation; 0: none */
-    int32_t activation[6];    /* enum qn_act_kind, by direction: lstm 3, gru 2, rnn 1 */
+    int32_t activation[6];    /* enum qn_activation, by direction: lstm 3, gru 2, rnn 1 */
     float alpha[6], beta[6];  /* of each */
     const void *x, *w, *r;    /* [t, b, i], [d, g h, i], [d, g h, h] */
     const void *bias, *peeps; /* [d, 2 g h], [d, 3 h]; may be NULL */

@@ -25,29 +25,29 @@ static inline vf vf_activate_rare(int32_t kind, float alpha, float beta, vf x)
 QN_INLINE vf vf_activate(int32_t kind, float alpha, float beta, vf x)
 {
     switch (kind) {
-    case QN_ACT_NONE:
+    case QN_ACTIVATION_NONE:
         return x;
-    case QN_ACT_RELU:
+    case QN_ACTIVATION_RELU:
         return vf_relu(x);
-    case QN_ACT_CLIP:
+    case QN_ACTIVATION_CLIP:
         return vf_clip(x, alpha, beta);
-    case QN_ACT_LEAKY_RELU:
+    case QN_ACTIVATION_LEAKY_RELU:
         return vf_select(vf_less(x, vf_zero()), vf_mul(x, vf_set(alpha)), x);
-    case QN_ACT_SIGMOID:
+    case QN_ACTIVATION_SIGMOID:
         return vf_sigmoid(x);
-    case QN_ACT_TANH:
+    case QN_ACTIVATION_TANH:
         return vf_tanh(x);
-    case QN_ACT_SILU:
+    case QN_ACTIVATION_SILU:
         return vf_silu(x);
-    case QN_ACT_GELU_TANH:
+    case QN_ACTIVATION_GELU_TANH:
         return vf_gelu_tanh(x);
-    case QN_ACT_GELU_ERF:
+    case QN_ACTIVATION_GELU_ERF:
         return vf_gelu_erf(x);
-    case QN_ACT_HARD_SIGMOID:
+    case QN_ACTIVATION_HARD_SIGMOID:
         return vf_clip(vf_fma(x, vf_set(alpha), vf_set(beta)), 0, 1);
-    case QN_ACT_HARD_SWISH:
+    case QN_ACTIVATION_HARD_SWISH:
         return vf_mul(x, vf_clip(vf_fma(x, vf_set(1.0f / 6), vf_set(0.5f)), 0, 1));
-    case QN_ACT_AFFINE:
+    case QN_ACTIVATION_AFFINE:
         return vf_fma(x, vf_set(alpha), vf_set(beta));
     default:
         return vf_activate_rare(kind, alpha, beta, x);
@@ -73,22 +73,22 @@ static inline void vf_activate_block(int32_t kind, float alpha, float beta, floa
                                      int64_t columns)
 {
     switch (kind) {
-    case QN_ACT_NONE:
+    case QN_ACTIVATION_NONE:
         break;
-    case QN_ACT_RELU:
-        vf_activate_rows(QN_ACT_RELU, alpha, beta, c, stride, rows, columns);
+    case QN_ACTIVATION_RELU:
+        vf_activate_rows(QN_ACTIVATION_RELU, alpha, beta, c, stride, rows, columns);
         break;
-    case QN_ACT_CLIP:
-        vf_activate_rows(QN_ACT_CLIP, alpha, beta, c, stride, rows, columns);
+    case QN_ACTIVATION_CLIP:
+        vf_activate_rows(QN_ACTIVATION_CLIP, alpha, beta, c, stride, rows, columns);
         break;
-    case QN_ACT_GELU_TANH:
-        vf_activate_rows(QN_ACT_GELU_TANH, alpha, beta, c, stride, rows, columns);
+    case QN_ACTIVATION_GELU_TANH:
+        vf_activate_rows(QN_ACTIVATION_GELU_TANH, alpha, beta, c, stride, rows, columns);
         break;
-    case QN_ACT_GELU_ERF:
-        vf_activate_rows(QN_ACT_GELU_ERF, alpha, beta, c, stride, rows, columns);
+    case QN_ACTIVATION_GELU_ERF:
+        vf_activate_rows(QN_ACTIVATION_GELU_ERF, alpha, beta, c, stride, rows, columns);
         break;
-    case QN_ACT_SILU:
-        vf_activate_rows(QN_ACT_SILU, alpha, beta, c, stride, rows, columns);
+    case QN_ACTIVATION_SILU:
+        vf_activate_rows(QN_ACTIVATION_SILU, alpha, beta, c, stride, rows, columns);
         break;
     default:
         vf_activate_rows(kind, alpha, beta, c, stride, rows, columns);

@@ -23,6 +23,10 @@ static qn_value count_along(struct qn_lower *l, qn_dim count, uint32_t axis, uin
 {
     qn_dim dims[QN_MAX_RANK];
     struct qn_attr_iota attr = {.count = count, .dtype = QN_DTYPE_I64};
+    if (rank > QN_MAX_RANK) {
+        qn_onnx_fail(l, "rank %" PRIu32 ", at most %d", rank, QN_MAX_RANK);
+        return 0;
+    }
     for (uint32_t i = 0; i < rank; i++)
         dims[i] = i == axis ? count : 1;
     return qn_build_reshape(l->b, qn_build_node(l->b, QN_OP_iota, NULL, 0, &attr, NULL), rank, dims);

@@ -15,8 +15,8 @@ qn_value qn_onnx_dequantize(struct qn_lower *l, qn_value x, qn_value scale, qn_v
 /* zero, or a constant 0 where it is absent. */
 qn_value qn_onnx_zero_point(struct qn_lower *l, qn_value zero, qn_dtype dtype);
 
-/* Operands of the op q_linear (ir/ops.def; zero points may be absent); whether their shapes (b not transposed) and dtypes
- * are its. */
+/* Operands of the op q_linear (ir/ops.def; zero points may be absent); whether their shapes (b not transposed) and
+ * dtypes are its. */
 bool qn_onnx_takes_q_linear(const struct qn_lower *l, const qn_value inputs[9]);
 qn_value qn_onnx_q_linear(struct qn_lower *l, const qn_value given[9], struct qn_attr_q_linear attr);
 /* The f32 product of inputs 0 to 5 in any shapes. */

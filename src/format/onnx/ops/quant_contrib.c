@@ -1,7 +1,10 @@
 /* Quantised ops of com.microsoft: products, elementwise ops, pooling, and weights in blocks of few bits. */
 #include "format/onnx/ops/linear_quant.h"
 
+#include <string.h>
+
 #include "format/onnx/ops/image_window.h"
+#include "quant/quant.h"
 
 /* Input i as f32, or 0. */
 static qn_value f32_in(struct qn_lower *l, uint32_t i)
@@ -198,6 +201,18 @@ QN_ONNX_LOWER(qlinear_concat)
     qn_onnx_out(l, 0, qn_onnx_quantize(l, x, f32_in(l, 0), zero, dtype));
 }
 
+/* Fails unless v has this many elements; its contents are about to be read by count. */
+static bool has_elements(struct qn_lower *l, qn_value v, int64_t want)
+{
+    const struct qn_type *type = qn_onnx_type_of(l, v);
+    int64_t have = 1;
+    for (uint32_t i = 0; i < type->rank; i++)
+        have = type->dims[i] < 0 || __builtin_mul_overflow(have, type->dims[i], &have) ? -1 : have;
+    if (!l->b->status && have != want)
+        qn_onnx_fail(l, "%lld codes, scales or zero points where %lld are expected", (long long)have, (long long)want);
+    return !l->b->status;
+}
+
 /* ---- weights in blocks of few bits ---------------------------------------------------------------------------- */
 
 /* A constant [rows, count] of one byte an element from rows of packed ones, `bits` each, low bits first. */
@@ -252,6 +267,82 @@ static qn_value nbits_weight(struct qn_lower *l, int64_t n, int64_t k, int64_t b
     return blocks * block == k ? w : qn_build_slice(l->b, w, 1, 0, k);
 }
 
+/* f32 in any form that scales and zero points come in. */
+static float float_at(const void *data, qn_dtype dtype, int64_t i)
+{
+    const uint8_t *at = (const uint8_t *)data + i * qn_dtype_info(dtype)->block_bytes;
+    float value;
+    if (dtype == QN_DTYPE_F32)
+        memcpy(&value, at, sizeof value);
+    else
+        qn_quant(dtype)->dequantise(at, &value, 1);
+    return value;
+}
+
+struct nbits {
+    int64_t n, k, bits, block;
+    const uint8_t *codes, *zeros; /* zeros: packed, or NULL */
+    const void *scales, *real_zeros;
+    qn_dtype scale_dtype, zero_dtype;
+};
+
+static float zero_of(const struct nbits *w, int64_t row, int64_t block, int64_t blocks)
+{
+    if (w->real_zeros)
+        return float_at(w->real_zeros, w->zero_dtype, row * blocks + block);
+    if (!w->zeros)
+        return (float)(1 << (w->bits - 1));
+    int64_t at = block * w->bits;
+    uint8_t byte = w->zeros[row * ((blocks * w->bits + 7) / 8) + at / 8];
+    return (float)(byte >> at % 8 & ((1 << w->bits) - 1));
+}
+
+/* Blocks of 32 codes with the scale and zero point of the block of ONNX's around them. */
+static void fill_blocks(const struct nbits *w, uint8_t *out)
+{
+    int64_t blocks = w->k / w->block, bytes = 4 * w->bits;
+    for (int64_t r = 0; r < w->n; r++)
+        for (int64_t i = 0; i < w->k / 32; i++, out += 8 + bytes) {
+            int64_t at = i * 32 / w->block;
+            float scale = float_at(w->scales, w->scale_dtype, r * blocks + at), zero = zero_of(w, r, at, blocks);
+            memcpy(out, &scale, sizeof scale);
+            memcpy(out + sizeof scale, &zero, sizeof zero);
+            memcpy(out + 8, w->codes + (r * (w->k / 32) + i) * bytes, (size_t)bytes);
+        }
+}
+
+/* The weight as a constant in blocks that the products read as they are; 0 where it does not fit those: other widths,
+ * ragged rows, contents that are no constants. */
+static qn_value nbits_blocks(struct qn_lower *l, int64_t n, int64_t k, int64_t bits, int64_t block)
+{
+    struct nbits w = {.n = n, .k = k, .bits = bits, .block = block};
+    if ((bits != 4 && bits != 8) || block < 32 || k % block)
+        return 0;
+    qn_value zeros = qn_onnx_has(l, 3) ? qn_onnx_in(l, 3) : 0;
+    w.codes = qn_onnx_try_constant(l, 1);
+    w.scales = qn_onnx_try_constant(l, 2);
+    w.scale_dtype = qn_onnx_type_of(l, qn_onnx_in(l, 2))->dtype;
+    w.zero_dtype = qn_onnx_type_of(l, zeros)->dtype;
+    const void *given = zeros ? qn_onnx_try_constant(l, 3) : NULL;
+    if (l->b->status || !w.codes || !w.scales || (zeros && !given))
+        return 0;
+    *(w.zero_dtype == QN_DTYPE_U8 ? (const void **)&w.zeros : &w.real_zeros) = given;
+    qn_dtype dtype = bits == 4 ? QN_DTYPE_Q4_F32 : QN_DTYPE_Q8_F32;
+    int64_t bytes;
+    if (__builtin_mul_overflow(n * (k / 32), (int64_t)qn_dtype_info(dtype)->block_bytes, &bytes))
+        return 0;
+    const struct qn_allocator *allocator = l->b->graph->allocator;
+    uint8_t *made = qn_alloc(allocator, (size_t)bytes);
+    if (!made) {
+        l->b->status = QN_OOM();
+        return 0;
+    }
+    fill_blocks(&w, made);
+    qn_value out = qn_onnx_data(l, dtype, 2, (const int64_t[]){n, k}, made);
+    qn_free(allocator, made, (size_t)bytes);
+    return out;
+}
+
 QN_ONNX_LOWER(matmul_nbits)
 {
     int64_t k = qn_onnx_attr_i(l, "K", 0), n = qn_onnx_attr_i(l, "N", 0), bits = qn_onnx_attr_i(l, "bits", 4);
@@ -266,20 +357,22 @@ QN_ONNX_LOWER(matmul_nbits)
                      (long long)k, (long long)n, (long long)bits, (long long)block);
         return;
     }
-    int64_t blocks = (k + block - 1) / block, want = n * blocks * (block * bits / 8), have = 1;
-    const struct qn_type *type = qn_onnx_type_of(l, qn_onnx_in(l, 1));
-    for (uint32_t i = 0; i < type->rank; i++)
-        have = type->dims[i] < 0 || have > INT64_MAX / (type->dims[i] + 1) ? -1 : have * type->dims[i];
-    if (have != want || order) {
-        qn_onnx_fail(l, order ? "g_idx is not taken" : "B has %lld bytes, expected %lld", (long long)have,
-                     (long long)want);
+    int64_t blocks = (k + block - 1) / block, zero_bytes = (blocks * bits + 7) / 8;
+    qn_value zeros = qn_onnx_has(l, 3) ? qn_onnx_in(l, 3) : 0;
+    if (order)
+        qn_onnx_fail(l, "g_idx is not taken");
+    if (!has_elements(l, qn_onnx_in(l, 1), n * blocks * (block * bits / 8)) ||
+        !has_elements(l, qn_onnx_in(l, 2), n * blocks))
         return;
-    }
-    qn_value w = nbits_weight(l, n, k, bits, block);
-    struct qn_attr_matmul attr = {.trans_b = true, .packs = true};
-    qn_value in[2] = {qn_onnx_f32(l, x), w};
+    bool packed = qn_onnx_type_of(l, zeros)->dtype == QN_DTYPE_U8;
+    if (zeros && !has_elements(l, zeros, n * (packed ? zero_bytes : blocks)))
+        return;
+    qn_value w = nbits_blocks(l, n, k, bits, block);
+    w = w || l->b->status ? w : nbits_weight(l, n, k, bits, block);
     if (l->b->status || !w)
         return;
+    struct qn_attr_matmul attr = {.trans_b = true, .packs = !qn_dtype_is_block(qn_onnx_type_of(l, w)->dtype)};
+    qn_value in[2] = {qn_onnx_f32(l, x), w};
     qn_value y = qn_build_node(l->b, QN_OP_matmul, in, 2, &attr, NULL);
     if (bias)
         y = qn_build_binary(l->b, QN_OP_add, y, bias);
@@ -312,7 +405,13 @@ QN_ONNX_LOWER(gather_block_quantized)
         data = unpacked(l, packed, type.dims[0], type.dims[1], type.dims[1] * 2, 4);
         const uint8_t *bytes = zeros ? qn_onnx_constant(l, 3) : NULL;
         struct qn_type shape = *qn_onnx_type_of(l, scales);
-        if (zeros && !bytes)
+        if (l->b->status || (zeros && !bytes))
+            return;
+        if (shape.rank != 2 || shape.dims[0] < 0 || shape.dims[1] < 0) {
+            qn_onnx_fail(l, "scales of rank %u: expected 2", shape.rank);
+            return;
+        }
+        if (zeros && !has_elements(l, zeros, shape.dims[0] * ((shape.dims[1] + 1) / 2)))
             return;
         if (bytes)
             zeros = unpacked(l, bytes, shape.dims[0], (shape.dims[1] + 1) / 2, shape.dims[1], 4);
