@@ -22,6 +22,7 @@ struct qn_q_add_params {
 struct qn_q_add_factors {
     float a, b, constant, low, high;
     int32_t zero;
+    bool is_signed; /* y */
 };
 struct qn_q_add_factors qn_q_add_factors(const struct qn_q_add_params *p);
 int64_t qn_q_add_tiles(const void *params);

@@ -12,6 +12,7 @@ struct qn_q_add_factors qn_q_add_factors(const struct qn_q_add_params *p)
     double a_zero = byte_at(p->a_zero, 0, p->a_signed), b_zero = byte_at(p->b_zero, 0, p->b_signed);
     f.constant = (float)-(a_zero * (double)f.a + b_zero * (double)f.b);
     f.zero = byte_at(p->y_zero, 0, p->y_signed);
+    f.is_signed = p->y_signed;
     f.low = (float)((p->y_signed ? -128 : 0) - f.zero);
     f.high = f.low + 255;
     if (p->relu && f.low < 0)

@@ -5,8 +5,21 @@
 QN_INLINE void add_run(const struct qn_q_add_factors *f, char *y, const char *a, const char *b, int64_t n,
                        bool a_signed, bool b_signed)
 {
-    vf fa = vf_set(f->a), fb = vf_set(f->b), constant = vf_set(f->constant);
-    for (int64_t i = 0; i < n; i += VF_LANES) {
+    vf fa = vf_set(f->a), fb = vf_set(f->b), constant = vf_set(f->constant), most = vf_set(0x1p30f);
+    int32_t floor = (int32_t)f->low + f->zero;
+    int64_t i = 0;
+    for (; i + 4 * VF_LANES <= n;
+         i += 4 * VF_LANES) { /* saturation clips: only what 32 bits cannot hold is cut before */
+        vi sums[4];
+        QN_UNROLL
+        for (int j = 0; j < 4; j++) {
+            vf v = vf_fma(vi_float(vi_load_bytes(b + i + j * VF_LANES, b_signed)), fb, constant);
+            v = vf_fma(vi_float(vi_load_bytes(a + i + j * VF_LANES, a_signed)), fa, v);
+            sums[j] = vi_nearest(vf_min(most, v));
+        }
+        vi_store_saturated(y + i, sums, f->zero, floor, f->is_signed);
+    }
+    for (; i < n; i += VF_LANES) {
         char parts[2][VF_LANES];
         const char *x[2] = {a + i, b + i};
         for (int j = 0; j < 2 && n - i < VF_LANES; j++) {

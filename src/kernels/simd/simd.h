@@ -26,9 +26,8 @@
  *   vi_bytes(p)                4 VF_LANES bytes
  *   vi_blocks(p, stride)       32 bytes at p, at p + stride, ...
  *   vi_nibbles(p, stride)      the 16 low nibbles at p, then the 16 high ones, then those at p + stride, ...
- * vi_bits(p, shift, step)    the 32 bytes at p moved right by shift, again by shift + step, ...; what comes in from
- * the
- *                              next byte is to be masked away
+ *   vi_bits(p, shift, step)    the 32 bytes at p moved right by shift, again by shift + step, ...; what comes in from
+ *                              the next byte is to be masked away
  *   vi_flags(p, stride)        16 in each byte i whose bit i of the 32 at p is set, then those at p + stride, ...
  *   vi_heads(p, stride)        the 4 bytes at p, p + stride, ...: one a lane
  *   vi_eight_words(p, stride)  8 16-bit words at p, 8 at p + stride, ... widened to 32 bits

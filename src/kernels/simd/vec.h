@@ -1,13 +1,21 @@
 /* What activations, norms, softmax and attention need beside multiply-add: more words of the vocabulary of simd.h. A
  * file for an instruction set includes vec_<isa>.h and then the header that holds the body of its family.
  *
- * vf_sub, vf_div, vf_sqrt, vf_abs vf_max, vf_min             the second where one is NaN vf_fnma(a, b, c)           c
- * - a * b, one rounding vf_sign, vf_xor            the sign bit alone; bits vf_nearest                 to an integer,
- * ties to even vf_floor vf_scale(a, n)             a * 2^n, |n| <= 252 vf_split(a, &e)            the fraction f in
- * [sqrt(1/2), sqrt(2)) and e of a = f 2^e, for a > 0 and finite vm                         one truth a lane: vf_less,
- * vf_less_equal, vf_equal, vf_nan, vf_range(low, high): lanes low <= i < high vf_select(m, a, b)         m ? a : b
- * vf_store_part(p, v, n)     the first n < VF_LANES elements vf_store_f16, vf_store_bf16, vf_load_i8 vf_swap_pairs
- * lanes 2i and 2i + 1 change places vf_sum, vf_largest         over the lanes, folding halves until one is left
+ *   vf_sub, vf_div, vf_sqrt, vf_abs
+ *   vf_max, vf_min             the second where one is NaN
+ *   vf_fnma(a, b, c)           c - a * b, one rounding
+ *   vf_sign, vf_xor            the sign bit alone; bits
+ *   vf_nearest                 to an integer, ties to even
+ *   vf_floor
+ *   vf_scale(a, n)             a * 2^n, |n| <= 252
+ *   vf_split(a, &e)            the fraction f in [sqrt(1/2), sqrt(2)) and e of a = f 2^e, for a > 0 and finite
+ *   vm                         one truth a lane: vf_less, vf_less_equal, vf_equal, vf_nan,
+ *                              vf_range(low, high): lanes low <= i < high
+ *   vf_select(m, a, b)         m ? a : b
+ *   vf_store_part(p, v, n)     the first n < VF_LANES elements
+ *   vf_store_f16, vf_store_bf16, vf_load_i8
+ *   vf_swap_pairs              lanes 2i and 2i + 1 change places
+ *   vf_sum, vf_largest         over the lanes, folding halves until one is left
  *
  * An element's bits never depend on its lane.
  */
