@@ -183,7 +183,7 @@ static void chat_keeps_the_talk(void **state)
     const char talk[] = "Hello\n\"\"\"\ntwo\nlines\n\"\"\"\n/stats\n/clear\nAgain\n/exit\nnever read\n";
     qn_test_write_file(file, talk, sizeof talk - 1);
     assert_int_equal(qn_test_run_quern(&output, NULL, "chat %s -n 8 -s 1 < %s 2>&1", MODEL, file), 0);
-    assert_shown("plain format");
+    assert_shown("a plain template, the model has none");
     assert_shown("a new conversation");
     assert_shown("prompt ");
 }
