@@ -1,6 +1,6 @@
-/* What the passes make of every architecture, and several sequences in one step: prompts of different lengths side by side, then one token of each, with their cache
- * rows in no order. Every sequence gets the bits that it gets alone, for every architecture; and so does a table of rows
- * that is padded for the longest of them. */
+/* What the passes make of every architecture, and several sequences in one step: prompts of different lengths side by
+ * side, then one token of each, with their cache rows in no order. Every sequence gets the bits that it gets alone; and
+ * so it does from a table of rows that is padded for the longest of them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
