@@ -262,7 +262,7 @@ static qn_status make_room(struct job *job, uint8_t **buffer, size_t *have, uint
     return NULL;
 }
 
-/* Lets go of the pages that recipes have read, wherever they lie. */
+/* Lets go of the pages that were read, wherever they lie; they come back should somebody else want them. */
 static void drop_pages(struct job *job)
 {
     for (uint32_t i = 0; i < job->info.file_count; i++) {
@@ -308,12 +308,8 @@ static qn_status convert_tensor(struct job *job, uint32_t index)
         QN_TRY(qn_gguf_writer_write(job->writer, s.from == s.to ? job->in : job->out, (size_t)(count * s.out_row)));
         job->done += count * s.out_row;
         job->seen += count * s.in_row;
-        if (!t.data && job->seen >= SEEN_BYTES)
+        if (job->seen >= SEEN_BYTES)
             drop_pages(job);
-        if (t.data && t.offset != UINT64_MAX) { /* the pages come back should somebody else want them */
-            struct qn_file_map map = {.data = t.data, .size = t.bytes};
-            qn_file_map_drop(&map, at * s.in_row, count * s.in_row);
-        }
         QN_TRY(report(job));
     }
     return NULL;
