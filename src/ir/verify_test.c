@@ -53,7 +53,7 @@ BREAK(absent, *edge(g, NORM_NODE, 1) = 0)
 BREAK(input_range, *edge(g, NORM_NODE, 0) = 1000)
 BREAK(type, value(g, NORM)->type.dims[1] = 9)
 BREAK(dtype, value(g, NORM)->type.dtype = QN_DTYPE_F16)
-BREAK(unknown_dtype, value(g, X)->type.dtype = (qn_dtype)60)
+BREAK(unknown_dtype, value(g, X)->type.dtype = (qn_dtype)63)
 BREAK(rank, value(g, X)->type.rank = 9)
 BREAK(dim, value(g, X)->type.dims[0] = -100)
 BREAK(encoding, value(g, X)->type.encoding = 3)
@@ -97,7 +97,7 @@ static const struct {
     {"input_range", break_input_range, "input 0, %1000, does not stand before it"},
     {"type", break_type, "output 0 is f32[N,9], the shape rule gives f32[N,8]"},
     {"dtype", break_dtype, "output 0 is f16[N,8], the shape rule gives f32[N,8]"},
-    {"unknown_dtype", break_unknown_dtype, "value %1: unknown dtype 60"},
+    {"unknown_dtype", break_unknown_dtype, "value %1: unknown dtype 63"},
     {"rank", break_rank, "value %1: rank 9"},
     {"dim", break_dim, "value %1: dimension refers to expression 99"},
     {"encoding", break_encoding, "value %1: encoding 3"},

@@ -117,6 +117,10 @@ static void fill_weights(qn_dtype dtype, uint8_t *w, size_t size)
         }
         if (dtype == QN_DTYPE_MXFP4)
             w[i] = (uint8_t)(120 + random_u32() % 12);
+        for (int j = 0; (dtype == QN_DTYPE_Q4_F32 || dtype == QN_DTYPE_Q8_F32) && j < 2; j++) { /* scale, zero point */
+            float number = random_f32();
+            memcpy(w + i + 4 * j, &number, 4);
+        }
         for (int j = 0; dtype == QN_DTYPE_IQ1_M && j < 4; j++) /* its half is spread over four nibbles: 0x3abc */
             w[i + 49 + 2 * j] = (uint8_t)((w[i + 49 + 2 * j] & 15) | (0x3abc >> 4 * j & 15) << 4);
     }
