@@ -328,7 +328,7 @@ struct qn_shared_weights *qn_bodies_weights(struct qn_bodies *bodies, const stru
         struct qn_shared_weights *have = bodies->weights.items[i];
         if (have->kernel == key->kernel && have->bytes == key->bytes && have->blob.file == key->blob.file &&
             have->blob.offset == key->blob.offset && have->blob.bytes == key->blob.bytes &&
-            memcmp(&have->params, &key->params, sizeof key->params) == 0)
+            memcmp(have->params, key->params, sizeof key->params) == 0)
             return have;
     }
     struct qn_shared_weights *made = qn_alloc(bodies->allocator, sizeof *made);

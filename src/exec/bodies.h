@@ -33,8 +33,8 @@ struct qn_shared_weights {
     struct qn_blob blob;
     uint32_t kernel;
     uint64_t bytes;
-    struct qn_params params; /* without addresses */
-    void *data;              /* pages */
+    uint8_t params[sizeof(struct qn_params)]; /* without addresses; bytes, since blocks of memory are less aligned */
+    void *data;                               /* pages */
 };
 struct qn_shared_weights *qn_bodies_weights(struct qn_bodies *bodies, const struct qn_shared_weights *key);
 const struct qn_body_source *qn_bodies_source(const struct qn_bodies *bodies); /* NULL gives NULL */

@@ -115,7 +115,9 @@ static qn_status pack_shared(struct qn_exec *e, const struct qn_plan_packed *pac
     struct qn_shared_weights key = {.blob = e->plan->blobs.items[e->plan->tensors.items[packed->source].index],
                                     .kernel = packed->kernel,
                                     .bytes = packed->bytes};
-    QN_TRY(bind_packing(e, packed, NULL, NULL, values, views, &key.params));
+    struct qn_params params;
+    QN_TRY(bind_packing(e, packed, NULL, NULL, values, views, &params));
+    memcpy(key.params, params.bytes, sizeof key.params);
     struct qn_shared_weights *weights = qn_bodies_weights(e->bodies, &key);
     if (!weights)
         return QN_OOM();

@@ -141,6 +141,7 @@ static qn_status packed_constant(struct qn_planner *p, qn_node n, const struct q
     struct qn_plan *plan = p->plan;
     qn_value v = qn_graph_input_of(p->graph, n, choice->row->pack_operand);
     struct qn_packed_key key = {.weights = p->root[v], .kernel = qn_planner_kernel_index(choice->pack)};
+    struct qn_params params = {0};
     struct qn_bind bind;
     int32_t fault = 0;
     _Alignas(16) uint8_t attr[1024];
@@ -149,12 +150,13 @@ static qn_status packed_constant(struct qn_planner *p, qn_node n, const struct q
     int64_t bytes = choice->row->packed_bytes(&bind);
     if (bytes < 0)
         return QN_ERROR(QN_OUT_OF_MEMORY, "packed weights do not fit in memory");
-    choice->row->bind_pack(&bind, &key.params);
+    choice->row->bind_pack(&bind, &params);
+    memcpy(key.params, params.bytes, sizeof key.params);
     for (uint32_t i = 0; i < p->packed.count; i++) {
         const struct qn_packed_key *have = &p->packed.items[i];
         if (have->weights == key.weights && have->kernel == key.kernel &&
             plan->packed.items[have->packed].bytes == (uint64_t)bytes &&
-            memcmp(&have->params, &key.params, sizeof key.params) == 0)
+            memcmp(have->params, key.params, sizeof key.params) == 0)
             return qn_planner_tensor(p, QN_PLACE_PACKED, have->packed, qn_graph_type(p->graph, v), out);
     }
     key.packed = plan->packed.count;

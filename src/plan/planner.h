@@ -16,7 +16,7 @@ struct qn_packed_key {
     qn_value weights; /* the root */
     uint32_t packed;  /* in the plan */
     uint32_t kernel;
-    struct qn_params params;
+    uint8_t params[sizeof(struct qn_params)]; /* bytes: elements of an array are less aligned than parameters */
 };
 
 struct qn_planner {
