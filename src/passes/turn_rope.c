@@ -1,5 +1,5 @@
-/* rope as exporters of PyTorch spell it: x cos + rotate_half(x) sin, where rotate_half joins minus the second half of the
- * last axis and the first, and both halves of the angles are the same. x [B, H, S, D] is tokens' heads transposed,
+/* rope as exporters of PyTorch spell it: x cos + rotate_half(x) sin, where rotate_half joins minus the second half of
+ * the last axis and the first, and both halves of the angles are the same. x [B, H, S, D] is tokens' heads transposed,
  * cos and sin [B, 1, S, D]; rope takes the heads inside tokens, so the transpose comes after it. */
 #include "ir/build.h"
 #include "passes/match.h"

@@ -20,11 +20,11 @@ struct worker {
     struct qn_thread handle;
 };
 
-/* How a call runs: the caller writes the job, then opens it by storing a new generation with chunk 0 into `claim`.
- * Who works reads `claim`, reads the job, and claims chunks by exchanging the very value that it read. When the
- * exchange succeeds, the generation was still open, so the job read in between was whole: a job is written only when
- * all chunks of the one before are done. A worker that comes late, or never, holds nobody up: the caller waits for
- * claimed chunks alone. */
+/* How a call runs: the caller closes `claim` with a new generation that has no chunks left, writes the job, then opens
+ * it by storing chunk 0. Who works reads `claim`, reads the job, and claims chunks by exchanging the very value that it
+ * read. When the exchange succeeds, `claim` had not been closed, so nothing of the job read in between was of the next
+ * one: without the closing, a job with more chunks than the one before would look like more of that. A worker that comes
+ * late, or never, holds nobody up: the caller waits for claimed chunks alone. */
 struct qn_pool {
     const struct qn_allocator *allocator;
     uint32_t threads;
@@ -60,6 +60,8 @@ struct job {
     uint32_t chunks;
 };
 
+#define CLOSED UINT32_MAX /* a next chunk that no job has */
+
 static uint64_t claim_word(uint32_t generation, uint32_t next)
 {
     return (uint64_t)generation << 32 | next;
@@ -73,6 +75,7 @@ static uint32_t work(struct qn_pool *pool, uint32_t generation, uint32_t thread,
     uint64_t seen = __atomic_load_n(&pool->claim, __ATOMIC_ACQUIRE);
     struct job job = {LOAD(pool->fn), LOAD(pool->context), LOAD(pool->tiles), LOAD(pool->chunk_tiles),
                       LOAD(pool->chunks)};
+    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* read before `claim` is looked at again */
     while (seen >> 32 == generation && (uint32_t)seen < job.chunks) {
         uint32_t next = (uint32_t)seen, left = job.chunks - next, take = left / (2 * pool->threads);
         if (take == 0)
@@ -140,6 +143,8 @@ static void worker_main(void *context)
 static void publish(struct qn_pool *pool, const struct job *job)
 {
     uint32_t generation = ++pool->generation;
+    STORE(pool->claim, claim_word(generation, CLOSED));
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* closed before anything of the job is seen */
     STORE(pool->fn, job->fn);
     STORE(pool->context, job->context);
     STORE(pool->tiles, job->tiles);

@@ -240,6 +240,40 @@ static uint64_t process_cpu_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+struct call {
+    uint32_t *total; /* of this call: tiles that ran */
+    int64_t tiles;
+    uint32_t strays; /* tiles that are not this call's */
+};
+
+static void count_call(void *context, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    struct call *call = context;
+    if (begin < 0 || begin >= end || end > call->tiles)
+        __atomic_add_fetch(&call->strays, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(call->total, (uint32_t)(end - begin), __ATOMIC_RELAXED);
+}
+
+/* Short calls with few and with many chunks in turn: a worker that comes late to the end of one call must not take
+ * the beginning of the next, half written, for more of it. */
+static void late_workers_find_the_end(void **state)
+{
+    (void)state;
+    enum { CALLS = 300000, THREADS = 4 };
+    static uint32_t totals[2];
+    struct qn_pool *pool;
+    qn_assert_ok(qn_pool_create(THREADS, NULL, &pool));
+    for (uint32_t i = 0; i < CALLS; i++) {
+        struct call call = {.total = &totals[i % 2], .tiles = i % 2 ? 64 : 2};
+        totals[i % 2] = 0;
+        qn_pool_for(pool, call.tiles, 1, count_call, &call);
+        assert_int_equal(call.strays, 0);
+        assert_int_equal(totals[i % 2], call.tiles);
+    }
+    qn_pool_destroy(pool);
+}
+
 static void idle_pool_uses_no_cpu(void **state)
 {
     (void)state;
@@ -293,6 +327,7 @@ int main(void)
         cmocka_unit_test(calls_follow_each_other),
         cmocka_unit_test(caller_sleeps_and_is_woken),
         cmocka_unit_test(many_callers),
+        cmocka_unit_test(late_workers_find_the_end),
         cmocka_unit_test(idle_pool_uses_no_cpu),
         cmocka_unit_test(creation),
     };

@@ -104,8 +104,8 @@ static void weave(const bytes16 rows[4], bytes16 *to)
     }
 }
 
-/* Rows k .. k + count of a panel of a matrix whose rows (of n) are contiguous; adds to the sums. `columns` is a constant
- * where this is called, or left to be read. */
+/* Rows [begin, end) of a panel of a matrix whose rows (of n) are contiguous; adds to the sums. `columns` is a constant
+ * where the panel is full. */
 static inline __attribute__((always_inline)) void pack_block(const struct qn_integer_pack_params *p, const char *from,
                                                              int64_t columns, int64_t begin, int64_t end, char *out,
                                                              int32_t *sums)
@@ -132,8 +132,8 @@ static inline __attribute__((always_inline)) void pack_block(const struct qn_int
         sums[j] += part[j / 16][j % 16];
 }
 
-/* Panels [first, last) of a matrix whose rows are contiguous: a block of rows at a time, so that what a panel reads of a
- * cache line and a page serves its neighbours. */
+/* Panels [first, last) of a matrix whose rows are contiguous: a block of rows at a time, so that what a panel reads of
+ * a cache line and a page serves its neighbours. */
 static void pack_rows(const struct qn_integer_pack_params *p, const char *from, int64_t first, int64_t last, char *out)
 {
     int32_t sums[GROUP][QN_INTEGER_PANEL] = {0};

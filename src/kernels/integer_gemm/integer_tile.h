@@ -94,8 +94,8 @@ static inline struct int_bytes int_bytes_of(const struct int_columns *columns, c
 }
 
 /* Two vectors of sums of a row, from column `column` of the panel on, to bytes; with `full`, y has all the columns.
- * Saturating twice on the way to 8 bits is clamping; the least of 2^30 keeps what is too large for 32 bits positive, and
- * NaN becomes the lowest. */
+ * Saturating twice on the way to 8 bits is clamping; the least of 2^30 keeps what is too large for 32 bits positive,
+ * and NaN becomes the lowest. */
 QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t column, vi a, vi b, const bool full)
 {
     vf most = vf_set(0x1p30f);
