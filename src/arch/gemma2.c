@@ -20,8 +20,9 @@ static void build(struct qn_lm *lm)
         lm->attention_cap = 50;
     if (!qn_lm_key_has(&lm->keys, "final_logit_softcapping"))
         lm->logit_cap = 30;
+    uint32_t share = c->dim / c->heads;
     if (!c->attention_scale && c->layers == 46)
-        lm->attention_scale = 1 / sqrt((double)(c->dim / c->heads));
+        lm->attention_scale = 1 / sqrt(share);
     qn_lm_decoder(lm, attention);
 }
 

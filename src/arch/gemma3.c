@@ -16,8 +16,9 @@ static void build(struct qn_lm *lm)
     lm->activation = qn_lm_key_activation(lm, QN_LM_GELU_TANH);
     lm->head_norms = true;
     lm->post_norms = true;
+    uint32_t share = c->dim / c->heads;
     if (!c->attention_scale && c->layers == 62) /* the 27B model divides by the share of a head */
-        lm->attention_scale = 1 / sqrt((double)(c->dim / c->heads));
+        lm->attention_scale = 1 / sqrt(share);
     qn_lm_decoder(lm, attention);
 }
 

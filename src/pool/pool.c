@@ -23,8 +23,8 @@ struct worker {
 /* How a call runs: the caller closes `claim` with a new generation that has no chunks left, writes the job, then opens
  * it by storing chunk 0. Who works reads `claim`, reads the job, and claims chunks by exchanging the very value that it
  * read. When the exchange succeeds, `claim` had not been closed, so nothing of the job read in between was of the next
- * one: without the closing, a job with more chunks than the one before would look like more of that. A worker that comes
- * late, or never, holds nobody up: the caller waits for claimed chunks alone. */
+ * one: without the closing, a job with more chunks than the one before would look like more of that. A worker that
+ * comes late, or never, holds nobody up: the caller waits for claimed chunks alone. */
 struct qn_pool {
     const struct qn_allocator *allocator;
     uint32_t threads;

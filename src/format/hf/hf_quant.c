@@ -373,8 +373,11 @@ static void read_fp8(const struct qn_hf_source *s, uint64_t first, uint64_t coun
 {
     const struct qn_set_tensor *t = s->parts[CODES], *scales = s->parts[SCALES];
     uint64_t columns = s->rank >= 2 ? s->dims[s->rank - 1] : 1, rows = s->rank >= 2 ? s->dims[s->rank - 2] : 1;
-    uint64_t across = scales && s->block[1] ? (columns + s->block[1] - 1) / s->block[1] : 1;
-    uint64_t down = scales && s->block[0] ? (rows + s->block[0] - 1) / s->block[0] : 1;
+    if (rows == 0 || columns == 0)
+        return;
+    /* without a block size one scale is for all */
+    uint64_t height = s->block[0] ? s->block[0] : rows, width = s->block[1] ? s->block[1] : columns;
+    uint64_t across = (columns + width - 1) / width, down = (rows + height - 1) / height;
     const qn_dequantise_fn decode = qn_quant(t->dtype)->dequantise;
     for (uint64_t row = first; row < first + count; row++)
         for (uint64_t c = 0; c < columns; c++) {
@@ -385,8 +388,7 @@ static void read_fp8(const struct qn_hf_source *s, uint64_t first, uint64_t coun
                 ((uint16_t *)out)[at] = qn_f32_to_f16(value);
                 continue;
             }
-            uint64_t index =
-                scales->elements == 1 ? 0 : (row / rows * down + row % rows / s->block[0]) * across + c / s->block[1];
+            uint64_t index = scales->elements == 1 ? 0 : (row / rows * down + row % rows / height) * across + c / width;
             uint8_t raw[8];
             qn_set_read(scales, index, 1, raw);
             qn_quant(scales->dtype)->dequantise(raw, &scale, 1);

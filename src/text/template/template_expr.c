@@ -413,10 +413,9 @@ static const struct level *operator_at(const parser *p, const struct level *leve
 
 static node *parse_pow(parser *p)
 {
-    const struct qn_tpl_token *at = p->at;
     node *left = parse_unary(p, true);
     while (left && operator_at(p, pow_ops)) {
-        at = p->at++;
+        const struct qn_tpl_token *at = p->at++;
         left = binary(p, QN_NODE_BINARY, QN_OP_POW, at, left, parse_unary(p, true));
     }
     return left;

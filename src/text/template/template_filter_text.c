@@ -568,7 +568,7 @@ static bool do_filesizeformat(struct qn_tpl *t, struct qn_tpl_call *call, struct
 {
     static const char letters[] = "kMGTPEZY";
     bool binary = qn_val_truth(call->arg[0]);
-    double base = binary ? 1024 : 1000, bytes, unit = base;
+    double base = binary ? 1024 : 1000, bytes, unit;
     struct qn_strbuf buf;
     if (call->object.kind == QN_VAL_UNDEFINED)
         return qn_tpl_fail_undefined(t, call->object);
