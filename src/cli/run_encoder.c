@@ -48,16 +48,17 @@ static double sigmoid(double x)
 static struct choice *rank(const float *logits, uint32_t count, bool independent)
 {
     struct choice *out = calloc(count + 1, sizeof *out);
-    double most = -INFINITY, total = 0;
+    float most = -INFINITY;
+    double total = 0;
     if (!out) {
         qn_terminal_error("out of memory");
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++)
-        most = fmax(most, (double)logits[i]);
+        most = logits[i] > most ? logits[i] : most;
     for (uint32_t i = 0; i < count; i++) {
-        out[i] = (struct choice){.score = independent ? sigmoid((double)logits[i]) : exp((double)logits[i] - most),
-                                 .index = i};
+        out[i] = (struct choice){
+            .score = independent ? sigmoid((double)logits[i]) : exp((double)logits[i] - (double)most), .index = i};
         total += out[i].score;
     }
     for (uint32_t i = 0; i < count && !independent; i++)
