@@ -211,10 +211,15 @@ static node *parse_subscript(parser *p, node *object)
         return n;
     }
     node *tuple = qn_tpl_node_new(p, QN_NODE_TUPLE, at), **end = tuple ? &tuple->list : NULL;
+    bool sliced = false;
     while (tuple && !qn_tpl_is_op(p, "]")) {
-        if ((tuple->count && !qn_tpl_expect_op(p, ",")) || !add(tuple, &end, parse_subscribed(p)))
+        if (tuple->count && !qn_tpl_expect_op(p, ","))
             return NULL;
-        if (tuple->count > 1 && (*tuple->list).kind == QN_NODE_SLICE)
+        node *part = parse_subscribed(p);
+        if (!add(tuple, &end, part))
+            return NULL;
+        sliced |= part->kind == QN_NODE_SLICE;
+        if (tuple->count > 1 && sliced)
             return fail(p, "a slice in several dimensions");
     }
     if (!tuple || !qn_tpl_expect_op(p, "]"))
