@@ -106,6 +106,8 @@ static qn_status tokenize(struct encoder *e, struct qn_str piece)
     struct piece_slot *slot = slot_of(e, piece);
     uint32_t first = u->list.count;
     if (slot && slot->text && slot->size == piece.size && memcmp(slot->text, piece.data, piece.size) == 0) {
+        if (slot->count == 0) /* the list may not have storage yet */
+            return NULL;
         if (!qn_array_reserve(&u->list, u->allocator, (uint64_t)first + slot->count))
             return QN_OOM();
         memcpy(u->list.items + first, u->list.items + slot->first, slot->count * sizeof *u->list.items);
