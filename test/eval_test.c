@@ -11,7 +11,7 @@
 #include "quern/llm.h"
 #include "quern/model.h"
 #include "quern/observe.h"
-#include "quern/quantize.h"
+#include "quern/convert.h"
 #include "quern/session.h"
 #include "quern/tokenizer.h"
 #include "support/testing.h"
@@ -120,7 +120,7 @@ static void divergence_from_itself_is_nothing(void **state)
     assert_true(same.tokens == kept.tokens && fabs(same.perplexity - kept.perplexity) < 1e-9);
     assert_true(fabs(same.kl_mean) < 1e-4 && same.kl_max < 1e-3 && same.same_top == 1);
     stop(&r);
-    qn_assert_ok(qn_quantize_gguf(stories(), small, "Q2_K", NULL, NULL));
+    qn_assert_ok(qn_quantize(stories(), small, "Q2_K", NULL, NULL));
     r = start(small, false);
     qn_assert_ok(qn_divergence(r.llm, r.tokenizer, base, NULL, &other));
     assert_true(other.kl_mean > 0.01 && other.kl_p99 >= other.kl_median && other.kl_max >= other.kl_p99);
@@ -219,11 +219,11 @@ static void importance_is_the_mean_of_squares(void **state)
     qn_imatrix_close(imatrix);
     qn_tokens_free(&tokens);
     stop(&r);
-    struct qn_quantize_keep keeps[] = {{"blk.0.*", QN_DTYPE_Q8_0}, {"attn_v", QN_DTYPE_NONE}};
-    struct qn_quantize_options quantize = {
+    struct qn_convert_keep keeps[] = {{"blk.0.*", QN_DTYPE_Q8_0}, {"attn_v", QN_DTYPE_NONE}};
+    struct qn_convert_options quantize = {
         .struct_size = sizeof quantize, .imatrix = path, .keeps = keeps, .keep_count = 2};
-    struct qn_quantize_stats counted = {.struct_size = sizeof counted};
-    qn_assert_ok(qn_quantize_gguf(stories(), out, "Q4_0", &quantize, &counted));
+    struct qn_convert_stats counted = {.struct_size = sizeof counted};
+    qn_assert_ok(qn_quantize(stories(), out, "Q4_0", &quantize, &counted));
     assert_true(counted.weighed > 10);
     struct qn_gguf *gguf;
     qn_assert_ok(qn_gguf_open(out, NULL, &gguf));
@@ -232,12 +232,12 @@ static void importance_is_the_mean_of_squares(void **state)
     assert_int_equal(qn_gguf_tensor(gguf, QN_STR("blk.1.attn_v.weight"))->dtype, QN_DTYPE_Q8_0); /* as it was */
     assert_non_null(qn_gguf_find(gguf, "quantize.imatrix.file"));
     qn_gguf_close(gguf);
-    keeps[0] = (struct qn_quantize_keep){"nothing.*", QN_DTYPE_Q8_0};
-    qn_assert_fails(qn_quantize_gguf(stories(), out, "Q4_0", &quantize, NULL), QN_INVALID_ARGUMENT, "names no tensor");
-    keeps[0] = (struct qn_quantize_keep){"ffn_down", QN_DTYPE_Q4_K};
-    qn_assert_fails(qn_quantize_gguf(stories(), out, "Q4_0", &quantize, NULL), QN_INVALID_ARGUMENT, "rows of 640");
-    keeps[0] = (struct qn_quantize_keep){"attn_q", QN_DTYPE_IQ2_XS};
-    qn_assert_fails(qn_quantize_gguf(stories(), out, "Q4_0", &quantize, NULL), QN_INVALID_ARGUMENT, "not written");
+    keeps[0] = (struct qn_convert_keep){"nothing.*", QN_DTYPE_Q8_0};
+    qn_assert_fails(qn_quantize(stories(), out, "Q4_0", &quantize, NULL), QN_INVALID_ARGUMENT, "names no tensor");
+    keeps[0] = (struct qn_convert_keep){"ffn_down", QN_DTYPE_Q4_K};
+    qn_assert_fails(qn_quantize(stories(), out, "Q4_0", &quantize, NULL), QN_INVALID_ARGUMENT, "rows of 640");
+    keeps[0] = (struct qn_convert_keep){"attn_q", QN_DTYPE_IQ2_XS};
+    qn_assert_fails(qn_quantize(stories(), out, "Q4_0", &quantize, NULL), QN_INVALID_ARGUMENT, "not written");
 }
 
 /* ---- two runs ------------------------------------------------------------------------------------------------- */
@@ -247,7 +247,7 @@ static const char *make_fault(const char *name, const char *tensor, float factor
 {
     const char *path = qn_test_temp(name);
     struct qn_gguf *gguf;
-    qn_assert_ok(qn_quantize_gguf(stories(), path, "F32", NULL, NULL));
+    qn_assert_ok(qn_quantize(stories(), path, "F32", NULL, NULL));
     qn_assert_ok(qn_gguf_open(path, NULL, &gguf));
     const struct qn_gguf_tensor *found = qn_gguf_tensor(gguf, qn_str_from(tensor));
     assert_non_null(found);

@@ -1,9 +1,11 @@
 /* Model folders against the logits of transformers (made by tools/reference/make_folders.py), the same after a
  * conversion to GGUF, and folders that contradict themselves. */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "quern/convert.h"
@@ -300,13 +302,80 @@ static void test_resume(void **state)
                     QN_INVALID_ARGUMENT, "'q9'");
 }
 
+/* ---- in fewer bits, in one step ------------------------------------------------------------------------------- */
+
+static void assert_same_bytes(const char *a, const char *b)
+{
+    size_t a_size, b_size;
+    char *x = qn_test_read_file(a, &a_size), *y = qn_test_read_file(b, &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(x, y, a_size);
+    free(x);
+    free(y);
+}
+
+static void test_quantise(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"llama_fp8", "mixtral"};
+    const char *plain = qn_test_temp("plain.gguf"), *two = qn_test_temp("two.gguf"), *one = qn_test_temp("one.gguf");
+    struct qn_convert_options typed = {.struct_size = sizeof typed, .type = "q4_0"};
+    struct qn_convert_options measured = {.struct_size = sizeof measured, .measure = true};
+    struct qn_convert_stats stats = {.struct_size = sizeof stats};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        char in[600];
+        snprintf(in, sizeof in, QN_SOURCE_DIR "/test/data/hf/%s", folders[i]);
+        qn_assert_ok(qn_convert(in, plain, NULL, NULL));
+        qn_assert_ok(qn_quantize(plain, two, "Q4_0", NULL, NULL));
+        qn_assert_ok(qn_quantize(in, one, "Q4_0", &measured, &stats));
+        assert_same_bytes(one, two);
+        qn_assert_ok(qn_convert(in, one, &typed, NULL));
+        assert_same_bytes(one, two);
+    }
+    assert_true(stats.tensors > 10 && stats.fallbacks > 0);
+    const char *in = QN_SOURCE_DIR "/test/data/hf/llama_fp8";
+    struct qn_convert_keep keep = {"attn_", QN_DTYPE_Q8_0};
+    measured.keeps = &keep;
+    measured.keep_count = 1;
+    qn_assert_ok(qn_quantize(in, one, "Q4_0", &measured, &stats));
+    assert_true(stats.type_counts[QN_DTYPE_Q4_0] >= 3 && stats.type_counts[QN_DTYPE_Q8_0] >= 4);
+    assert_true(stats.error > 0.02 && stats.error < stats.worst_error && stats.worst_error < 0.2);
+    assert_non_null(strstr(stats.worst, ".weight"));
+    qn_assert_fails(qn_quantize(QN_SOURCE_DIR "/test/data/hf/llama_fp8/model.safetensors", one, "Q4_0", NULL, NULL),
+                    QN_UNSUPPORTED, "give the model's folder");
+}
+
+/* The disk is full at any point: the error says so, and neither the output nor a part of it stays. */
+static void test_disk_full(void **state)
+{
+    (void)state;
+    const char *in = QN_SOURCE_DIR "/test/data/hf/llama_fp8", *out = qn_test_temp("full.gguf");
+    int entries = qn_test_temp_count(), failed = 0;
+    struct rlimit before, limit;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    for (limit.rlim_cur = 1; limit.rlim_cur < 1 << 16; limit.rlim_cur = limit.rlim_cur * 3 + 5) {
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        qn_status status = qn_quantize(in, out, "Q8_0", NULL, NULL);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        if (!status)
+            break;
+        qn_assert_fails(status, QN_IO, "full.gguf");
+        assert_int_equal(qn_test_temp_count(), entries);
+        failed++;
+    }
+    assert_true(failed > 3);
+    signal(SIGXFSZ, handler);
+}
+
 int main(void)
 {
     static const char *const names[] = {
         "llama_shards", "llama_v4_bin", "mistral_tied",     "mixtral",   "mixtral_v4", "qwen2_legacy",    "qwen3_bf16",
         "gpt2_base",    "llama_gptq",   "llama_gptq_order", "llama_awq", "llama_fp8",  "llama_fp8_tensor"};
     enum { CASES = sizeof names / sizeof names[0], CHANGES = sizeof changes / sizeof changes[0] };
-    struct CMUnitTest tests[CASES + CHANGES + 2];
+    struct CMUnitTest tests[CASES + CHANGES + 4];
     size_t count = 0;
     for (size_t i = 0; i < CASES; i++)
         tests[count++] = (struct CMUnitTest){names[i], check_case, NULL, NULL, (void *)(uintptr_t)names[i]};
@@ -314,5 +383,7 @@ int main(void)
         tests[count++] = (struct CMUnitTest){changes[i].name, check_change, NULL, NULL, &changes[i]};
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_every_allocation);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_resume);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quantise);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_disk_full);
     return cmocka_run_group_tests_name("model folders", tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include "platform/cpu.h"
 #include "quern/llm.h"
 #include "quern/model.h"
-#include "quern/quantize.h"
+#include "quern/convert.h"
 #include "support/testing.h"
 
 enum { COUNT = 48, MAX_TYPES = 64 }; /* tokens; matmul_test goes to 512 rows, this is about what lies between kernels */
@@ -74,8 +74,8 @@ static void check_type(void **state)
     const char *type = *state, *path = qn_test_temp("invariance.gguf");
     uint32_t features;
     qn_assert_ok(qn_cpu_features(&features));
-    struct qn_quantize_options options = {.struct_size = sizeof options, .pure = true};
-    qn_assert_ok(qn_quantize_gguf(qn_test_source("models/quern-stories.gguf"), path, type, &options, NULL));
+    struct qn_convert_options options = {.struct_size = sizeof options, .pure = true};
+    qn_assert_ok(qn_quantize(qn_test_source("models/quern-stories.gguf"), path, type, &options, NULL));
     struct qn_model *model = NULL;
     qn_assert_ok(qn_model_open(path, NULL, &model));
     for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
@@ -94,7 +94,7 @@ int main(void)
     struct CMUnitTest tests[MAX_TYPES];
     size_t count = 0;
     const char *name, *summary;
-    for (size_t i = 0; (name = qn_quantize_type(i, &summary)) && count < MAX_TYPES; i++) {
+    for (size_t i = 0; (name = qn_convert_type(i, &summary)) && count < MAX_TYPES; i++) {
         const char *end = name + strlen(name) - 2; /* the S and L mixes are the same types as M once they are pure */
         if (strcmp(end, "_S") == 0 || strcmp(end, "_L") == 0)
             continue;

@@ -1,48 +1,57 @@
-/* Any language model to GGUF, tensor by tensor, in slabs of rows. */
+/* Any language model to GGUF in any type, tensor by tensor, in slabs of rows. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "convert/convert_internal.h"
 #include "convert/gguf_vocab.h"
+#include "convert/imatrix_file.h"
+#include "convert/part_state.h"
+#include "convert/recode.h"
+#include "convert/tensor_types.h"
 #include "format/gguf/gguf.h"
 #include "format/model.h"
 #include "format/model_graph.h"
-#include "platform/clock.h"
 #include "platform/file.h"
 #include "pool/pool.h"
 #include "quant/quant.h"
 
-/* A slab is read, turned to floats, and from there to the output's type by the pool. */
+/* What is read and written at a time; how much is written between two notes of it, and read before pages are let go. */
 enum { SLAB_ELEMS = 2 << 20, SYNC_BYTES = 256 << 20, SEEN_BYTES = 64 << 20 };
-
-static const struct output_type {
-    const char *name;
-    qn_dtype dtype; /* NONE: as the source has it */
-    uint32_t file_type;
-} output_types[] = {
-    {"auto", QN_DTYPE_NONE, 0},  {"f32", QN_DTYPE_F32, 0},   {"f16", QN_DTYPE_F16, 1},
-    {"bf16", QN_DTYPE_BF16, 32}, {"q8_0", QN_DTYPE_Q8_0, 7},
-};
 
 struct job {
     struct qn_convert_options options;
     const struct qn_allocator *allocator;
-    const struct output_type *type;
+    enum qn_scheme_id scheme; /* NONE: as the source has them */
     struct qn_model *model;
     struct qn_model_info info;
-    qn_dtype *dtypes; /* of the output, by tensor */
+    struct qn_model_tensor *tensors; /* of the source */
+    struct qn_tensor_choice *choices;
+    struct qn_imatrix *imatrix; /* NULL: none */
     struct qn_gguf_writer *writer;
     struct qn_pool *pool;
+    struct qn_recoder *recoder;
+    struct qn_part_state state;
     uint8_t *in, *out;
-    float *floats;
-    size_t in_bytes, out_bytes, float_bytes;
+    size_t in_bytes, out_bytes;
     uint64_t done, total; /* output bytes */
     uint64_t seen;        /* bytes read since pages were let go */
+    double error, square; /* sums over the tensors whose type changed */
     struct qn_convert_stats stats;
 };
+
+static uint64_t columns_of(const struct qn_model_tensor *t)
+{
+    return t->rank ? t->dims[t->rank - 1] : 1;
+}
+
+/* Bytes of the whole tensor in a type that its rows fit. */
+static uint64_t bytes_as(const struct qn_model_tensor *t, qn_dtype dtype)
+{
+    const struct qn_dtype_info *info = qn_dtype_info(dtype);
+    return t->elements / info->block_elems * info->block_bytes;
+}
 
 /* ---- which type ----------------------------------------------------------------------------------------------- */
 
@@ -68,10 +77,16 @@ static bool is_number(qn_dtype dtype)
     return class_ == QN_DTYPE_CLASS_FLOAT || class_ == QN_DTYPE_CLASS_BLOCK;
 }
 
-static qn_status choose_type(struct job *job, const struct qn_model_tensor *t, qn_dtype *out)
+/* llama.cpp refuses files with tensors that it does not know. */
+static bool is_left_out(const struct qn_model_tensor *tensor)
+{
+    return strncmp(tensor->name, "mlm.", 4) == 0;
+}
+
+/* The type of a tensor in a file of floats, `wanted` for weights (NONE: as the source has them). */
+static qn_status plain_type(const struct qn_model_tensor *t, qn_dtype wanted, qn_dtype *out)
 {
     bool stored = qn_dtype_info(t->dtype)->gguf >= 0;
-    uint64_t bytes;
     *out = t->dtype;
     if (t->rank > QN_GGUF_MAX_RANK)
         return QN_ERROR(QN_UNSUPPORTED, "tensor '%s' has %u dimensions; GGUF has at most %d", t->name, t->rank,
@@ -82,17 +97,64 @@ static qn_status choose_type(struct job *job, const struct qn_model_tensor *t, q
                                  qn_dtype_name(t->dtype));
     if (is_always_f32(t))
         *out = QN_DTYPE_F32;
-    else if (job->type->dtype)
-        *out = job->type->dtype;
+    else if (wanted)
+        *out = wanted;
     else if (!stored || t->dtype == QN_DTYPE_F64)
         *out = QN_DTYPE_F32;
-    if (!qn_dtype_row_bytes(*out, t->dims[t->rank - 1], &bytes)) {
-        *out = QN_DTYPE_F16;
-        job->stats.fallbacks++;
-    }
-    if (*out != t->dtype && (!qn_quant(t->dtype)->dequantise || !qn_quant(*out)->quantise))
+    return NULL;
+}
+
+static qn_status check_choice(const struct qn_model_tensor *t, qn_dtype to)
+{
+    uint64_t row;
+    if (!qn_dtype_row_bytes(t->dtype, columns_of(t), &row) || !qn_dtype_row_bytes(to, columns_of(t), &row))
+        return QN_ERROR(QN_INVALID_FILE, "tensor '%s': rows of %" PRIu64 " elements", t->name, columns_of(t));
+    if (to != t->dtype && (!qn_quant(t->dtype)->dequantise || !qn_quant(to)->quantise))
         return QN_ERROR(QN_UNSUPPORTED, "tensor '%s': no way from type %s to %s", t->name, qn_dtype_name(t->dtype),
-                        qn_dtype_name(*out));
+                        qn_dtype_name(to));
+    return NULL;
+}
+
+/* First the types of a file of floats; a mix is chosen over those. Tensors that are left out have no part in it. */
+static qn_status choose_types(struct job *job)
+{
+    uint32_t count = 0;
+    qn_dtype base = job->scheme ? qn_scheme(job->scheme)->base : QN_DTYPE_NONE;
+    for (uint32_t i = 0; i < job->info.tensor_count; i++) {
+        struct qn_model_tensor t = {.struct_size = sizeof t};
+        QN_TRY(qn_model_tensor(job->model, i, &t));
+        if (is_left_out(&t)) {
+            job->stats.left_out++;
+            continue;
+        }
+        QN_TRY(plain_type(&t, qn_dtype_is_block(base) ? QN_DTYPE_NONE : base, &job->choices[count].dtype));
+        job->tensors[count++] = t;
+    }
+    job->stats.tensors = count;
+    if (base && qn_dtype_is_block(base)) {
+        struct qn_mix_model mix;
+        QN_TRY(qn_mix_model_read(job->model, &mix));
+        for (uint32_t i = 0; i < count; i++) /* the mix keeps what it finds */
+            job->tensors[i].dtype = job->choices[i].dtype;
+        QN_TRY(
+            qn_tensor_types(&mix, job->tensors, count, job->scheme, job->options.pure, job->allocator, job->choices));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index;
+        qn_model_find_tensor(job->model, job->tensors[i].name, &index);
+        QN_TRY(qn_model_tensor(job->model, index, &job->tensors[i]));
+    }
+    QN_TRY(qn_tensor_types_keep(job->tensors, count, job->options.keeps, job->options.keep_count, job->choices));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct qn_model_tensor *t = &job->tensors[i];
+        qn_dtype to = job->choices[i].dtype;
+        QN_TRY(check_choice(t, to));
+        job->stats.bytes_in += bytes_as(t, t->dtype);
+        job->total += bytes_as(t, to);
+        job->stats.fallbacks += job->choices[i].fallback;
+        job->stats.requantised += to != t->dtype && qn_dtype_is_block(t->dtype) && qn_dtype_is_block(to);
+        job->stats.type_counts[to]++;
+    }
     return NULL;
 }
 
@@ -169,10 +231,37 @@ static qn_status set_u32(struct job *job, const char *key, uint32_t number)
     return qn_gguf_writer_set(job->writer, qn_str_from(key), &value);
 }
 
-/* llama.cpp refuses files with tensors that it does not know. */
-static bool is_left_out(const struct qn_model_tensor *tensor)
+static qn_status set_text(struct job *job, const char *key, struct qn_str text)
 {
-    return strncmp(tensor->name, "mlm.", 4) == 0;
+    struct qn_gguf_value value = {.type = QN_GGUF_STRING, .count = 1, .as.str = text};
+    return qn_gguf_writer_set(job->writer, qn_str_from(key), &value);
+}
+
+static qn_status declare_imatrix(struct job *job)
+{
+    if (!job->imatrix)
+        return NULL;
+    QN_TRY(set_text(job, "quantize.imatrix.file", qn_str_from(job->options.imatrix)));
+    if (job->imatrix->dataset.size)
+        QN_TRY(set_text(job, "quantize.imatrix.dataset", job->imatrix->dataset));
+    QN_TRY(set_u32(job, "quantize.imatrix.entries_count", job->imatrix->entry_count));
+    return job->imatrix->chunk_count
+               ? set_u32(job, "quantize.imatrix.chunks_count", (uint32_t)job->imatrix->chunk_count)
+               : NULL;
+}
+
+/* The number for general.file_type; without a scheme that of most weights, as far as it has one. */
+static uint32_t file_type(const struct job *job)
+{
+    static const enum qn_scheme_id plain[] = {QN_SCHEME_F16, QN_SCHEME_BF16, QN_SCHEME_Q8_0};
+    uint64_t most = 0;
+    enum qn_scheme_id best = job->scheme ? job->scheme : QN_SCHEME_F32;
+    for (size_t i = 0; !job->scheme && i < sizeof plain / sizeof plain[0]; i++)
+        if (job->stats.type_counts[qn_scheme(plain[i])->base] > most) {
+            best = plain[i];
+            most = job->stats.type_counts[qn_scheme(best)->base];
+        }
+    return qn_scheme(best)->file_type;
 }
 
 static qn_status declare(struct job *job)
@@ -196,49 +285,55 @@ static qn_status declare(struct job *job)
         QN_TRY(qn_gguf_vocab_write(folder, (uint32_t)t.dims[0], job->allocator, job->writer, &found));
         job->stats.without_vocabulary = !found;
     }
-    bool mixed = job->type->dtype == QN_DTYPE_NONE;
-    uint32_t file_type = job->type->file_type; /* auto: that of most weights */
-    for (size_t i = 1; mixed && i < sizeof output_types / sizeof output_types[0]; i++)
-        for (uint32_t k = 0; k < job->info.tensor_count; k++)
-            if (job->dtypes[k] == output_types[i].dtype && job->dtypes[k] != QN_DTYPE_F32)
-                file_type = output_types[i].file_type;
-    if (!qn_model_gguf(job->model) || !mixed)
-        QN_TRY(set_u32(job, "general.file_type", file_type));
+    if (!qn_model_gguf(job->model) || job->scheme)
+        QN_TRY(set_u32(job, "general.file_type", file_type(job)));
     QN_TRY(set_u32(job, "general.quantization_version", 2));
-    for (uint32_t i = 0; i < job->info.tensor_count; i++) {
-        struct qn_model_tensor t = {.struct_size = sizeof t};
-        QN_TRY(qn_model_tensor(job->model, i, &t));
-        if (is_left_out(&t))
-            continue;
-        QN_TRY(qn_gguf_writer_add_tensor(job->writer, qn_str_from(t.name), job->dtypes[i], t.rank, t.dims));
+    QN_TRY(declare_imatrix(job));
+    for (uint32_t i = 0; i < job->stats.tensors; i++) {
+        const struct qn_model_tensor *t = &job->tensors[i];
+        QN_TRY(qn_gguf_writer_add_tensor(job->writer, qn_str_from(t->name), job->choices[i].dtype, t->rank, t->dims));
     }
     return qn_gguf_writer_begin_data(job->writer);
 }
 
 /* ---- tensors -------------------------------------------------------------------------------------------------- */
 
-struct slab {
-    struct job *job;
-    uint64_t columns, in_row, out_row; /* elements, bytes, bytes */
-    qn_dtype from, to;
-    uint64_t bad; /* row of a value that the type cannot hold, UINT64_MAX: none */
-};
-
-static void convert_rows(void *context, int64_t begin, int64_t end, uint32_t thread)
+/* The importance of the input channels, where the matrix has it. A list of another size belongs to another model;
+ * only the embedding, which no matmul reads, is forgiven. */
+static qn_status find_means(struct job *job, const struct qn_model_tensor *t, struct qn_recode *run)
 {
-    struct slab *s = context;
-    (void)thread;
-    float limit = s->to == QN_DTYPE_F16 ? 65520.0f : INFINITY; /* what would round to infinity */
-    for (int64_t row = begin; row < end; row++) {
-        float *x = s->job->floats + (uint64_t)row * s->columns;
-        qn_quant(s->from)->dequantise(s->job->in + (uint64_t)row * s->in_row, x, (int64_t)s->columns);
-        for (uint64_t i = 0; i < s->columns && (s->to != QN_DTYPE_F32); i++)
-            if (!(fabsf(x[i]) < limit)) {
-                __atomic_store_n(&s->bad, (uint64_t)row, __ATOMIC_RELAXED);
-                break;
-            }
-        qn_quant(s->to)->quantise(x, s->job->out + (uint64_t)row * s->out_row, (int64_t)s->columns, NULL);
+    const struct qn_imatrix_entry *entry = job->imatrix && qn_dtype_is_block(run->to) && t->rank
+                                               ? qn_imatrix_find(job->imatrix, qn_str_from(t->name))
+                                               : NULL;
+    if (!entry)
+        return NULL;
+    uint64_t columns = t->dims[t->rank - 1], rows = t->rank > 1 ? t->dims[t->rank - 2] : 1;
+    uint64_t matrices = t->rank > 2 ? t->dims[t->rank - 3] : 1, have = entry->matrices * entry->columns;
+    if (have != columns * matrices || (entry->matrices > 1 && entry->matrices != matrices)) {
+        if (strcmp(t->name, "token_embd.weight") == 0)
+            return NULL;
+        return QN_ERROR(QN_INVALID_FILE,
+                        "%s: entry '%s' has %" PRIu64 " values, the tensor asks for %" PRIu64 " x %" PRIu64
+                        ": it was made for another model",
+                        job->options.imatrix, t->name, have, matrices, columns);
     }
+    run->means = entry->means;
+    run->columns = columns;
+    run->matrices = matrices;
+    run->matrix_elems = columns * rows;
+    job->stats.weighed++;
+    return NULL;
+}
+
+static qn_status fail_element(struct job *job, const struct qn_model_tensor *t, const struct qn_recode *run)
+{
+    float value = qn_recode_bad_value(job->recoder, run);
+    if (isfinite(value))
+        return QN_ERROR(QN_UNSUPPORTED,
+                        "tensor '%s': element %" PRIu64 " is %g, beyond the range of %s; use bf16 or f32", t->name,
+                        run->bad, (double)value, qn_dtype_name(run->to));
+    return QN_ERROR(QN_INVALID_FILE, "tensor '%s': element %" PRIu64 " is %g, expected a finite number", t->name,
+                    run->bad, (double)value);
 }
 
 static qn_status report(struct job *job)
@@ -273,217 +368,152 @@ static void drop_pages(struct job *job)
     job->seen = 0;
 }
 
-static qn_status convert_tensor(struct job *job, uint32_t index)
+/* Rows [at, at + count), in place where the file has them as they are. */
+static qn_status read_slab(struct job *job, const struct qn_model_tensor *t, uint64_t at, uint64_t count,
+                           const uint8_t **out)
 {
-    struct qn_model_tensor t = {.struct_size = sizeof t};
-    QN_TRY(qn_model_tensor(job->model, index, &t));
-    struct slab s = {.job = job,
-                     .columns = t.rank ? t.dims[t.rank - 1] : 1,
-                     .from = t.dtype,
-                     .to = job->dtypes[index],
-                     .bad = UINT64_MAX};
-    uint64_t rows = s.columns ? t.elements / s.columns : 0;
-    if (!qn_dtype_row_bytes(s.from, s.columns, &s.in_row) || !qn_dtype_row_bytes(s.to, s.columns, &s.out_row))
-        return QN_ERROR(QN_INVALID_FILE, "tensor '%s': rows of %" PRIu64 " elements", t.name, s.columns);
-    uint64_t most = s.columns && SLAB_ELEMS / s.columns ? SLAB_ELEMS / s.columns : 1;
+    uint32_t index;
+    uint64_t row = bytes_as(t, t->dtype) / (t->elements / columns_of(t));
+    if (t->data) {
+        *out = (const uint8_t *)t->data + at * row;
+        return NULL;
+    }
+    QN_TRY(make_room(job, &job->in, &job->in_bytes, count * row));
+    qn_model_find_tensor(job->model, t->name, &index);
+    *out = job->in;
+    return qn_model_read_rows(job->model, index, at, count, job->in);
+}
+
+static void add_error(struct job *job, const struct qn_model_tensor *t, double error, double square)
+{
+    double relative = square > 0 ? sqrt(error / square) : 0;
+    job->error += error;
+    job->square += square;
+    if (relative > job->stats.worst_error) {
+        job->stats.worst_error = relative;
+        snprintf(job->stats.worst, sizeof job->stats.worst, "%s", t->name);
+    }
+}
+
+static qn_status convert_tensor(struct job *job, const struct qn_model_tensor *t, qn_dtype to)
+{
+    struct qn_recode whole = {.from = t->dtype, .to = to, .measure = job->options.measure};
+    uint64_t columns = columns_of(t), rows = columns ? t->elements / columns : 0;
+    uint64_t most = columns && SLAB_ELEMS / columns ? SLAB_ELEMS / columns : 1;
+    double error = 0, square = 0;
     most = most < rows ? most : rows;
-    QN_TRY(make_room(job, &job->in, &job->in_bytes, most * s.in_row));
-    if (s.from != s.to) {
-        QN_TRY(make_room(job, &job->out, &job->out_bytes, most * s.out_row));
-        uint8_t *floats = (uint8_t *)job->floats;
-        job->floats = NULL;
-        QN_TRY(make_room(job, &floats, &job->float_bytes, most * s.columns * sizeof(float)));
-        job->floats = (float *)(void *)floats;
+    if (t->dtype != to) {
+        QN_TRY(find_means(job, t, &whole));
+        uint64_t out_bytes = most * columns / qn_dtype_info(to)->block_elems * qn_dtype_info(to)->block_bytes;
+        QN_TRY(make_room(job, &job->out, &job->out_bytes, out_bytes));
     }
     for (uint64_t at = 0; at < rows; at += most) {
+        struct qn_recode run = whole;
         uint64_t count = rows - at < most ? rows - at : most;
-        QN_TRY(qn_model_read_rows(job->model, index, at, count, job->in));
-        if (s.from != s.to)
-            qn_pool_for(job->pool, (int64_t)count, 1, convert_rows, &s);
-        if (s.bad != UINT64_MAX)
-            return QN_ERROR(QN_UNSUPPORTED,
-                            "tensor '%s': a value in row %" PRIu64 " is not finite or beyond the range of %s; try bf16 "
-                            "or f32",
-                            t.name, at + s.bad, qn_dtype_name(s.to));
-        QN_TRY(qn_gguf_writer_write(job->writer, s.from == s.to ? job->in : job->out, (size_t)(count * s.out_row)));
-        job->done += count * s.out_row;
-        job->seen += count * s.in_row;
+        run.first = at * columns;
+        run.elems = count * columns;
+        run.out = job->out;
+        QN_TRY(read_slab(job, t, at, count, &run.in));
+        if (t->dtype != to)
+            QN_TRY(qn_recode(job->recoder, &run));
+        if (t->dtype != to && run.bad != UINT64_MAX)
+            return fail_element(job, t, &run);
+        error += run.error;
+        square += run.square;
+        uint64_t bytes = run.elems / qn_dtype_info(to)->block_elems * qn_dtype_info(to)->block_bytes;
+        QN_TRY(qn_gguf_writer_write(job->writer, t->dtype == to ? run.in : run.out, (size_t)bytes));
+        job->done += bytes;
+        job->seen += count * (bytes_as(t, t->dtype) / rows);
         if (job->seen >= SEEN_BYTES)
             drop_pages(job);
         QN_TRY(report(job));
     }
+    add_error(job, t, error, square);
     return NULL;
 }
 
-/* ---- going on where an interrupted run stopped ---------------------------------------------------------------- */
-
-/* What the output depends on: sources' sizes and times, and the options. */
-static qn_status fingerprint(const struct job *job, char out[40])
-{
-    struct qn_strbuf text;
-    qn_strbuf_init(&text, job->allocator);
-    qn_strbuf_printf(&text, "%s %u", job->type->name, job->info.tensor_count);
-    const char *folder = qn_model_folder(job->model);
-    static const char *const beside[] = {"tokenizer.json",          "tokenizer.model",        "tokenizer_config.json",
-                                         "special_tokens_map.json", "generation_config.json", "chat_template.jinja"};
-    uint64_t size;
-    int64_t changed;
-    qn_status status = NULL;
-    for (uint32_t i = 0; i < job->info.file_count && !status; i++) {
-        struct qn_model_file file = {.struct_size = sizeof file};
-        status = qn_model_file(job->model, i, &file);
-        if (status)
-            break;
-        qn_file_stamp(file.path, &size, &changed);
-        qn_strbuf_printf(&text, "\n%s %" PRIu64 " %" PRId64, file.path, size, changed);
-    }
-    for (size_t i = 0; folder && i < sizeof beside / sizeof beside[0]; i++) {
-        struct qn_strbuf path;
-        qn_strbuf_init(&path, job->allocator);
-        qn_strbuf_printf(&path, "%s%s", folder, beside[i]);
-        if (path.data)
-            qn_file_stamp(path.data, &size, &changed);
-        qn_strbuf_printf(&text, "\n%" PRIu64 " %" PRId64, path.data ? size : 0, path.data ? changed : 0);
-        qn_strbuf_deinit(&path);
-    }
-    if (!status && text.failed)
-        status = QN_OOM();
-    if (!status)
-        snprintf(out, 40, "%016" PRIx64, qn_hash(text.data, text.size));
-    qn_strbuf_deinit(&text);
-    return status;
-}
-
-static uint64_t read_state(const char *path, const char *print)
-{
-    struct qn_file_map map;
-    uint64_t bytes = 0;
-    if (!qn_file_exists(path))
-        return 0;
-    qn_status status = qn_file_map(path, &map);
-    if (!status) {
-        char text[96] = "";
-        size_t size = map.size < sizeof text - 1 ? (size_t)map.size : sizeof text - 1;
-        if (size)
-            memcpy(text, map.data, size);
-        if (strncmp(text, print, strlen(print)) != 0 || sscanf(text + strlen(print), " %" SCNu64, &bytes) != 1)
-            bytes = 0;
-        qn_file_unmap(&map);
-    }
-    qn_status_ignore(status);
-    return bytes;
-}
-
-static qn_status write_state(struct job *job, const char *path, const char *print)
-{
-    struct qn_file_writer *file;
-    uint64_t bytes;
-    char text[96];
-    QN_TRY(qn_gguf_writer_sync(job->writer, &bytes));
-    int size = snprintf(text, sizeof text, "%s %" PRIu64 "\n", print, bytes);
-    QN_TRY(qn_file_writer_open(path, &file));
-    qn_status status = qn_file_writer_write(file, text, (size_t)size);
-    if (!status)
-        return qn_file_writer_commit(file);
-    qn_file_writer_discard(file);
-    return status;
-}
-
-static qn_status write_tensors(struct job *job, const char *state, const char *print)
+static qn_status write_tensors(struct job *job)
 {
     uint64_t synced = 0;
     qn_status status = NULL;
-    for (uint32_t i = 0; i < job->info.tensor_count && !status; i++) {
-        struct qn_model_tensor t = {.struct_size = sizeof t};
-        uint64_t row, before = job->done;
-        QN_TRY(qn_model_tensor(job->model, i, &t));
-        if (is_left_out(&t)) {
-            job->stats.left_out++;
-            continue;
-        }
-        job->stats.type_counts[job->dtypes[i]]++;
+    for (uint32_t i = 0; i < job->stats.tensors && !status; i++) {
+        const struct qn_model_tensor *t = &job->tensors[i];
         if (qn_gguf_writer_skip_tensor(job->writer)) {
-            uint64_t columns = t.rank ? t.dims[t.rank - 1] : 1;
-            if (qn_dtype_row_bytes(job->dtypes[i], columns, &row) && columns)
-                job->done += t.elements / columns * row;
-            synced += job->done - before;
+            job->done += bytes_as(t, job->choices[i].dtype);
+            synced = job->done;
             job->stats.resumed++;
             continue;
         }
-        status = convert_tensor(job, i);
+        status = convert_tensor(job, t, job->choices[i].dtype);
         if (!status && job->done - synced >= SYNC_BYTES) {
             synced = job->done;
-            status = write_state(job, state, print);
+            status = qn_part_state_write(&job->state, job->writer);
         }
     }
     if (qn_status_code(status) == QN_CANCELLED)
-        qn_status_ignore(write_state(job, state, print));
+        qn_status_ignore(qn_part_state_write(&job->state, job->writer));
     return status;
 }
 
-static qn_status write_gguf(struct job *job, const char *output, const char *state)
+static qn_status write_gguf(struct job *job, const char *output)
 {
-    char print[40];
     uint64_t kept;
-    QN_TRY(fingerprint(job, print));
-    QN_TRY(qn_gguf_writer_create_part(output, read_state(state, print), job->allocator, &job->writer, &kept));
+    QN_TRY(qn_gguf_writer_create_part(output, qn_part_state_read(&job->state), job->allocator, &job->writer, &kept));
     QN_TRY(declare(job));
     QN_TRY(report(job));
-    QN_TRY(write_tensors(job, state, print));
+    QN_TRY(write_tensors(job));
     struct qn_gguf_writer *writer = job->writer;
     job->writer = NULL;
     QN_TRY(qn_gguf_writer_commit(writer));
-    qn_file_remove(state);
+    qn_file_remove(job->state.path.data);
     return NULL;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
-static qn_status prepare(struct job *job, const char *output)
+static qn_status check_source(struct job *job)
 {
-    QN_TRY(qn_model_info(job->model, &job->info));
-    for (uint32_t i = 0; i < job->info.file_count; i++) {
-        struct qn_model_file file = {.struct_size = sizeof file};
-        QN_TRY(qn_model_file(job->model, i, &file));
-        if (qn_file_same(file.path, output))
-            return QN_ERROR(QN_INVALID_ARGUMENT, "%s: the output is the input; give it another name", output);
-    }
     uint32_t index;
-    if (!qn_model_find_meta(job->model, "general.architecture", &index))
-        return QN_ERROR(QN_UNSUPPORTED,
-                        "a %s file has no language model to convert; expected a folder with a "
-                        "config.json, or a GGUF file",
-                        job->info.format);
-    job->dtypes = qn_calloc(job->allocator, (size_t)job->info.tensor_count + 1, sizeof *job->dtypes);
-    if (!job->dtypes)
-        return QN_OOM();
-    for (uint32_t i = 0; i < job->info.tensor_count; i++) {
-        struct qn_model_tensor t = {.struct_size = sizeof t};
-        uint64_t row;
-        QN_TRY(qn_model_tensor(job->model, i, &t));
-        if (is_left_out(&t))
-            continue;
-        QN_TRY(choose_type(job, &t, &job->dtypes[i]));
-        uint64_t columns = t.rank ? t.dims[t.rank - 1] : 1;
-        if (columns && qn_dtype_row_bytes(job->dtypes[i], columns, &row))
-            job->total += t.elements / columns * row;
-    }
-    return qn_pool_create(job->options.threads, job->allocator, &job->pool);
+    QN_TRY(qn_model_info(job->model, &job->info));
+    if (qn_model_gguf(job->model) || qn_model_find_meta(job->model, "general.architecture", &index))
+        return NULL;
+    return QN_ERROR(QN_UNSUPPORTED,
+                    "a %s file has tensors, but nothing says which model they are; give the model's folder (with its "
+                    "config.json), a GGUF or an ONNX file",
+                    job->info.format);
 }
 
-static void release(struct job *job, qn_status status, const char *state)
+static qn_status prepare(struct job *job, const char *output)
+{
+    QN_TRY(check_source(job));
+    job->tensors = qn_calloc(job->allocator, (size_t)job->info.tensor_count + 1, sizeof *job->tensors);
+    job->choices = qn_calloc(job->allocator, (size_t)job->info.tensor_count + 1, sizeof *job->choices);
+    if (!job->tensors || !job->choices)
+        return QN_OOM();
+    QN_TRY(choose_types(job));
+    if (job->options.imatrix)
+        QN_TRY(qn_imatrix_open(job->options.imatrix, job->allocator, &job->imatrix));
+    QN_TRY(qn_part_state_init(&job->state, job->model, output, &job->options));
+    QN_TRY(qn_pool_create(job->options.threads, job->allocator, &job->pool));
+    return qn_recoder_create(job->pool, job->allocator, &job->recoder);
+}
+
+static void release(struct job *job, qn_status status)
 {
     if (job->writer && qn_status_code(status) == QN_CANCELLED) {
         qn_gguf_writer_leave(job->writer);
     } else {
         if (job->writer)
-            qn_file_remove(state);
+            qn_file_remove(job->state.path.data);
         qn_gguf_writer_discard(job->writer);
     }
+    qn_part_state_deinit(&job->state);
+    qn_imatrix_close(job->imatrix);
     qn_free(job->allocator, job->in, job->in_bytes);
     qn_free(job->allocator, job->out, job->out_bytes);
-    qn_free(job->allocator, job->floats, job->float_bytes);
-    qn_free(job->allocator, job->dtypes, ((size_t)job->info.tensor_count + 1) * sizeof *job->dtypes);
+    qn_free(job->allocator, job->tensors, ((size_t)job->info.tensor_count + 1) * sizeof *job->tensors);
+    qn_free(job->allocator, job->choices, ((size_t)job->info.tensor_count + 1) * sizeof *job->choices);
+    qn_recoder_destroy(job->recoder);
     qn_pool_destroy(job->pool);
 }
 
@@ -492,58 +522,13 @@ qn_status qn_convert_to_gguf(struct qn_model *model, const char *output, const s
 {
     struct job job = {.options = *options, .allocator = options->allocator, .model = model};
     job.info.struct_size = sizeof job.info;
-    const char *name = options->type ? options->type : "auto";
-    for (size_t i = 0; i < sizeof output_types / sizeof output_types[0]; i++)
-        if (strcasecmp(name, output_types[i].name) == 0)
-            job.type = &output_types[i];
-    if (!job.type)
-        return QN_ERROR(QN_INVALID_ARGUMENT,
-                        "unknown type '%s'; expected auto, f32, f16, bf16 or q8_0 (finer ones: "
-                        "quern quantize)",
-                        name);
-    struct qn_strbuf state;
-    qn_strbuf_init(&state, job.allocator);
-    qn_strbuf_printf(&state, "%s.part.state", output);
-    qn_status status = state.failed ? QN_OOM() : prepare(&job, output);
+    QN_TRY(qn_convert_scheme(options->type, &job.scheme));
+    qn_status status = prepare(&job, output);
     if (!status)
-        status = write_gguf(&job, output, state.data);
-    release(&job, status, state.data);
-    qn_strbuf_deinit(&state);
-    job.stats.tensors = job.info.tensor_count - job.stats.left_out;
+        status = write_gguf(&job, output);
+    release(&job, status);
     job.stats.bytes_out = job.total;
+    job.stats.error = job.square > 0 ? sqrt(job.error / job.square) : 0;
     *stats = job.stats;
-    return status;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcasecmp(text + size - end_size, end) == 0;
-}
-
-qn_status qn_convert(const char *input, const char *output, const struct qn_convert_options *options,
-                     struct qn_convert_stats *stats)
-{
-    uint64_t start = qn_clock_ns();
-    struct qn_convert_options all = {.struct_size = sizeof all};
-    if (options && options->struct_size < sizeof options->struct_size)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "qn_convert_options: struct_size is not set");
-    if (options)
-        memcpy(&all, options, options->struct_size < sizeof all ? options->struct_size : sizeof all);
-    if (!all.allocator)
-        all.allocator = qn_allocator_default();
-    struct qn_model_options open = {.struct_size = sizeof open, .allocator = all.allocator};
-    struct qn_convert_stats counted = {0};
-    struct qn_model *model;
-    QN_TRY(qn_model_open(input, &open, &model));
-    qn_status status = ends_with(output, ".gguf") ? qn_convert_to_gguf(model, output, &all, &counted)
-                                                  : qn_convert_to_folder(model, output, &all, &counted);
-    status = qn_status_note(status, "%s", input);
-    qn_model_close(model);
-    if (!status && stats) {
-        counted.struct_size = stats->struct_size;
-        counted.seconds = (double)(qn_clock_ns() - start) * 1e-9;
-        memcpy(stats, &counted, counted.struct_size < sizeof counted ? counted.struct_size : sizeof counted);
-    }
     return status;
 }

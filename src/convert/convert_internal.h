@@ -1,8 +1,10 @@
-/* The two directions of qn_convert. The options are complete, the allocator is set. */
+/* The ways of qn_convert. The options are complete, the allocator is set, and the output is none of the input's
+ * files. */
 #ifndef QN_CONVERT_INTERNAL_H
 #define QN_CONVERT_INTERNAL_H
 
 #include "base/status.h"
+#include "convert/tensor_types.h"
 #include "quern/convert.h"
 #include "quern/model.h"
 
@@ -10,5 +12,11 @@ qn_status qn_convert_to_gguf(struct qn_model *model, const char *output, const s
                              struct qn_convert_stats *stats) QN_MUST_USE;
 qn_status qn_convert_to_folder(struct qn_model *model, const char *output, const struct qn_convert_options *options,
                                struct qn_convert_stats *stats) QN_MUST_USE;
+/* ONNX to ONNX: products with constant matrices become MatMulNBits. */
+qn_status qn_convert_onnx(struct qn_model *model, const char *output, const struct qn_convert_options *options,
+                          struct qn_convert_stats *stats) QN_MUST_USE;
+
+/* The scheme of a type's name; NONE for NULL and "auto". An unknown one is an error that lists them. */
+qn_status qn_convert_scheme(const char *type, enum qn_scheme_id *out) QN_MUST_USE;
 
 #endif

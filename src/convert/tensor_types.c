@@ -5,8 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/arena.h"
 #include "quant/quant.h"
-#include "quern/quantize.h"
+#include "quern/convert.h"
 
 /* ---- schemes -------------------------------------------------------------------------------------------------- */
 
@@ -85,44 +86,54 @@ static enum role role_of(struct qn_str name)
 }
 
 /* <architecture>.<suffix>, the first element of an array; `fallback` when absent. */
-static qn_status get_count(const struct qn_gguf *gguf, struct qn_str architecture, const char *suffix,
+static qn_status get_count(const struct qn_model *model, struct qn_str architecture, const char *suffix,
                            uint64_t fallback, uint64_t *out)
 {
     char key[256];
+    uint32_t index;
+    struct qn_model_meta meta = {.struct_size = sizeof meta};
     snprintf(key, sizeof key, "%.*s.%s", QN_STR_ARG(architecture), suffix);
     *out = fallback;
-    const struct qn_gguf_value *value = qn_gguf_find(gguf, key);
-    if (value && value->type == QN_GGUF_ARRAY && value->count > 0 && value->elem_type != QN_GGUF_STRING &&
-        value->elem_type != QN_GGUF_ARRAY) {
-        int64_t first = qn_gguf_item_i64(value, 0);
-        *out = first > 0 ? (uint64_t)first : 0;
+    if (!qn_model_find_meta(model, key, &index))
+        return NULL;
+    QN_TRY(qn_model_meta(model, index, &meta));
+    if (meta.kind == QN_META_ARRAY && meta.count > 0 &&
+        (meta.elem_kind == QN_META_INT || meta.elem_kind == QN_META_UINT)) {
+        struct qn_meta_item item;
+        QN_TRY(qn_model_meta_item(model, index, 0, &item));
+        *out = item.kind == QN_META_INT && item.as.i < 0 ? 0 : item.as.u;
         return NULL;
     }
     bool found;
-    return qn_gguf_get_u64(gguf, key, out, &found);
+    return qn_model_get_u64(model, key, out, &found);
 }
 
-static qn_status read_model(const struct qn_gguf *gguf, struct model *model)
+qn_status qn_mix_model_read(const struct qn_model *model, struct qn_mix_model *out)
 {
-    struct qn_str architecture = QN_STR("");
+    struct qn_model_text architecture = {"", 0};
     bool found;
-    uint64_t heads, kv_heads;
-    QN_TRY(qn_gguf_get_str(gguf, "general.architecture", &architecture, &found));
-    QN_TRY(get_count(gguf, architecture, "block_count", 0, &model->layers));
-    QN_TRY(get_count(gguf, architecture, "expert_count", 0, &model->experts));
-    QN_TRY(get_count(gguf, architecture, "attention.head_count", 0, &heads));
-    QN_TRY(get_count(gguf, architecture, "attention.head_count_kv", heads, &kv_heads));
-    model->heads_per_kv = kv_heads ? heads / kv_heads : 0;
-    model->falcon = qn_str_is(architecture, "falcon");
-    model->shared_heads_80 = model->layers == 80 && (qn_str_is(architecture, "qwen2") ||
-                                                     (qn_str_is(architecture, "llama") && heads != kv_heads));
-    model->tied = true;
-    for (uint32_t i = 0; i < gguf->tensor_count; i++) {
-        enum role role = role_of(gguf->tensors[i].name);
-        model->value_count += role == ROLE_VALUE;
-        model->tied &= role != ROLE_OUTPUT;
+    QN_TRY(qn_model_get_text(model, "general.architecture", &architecture, &found));
+    out->architecture = (struct qn_str){architecture.data, architecture.size};
+    QN_TRY(get_count(model, out->architecture, "block_count", 0, &out->layers));
+    QN_TRY(get_count(model, out->architecture, "expert_count", 0, &out->experts));
+    QN_TRY(get_count(model, out->architecture, "attention.head_count", 0, &out->heads));
+    return get_count(model, out->architecture, "attention.head_count_kv", out->heads, &out->kv_heads);
+}
+
+static struct model describe(const struct qn_mix_model *mix, const struct qn_model_tensor *tensors, uint32_t count)
+{
+    struct model model = {.layers = mix->layers, .experts = mix->experts, .tied = true};
+    model.heads_per_kv = mix->kv_heads ? mix->heads / mix->kv_heads : 0;
+    model.falcon = qn_str_is(mix->architecture, "falcon");
+    model.shared_heads_80 =
+        mix->layers == 80 && (qn_str_is(mix->architecture, "qwen2") ||
+                              (qn_str_is(mix->architecture, "llama") && mix->heads != mix->kv_heads));
+    for (uint32_t i = 0; i < count; i++) {
+        enum role role = role_of(qn_str_from(tensors[i].name));
+        model.value_count += role == ROLE_VALUE;
+        model.tied &= role != ROLE_OUTPUT;
     }
-    return NULL;
+    return model;
 }
 
 /* ---- the mixes ------------------------------------------------------------------------------------------------ */
@@ -207,7 +218,7 @@ static qn_dtype attention_out_type(const struct model *model, enum qn_scheme_id 
 /* ---- which tensors -------------------------------------------------------------------------------------------- */
 
 /* Dimensions that are more than a leading 1. */
-static uint32_t real_rank(const struct qn_gguf_tensor *tensor)
+static uint32_t real_rank(const struct qn_model_tensor *tensor)
 {
     uint32_t skipped = 0;
     while (skipped + 1 < tensor->rank && tensor->dims[skipped] == 1)
@@ -217,8 +228,9 @@ static uint32_t real_rank(const struct qn_gguf_tensor *tensor)
 
 /* Weights with at least two dimensions, but not norms, routers, positions, convolutions and other small tables that
  * would save little and lose much. */
-static bool is_quantised(const struct qn_gguf_tensor *tensor)
+static bool is_quantised(const struct qn_model_tensor *tensor)
 {
+    struct qn_str name = qn_str_from(tensor->name);
     static const char *const kept[] = {
         "_norm.weight",
         "ffn_gate_inp.weight",
@@ -256,11 +268,11 @@ static bool is_quantised(const struct qn_gguf_tensor *tensor)
         "a.rvq.codebook",
         "mm.a.code_embd",
     };
-    if (real_rank(tensor) < 2 || !qn_quant(tensor->dtype)->dequantise || !qn_str_ends(tensor->name, QN_STR("weight")) ||
-        qn_str_is(tensor->name, "position_embd.weight") || qn_str_is(tensor->name, "token_types.weight"))
+    if (real_rank(tensor) < 2 || !qn_quant(tensor->dtype)->dequantise || !qn_str_ends(name, QN_STR("weight")) ||
+        qn_str_is(name, "position_embd.weight") || qn_str_is(name, "token_types.weight"))
         return false;
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        if (contains(tensor->name, kept[i]))
+        if (contains(name, kept[i]))
             return false;
     return true;
 }
@@ -332,11 +344,11 @@ struct counters {
     uint32_t values, downs;
 };
 
-static qn_dtype mixed_type(const struct model *model, enum qn_scheme_id scheme, const struct qn_gguf_tensor *tensor,
+static qn_dtype mixed_type(const struct model *model, enum qn_scheme_id scheme, const struct qn_model_tensor *tensor,
                            int64_t layer, struct counters *counters)
 {
     qn_dtype base = qn_scheme(scheme)->base;
-    enum role role = role_of(tensor->name);
+    enum role role = role_of(qn_str_from(tensor->name));
     if (role == ROLE_OUTPUT || (role == ROLE_EMBEDDING && model->tied))
         return output_type(model, base, tensor->dims[tensor->rank - 1]);
     if (scheme == QN_SCHEME_MXFP4_MOE)
@@ -362,23 +374,23 @@ static qn_dtype mixed_type(const struct model *model, enum qn_scheme_id scheme, 
     return base;
 }
 
-qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, bool pure,
-                          const struct qn_allocator *allocator, struct qn_tensor_choice *choices)
+qn_status qn_tensor_types(const struct qn_mix_model *mix, const struct qn_model_tensor *tensors, uint32_t count,
+                          enum qn_scheme_id scheme, bool pure, const struct qn_allocator *allocator,
+                          struct qn_tensor_choice *choices)
 {
-    struct model model = {0};
-    QN_TRY(read_model(gguf, &model));
-    size_t bytes = (size_t)gguf->tensor_count * sizeof(struct entry);
-    struct entry *order = qn_calloc(allocator, gguf->tensor_count, sizeof *order);
-    if (!order && bytes)
+    struct model model = describe(mix, tensors, count);
+    struct entry *order = qn_calloc(allocator, (size_t)count + 1, sizeof *order);
+    if (!order)
         return QN_OOM();
-    for (uint32_t i = 0; i < gguf->tensor_count; i++)
-        order[i] = (struct entry){gguf->tensors[i].name, layer_of(gguf->tensors[i].name), i};
-    if (gguf->tensor_count)
-        qsort(order, gguf->tensor_count, sizeof *order, compare_entries);
+    for (uint32_t i = 0; i < count; i++) {
+        struct qn_str name = qn_str_from(tensors[i].name);
+        order[i] = (struct entry){name, layer_of(name), i};
+    }
+    qsort(order, count, sizeof *order, compare_entries);
     qn_dtype base = qn_scheme(scheme)->base;
     struct counters counters = {0, 0};
-    for (uint32_t i = 0; i < gguf->tensor_count; i++) {
-        const struct qn_gguf_tensor *tensor = &gguf->tensors[order[i].index];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct qn_model_tensor *tensor = &tensors[order[i].index];
         struct qn_tensor_choice *choice = &choices[order[i].index];
         *choice = (struct qn_tensor_choice){tensor->dtype, false};
         if (!is_quantised(tensor))
@@ -389,7 +401,7 @@ qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, 
         choice->dtype = fitting_type(wanted, tensor->dims[tensor->rank - 1]);
         choice->fallback = choice->dtype != wanted;
     }
-    qn_free(allocator, order, bytes);
+    qn_free(allocator, order, ((size_t)count + 1) * sizeof *order);
     return NULL;
 }
 
@@ -418,42 +430,41 @@ static bool glob(const char *pattern, const char *text)
     return !*pattern;
 }
 
-static bool matches(const char *pattern, const char *name)
+bool qn_keep_matches(const struct qn_convert_keep *rule, const char *name)
 {
-    return strpbrk(pattern, "*?") ? glob(pattern, name) : strstr(name, pattern) != NULL;
+    return strpbrk(rule->pattern, "*?") ? glob(rule->pattern, name) : strstr(name, rule->pattern) != NULL;
 }
 
-static qn_status keep(const struct qn_gguf_tensor *tensor, const struct qn_quantize_keep *rule,
+static qn_status keep(const struct qn_model_tensor *tensor, const struct qn_convert_keep *rule,
                       struct qn_tensor_choice *choice)
 {
-    uint64_t row = tensor->dims[tensor->rank - 1];
+    uint64_t row = tensor->rank ? tensor->dims[tensor->rank - 1] : 1;
     if (rule->dtype != QN_DTYPE_NONE && row % qn_dtype_info(rule->dtype)->block_elems != 0)
         return QN_ERROR(QN_INVALID_ARGUMENT,
-                        "rule '%s=%s': tensor '%.*s' has rows of %llu elements, no multiple of the type's %u",
-                        rule->pattern, qn_dtype_name(rule->dtype), QN_STR_ARG(tensor->name), (unsigned long long)row,
+                        "rule '%s=%s': tensor '%s' has rows of %llu elements, no multiple of the type's %u",
+                        rule->pattern, qn_dtype_name(rule->dtype), tensor->name, (unsigned long long)row,
                         qn_dtype_info(rule->dtype)->block_elems);
     *choice = (struct qn_tensor_choice){rule->dtype == QN_DTYPE_NONE ? tensor->dtype : rule->dtype, false};
     return NULL;
 }
 
-qn_status qn_tensor_types_keep(const struct qn_gguf *gguf, const struct qn_quantize_keep *keeps, size_t count,
-                               struct qn_tensor_choice *choices)
+qn_status qn_tensor_types_keep(const struct qn_model_tensor *tensors, uint32_t count,
+                               const struct qn_convert_keep *keeps, size_t keep_count, struct qn_tensor_choice *choices)
 {
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; k < keep_count; k++) {
         if (keeps[k].dtype != QN_DTYPE_NONE && !qn_quant(keeps[k].dtype)->quantise)
             return QN_ERROR(QN_INVALID_ARGUMENT, "rule '%s=%s': that type is read, but not written", keeps[k].pattern,
                             qn_dtype_name(keeps[k].dtype));
         bool used = false;
-        for (uint32_t i = 0; i < gguf->tensor_count; i++) {
-            const struct qn_gguf_tensor *tensor = &gguf->tensors[i];
-            if (!qn_quant(tensor->dtype)->dequantise || !matches(keeps[k].pattern, tensor->name.data))
+        for (uint32_t i = 0; i < count; i++) {
+            if (!qn_quant(tensors[i].dtype)->dequantise || !qn_keep_matches(&keeps[k], tensors[i].name))
                 continue;
             used = true;
             size_t first = 0;
-            while (first < k && !matches(keeps[first].pattern, tensor->name.data))
+            while (first < k && !qn_keep_matches(&keeps[first], tensors[i].name))
                 first++;
             if (first == k)
-                QN_TRY(keep(tensor, &keeps[k], &choices[i]));
+                QN_TRY(keep(&tensors[i], &keeps[k], &choices[i]));
         }
         if (!used)
             return QN_ERROR(QN_INVALID_ARGUMENT, "rule '%s' names no tensor of the model", keeps[k].pattern);

@@ -8,8 +8,8 @@
 #define QN_CONVERT_TENSOR_TYPES_H
 
 #include "base/status.h"
-#include "format/gguf/gguf.h"
-#include "quern/dtype.h"
+#include "base/str.h"
+#include "quern/model.h"
 
 enum qn_scheme_id {
     QN_SCHEME_NONE = 0,
@@ -36,18 +36,31 @@ struct qn_tensor_choice {
     bool fallback; /* the row length did not fit the block of the type that the scheme wanted */
 };
 
-/* Fills one choice a tensor, in the order of gguf->tensors. Tensors that no scheme touches (one dimension, norms,
- * routers, positions) keep their type; with `pure` all others get the scheme's base type where their rows fit. Errors:
- * metadata of the wrong kind, lack of memory. */
-qn_status qn_tensor_types(const struct qn_gguf *gguf, enum qn_scheme_id scheme, bool pure,
-                          const struct qn_allocator *allocator, struct qn_tensor_choice *choices) QN_MUST_USE;
+/* What the mixes ask of a model. */
+struct qn_mix_model {
+    struct qn_str architecture;
+    uint64_t layers, experts, heads, kv_heads;
+};
 
-struct qn_quantize_keep; /* quern/quantize.h */
+/* From GGUF's metadata keys; what the model does not tell is 0. Errors: metadata of the wrong kind. */
+qn_status qn_mix_model_read(const struct qn_model *model, struct qn_mix_model *out) QN_MUST_USE;
+
+/* Fills one choice a tensor. Tensors that no scheme touches (one dimension, norms, routers, positions) keep their
+ * dtype; with `pure` all others get the scheme's base type where their rows fit. Errors: lack of memory. */
+qn_status qn_tensor_types(const struct qn_mix_model *model, const struct qn_model_tensor *tensors, uint32_t count,
+                          enum qn_scheme_id scheme, bool pure, const struct qn_allocator *allocator,
+                          struct qn_tensor_choice *choices) QN_MUST_USE;
+
+struct qn_convert_keep; /* quern/convert.h */
+
+/* Whether the rule's pattern means this name. */
+bool qn_keep_matches(const struct qn_convert_keep *rule, const char *name);
 
 /* The rules that name tensors, over the choices made before: a matching tensor that is a weight at all (floats or
  * blocks, rows that fit) gets the rule's type. Errors: a rule's type cannot be written, its block does not fit the
  * rows of a tensor that it names, or it names no tensor (QN_INVALID_ARGUMENT). */
-qn_status qn_tensor_types_keep(const struct qn_gguf *gguf, const struct qn_quantize_keep *keeps, size_t count,
+qn_status qn_tensor_types_keep(const struct qn_model_tensor *tensors, uint32_t count,
+                               const struct qn_convert_keep *keeps, size_t keep_count,
                                struct qn_tensor_choice *choices) QN_MUST_USE;
 
 #endif

@@ -6,15 +6,14 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/hash.h"
+#include "base/str.h"
 #include "support/testing.h"
 
 /* A model described and not stored: metadata and tensor shapes. */
 struct fixture {
-    struct qn_gguf gguf;
+    struct qn_mix_model mix;
     struct qn_arena *arena;
-    QN_ARRAY(struct qn_gguf_tensor) tensors;
-    QN_ARRAY(struct qn_gguf_kv) kvs;
+    QN_ARRAY(struct qn_model_tensor) tensors;
     uint64_t layers, width, ffn, heads, kv_heads, experts;
     int tied;
     char name[32], arch[32];
@@ -24,20 +23,13 @@ static void add_tensor(struct fixture *f, qn_dtype dtype, int layer, const char 
                        uint64_t d2)
 {
     uint64_t dims[3] = {d0, d1, d2};
-    struct qn_gguf_tensor tensor = {.dtype = dtype};
+    struct qn_model_tensor tensor = {.dtype = dtype};
     for (int i = 0; i < 3; i++)
         if (dims[i])
             tensor.dims[tensor.rank++] = dims[i];
-    tensor.name =
-        layer < 0 ? qn_arena_str(f->arena, qn_str_from(name)) : qn_arena_printf(f->arena, "blk.%d.%s", layer, name);
+    tensor.name = layer < 0 ? qn_arena_str(f->arena, qn_str_from(name)).data
+                            : qn_arena_printf(f->arena, "blk.%d.%s", layer, name).data;
     assert_true(qn_array_push(&f->tensors, qn_allocator_default(), tensor));
-}
-
-static void add_kv(struct fixture *f, const char *suffix, uint64_t number)
-{
-    struct qn_gguf_kv kv = {qn_arena_printf(f->arena, "%s.%s", f->arch, suffix),
-                            {.type = QN_GGUF_U32, .count = 1, .as.u = number}};
-    assert_true(qn_array_push(&f->kvs, qn_allocator_default(), kv));
 }
 
 static void add_layer(struct fixture *f, int layer)
@@ -71,32 +63,23 @@ static void add_layer(struct fixture *f, int layer)
 /* The tensors of tools/quant/make_type_golden.py, the layers last one first: the order in the file must not matter. */
 static void make_model(struct fixture *f)
 {
-    struct qn_gguf_kv arch = {QN_STR("general.architecture"), {.type = QN_GGUF_STRING, .count = 1}};
-    arch.value.as.str = qn_str_from(f->arch);
-    assert_true(qn_array_push(&f->kvs, qn_allocator_default(), arch));
-    add_kv(f, "block_count", f->layers);
-    add_kv(f, "attention.head_count", f->heads);
-    add_kv(f, "attention.head_count_kv", f->kv_heads);
-    if (f->experts)
-        add_kv(f, "expert_count", f->experts);
+    f->mix = (struct qn_mix_model){qn_str_from(f->arch), f->layers, f->experts, f->heads, f->kv_heads};
     if (!f->tied)
         add_tensor(f, QN_DTYPE_F16, -1, "output.weight", 256, f->width, 0);
     for (int layer = (int)f->layers - 1; layer >= 0; layer--)
         add_layer(f, layer);
     add_tensor(f, QN_DTYPE_F16, -1, "token_embd.weight", 256, f->width, 0);
-    f->gguf.kvs = f->kvs.items;
-    f->gguf.kv_count = f->kvs.count;
-    assert_true(qn_map_init(&f->gguf.kv_map, f->arena, f->kvs.count));
-    for (uint32_t i = 0; i < f->kvs.count; i++)
-        assert_int_equal(qn_map_put(&f->gguf.kv_map, f->kvs.items[i].key, i), QN_MAP_ADDED);
-    f->gguf.tensors = f->tensors.items;
-    f->gguf.tensor_count = f->tensors.count;
 }
 
 static void free_model(struct fixture *f)
 {
     qn_array_free(&f->tensors, qn_allocator_default());
-    qn_array_free(&f->kvs, qn_allocator_default());
+}
+
+static qn_status types_of(const struct fixture *f, enum qn_scheme_id scheme, bool pure,
+                          struct qn_tensor_choice *choices)
+{
+    return qn_tensor_types(&f->mix, f->tensors.items, f->tensors.count, scheme, pure, qn_allocator_default(), choices);
 }
 
 /* The types of one kind by layer: "q6_k*2 q4_k*3 q6_k*1". */
@@ -111,7 +94,8 @@ static void describe(const struct fixture *f, const struct qn_tensor_choice *cho
         snprintf(name, sizeof name, "blk.%d.%s", layer, kind);
         qn_dtype dtype = QN_DTYPE_NONE;
         for (uint32_t i = 0; i < f->tensors.count; i++)
-            if (qn_str_is(f->tensors.items[i].name, name) || (layer == 0 && qn_str_is(f->tensors.items[i].name, kind)))
+            if (strcmp(f->tensors.items[i].name, name) == 0 ||
+                (layer == 0 && strcmp(f->tensors.items[i].name, kind) == 0))
                 dtype = choices[i].dtype;
         if (dtype != last && count)
             qn_strbuf_printf(text, "%s%s*%d", text->size ? " " : "", qn_dtype_name(last), count);
@@ -155,7 +139,7 @@ static void types_are_those_of_the_published_mixes(void **state)
             strcpy(scheme, row_scheme);
             enum qn_scheme_id id = qn_scheme_find(scheme);
             assert_int_not_equal(id, QN_SCHEME_NONE);
-            qn_assert_ok(qn_tensor_types(&f.gguf, id, false, qn_allocator_default(), choices));
+            qn_assert_ok(types_of(&f, id, false, choices));
         }
         describe(&f, choices, kind, &text);
         if (strcmp(text.data, line + offset))
@@ -179,7 +163,7 @@ static void pure_gives_one_type(void **state)
         .arena = &arena, .layers = 4, .width = 512, .ffn = 256, .heads = 4, .kv_heads = 1, .arch = "llama"};
     make_model(&f);
     struct qn_tensor_choice choices[64];
-    qn_assert_ok(qn_tensor_types(&f.gguf, QN_SCHEME_Q4_K_M, true, qn_allocator_default(), choices));
+    qn_assert_ok(types_of(&f, QN_SCHEME_Q4_K_M, true, choices));
     for (uint32_t i = 0; i < f.tensors.count; i++) {
         assert_int_equal(choices[i].dtype, f.tensors.items[i].rank == 1 ? QN_DTYPE_F32 : QN_DTYPE_Q4_K);
         assert_false(choices[i].fallback);
@@ -204,7 +188,7 @@ static void small_tables_keep_their_type(void **state)
     uint32_t kept = f.tensors.count;
     make_model(&f);
     struct qn_tensor_choice choices[32];
-    qn_assert_ok(qn_tensor_types(&f.gguf, QN_SCHEME_Q8_0, false, qn_allocator_default(), choices));
+    qn_assert_ok(types_of(&f, QN_SCHEME_Q8_0, false, choices));
     for (uint32_t i = 0; i < kept; i++)
         assert_int_equal(choices[i].dtype, f.tensors.items[i].dtype);
     assert_int_equal(choices[f.tensors.count - 1].dtype, QN_DTYPE_Q8_0);

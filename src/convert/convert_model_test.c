@@ -1,4 +1,4 @@
-#include "quern/quantize.h"
+#include "quern/convert.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,8 +92,8 @@ static void weights_change_and_the_rest_is_carried_over(void **state)
 {
     (void)state;
     const char *in = make_model("in.gguf", QN_DTYPE_F32), *out = qn_test_temp("out.gguf");
-    struct qn_quantize_stats stats = {.struct_size = sizeof stats};
-    qn_assert_ok(qn_quantize_gguf(in, out, "q4_k_m", NULL, &stats));
+    struct qn_convert_stats stats = {.struct_size = sizeof stats};
+    qn_assert_ok(qn_quantize(in, out, "q4_k_m", NULL, &stats));
     struct qn_gguf *gguf;
     qn_assert_ok(qn_gguf_open(out, NULL, &gguf));
     assert_number(gguf, "general.file_type", 15);
@@ -136,9 +136,9 @@ static void every_type_reads_every_type(void **state)
     for (size_t s = 0; s < sizeof sources / sizeof sources[0]; s++) {
         const char *in = make_model("cross-in.gguf", sources[s]);
         size_t i = 0;
-        for (; (name = qn_quantize_type(i, NULL)); i++) {
-            struct qn_quantize_stats stats = {.struct_size = sizeof stats};
-            qn_assert_ok(qn_quantize_gguf(in, out, name, NULL, &stats));
+        for (; (name = qn_convert_type(i, NULL)); i++) {
+            struct qn_convert_stats stats = {.struct_size = sizeof stats};
+            qn_assert_ok(qn_quantize(in, out, name, NULL, &stats));
             struct qn_gguf *gguf;
             qn_assert_ok(qn_gguf_open(out, NULL, &gguf));
             const struct qn_gguf_tensor *tensor = tensor_of(gguf, "blk.0.attn_q.weight");
@@ -164,10 +164,10 @@ static void threads_do_not_change_the_bytes(void **state)
     (void)state;
     const char *in = make_model("threads-in.gguf", QN_DTYPE_F16);
     const char *one = qn_test_temp("one.gguf"), *three = qn_test_temp("three.gguf");
-    struct qn_quantize_options options = {.struct_size = sizeof options, .threads = 1};
-    qn_assert_ok(qn_quantize_gguf(in, one, "Q6_K", &options, NULL));
+    struct qn_convert_options options = {.struct_size = sizeof options, .threads = 1};
+    qn_assert_ok(qn_quantize(in, one, "Q6_K", &options, NULL));
     options.threads = 3;
-    qn_assert_ok(qn_quantize_gguf(in, three, "Q6_K", &options, NULL));
+    qn_assert_ok(qn_quantize(in, three, "Q6_K", &options, NULL));
     size_t one_size, three_size;
     char *a = qn_test_read_file(one, &one_size), *b = qn_test_read_file(three, &three_size);
     assert_int_equal(one_size, three_size);
@@ -190,28 +190,34 @@ static void failures_leave_no_file(void **state)
     const char *link_path = qn_test_temp("link.gguf");
     assert_int_equal(link(in, link_path), 0);
     int entries = qn_test_temp_count();
-    qn_assert_fails(qn_quantize_gguf(in, out, "q4_x", NULL, NULL), QN_INVALID_ARGUMENT, "'q4_x'; known are F32, F16");
-    qn_assert_fails(qn_quantize_gguf(in, in, "q8_0", NULL, NULL), QN_INVALID_ARGUMENT, "the output is the input");
-    qn_assert_fails(qn_quantize_gguf(in, link_path, "q8_0", NULL, NULL), QN_INVALID_ARGUMENT, "link.gguf");
-    qn_assert_fails(qn_quantize_gguf(qn_test_temp("absent"), out, "q8_0", NULL, NULL), QN_NOT_FOUND, "absent");
+    qn_assert_fails(qn_quantize(in, out, "q4_x", NULL, NULL), QN_INVALID_ARGUMENT, "'q4_x'; known are F32, F16");
+    qn_assert_fails(qn_quantize(in, in, "q8_0", NULL, NULL), QN_INVALID_ARGUMENT, "the output is the input");
+    qn_assert_fails(qn_quantize(in, link_path, "q8_0", NULL, NULL), QN_INVALID_ARGUMENT, "link.gguf");
+    qn_assert_fails(qn_quantize(qn_test_temp("absent"), out, "q8_0", NULL, NULL), QN_NOT_FOUND, "absent");
     uint64_t calls = 0;
-    struct qn_quantize_options options = {
+    struct qn_convert_options options = {
         .struct_size = sizeof options, .progress = stop_half_way, .progress_context = &calls};
-    qn_assert_fails(qn_quantize_gguf(in, out, "q8_0", &options, NULL), QN_CANCELLED, "stopped");
-    assert_true(calls >= 2);
+    qn_assert_fails(qn_quantize(in, out, "q8_0", &options, NULL), QN_CANCELLED, "goes on from here");
+    assert_true(calls >= 2 && access(out, F_OK) != 0);
+    assert_int_equal(qn_test_temp_count(), entries + 2); /* the part and its state, to go on from */
+    struct qn_convert_stats stats = {.struct_size = sizeof stats};
+    qn_assert_ok(qn_quantize(in, out, "q8_0", NULL, &stats));
+    assert_true(stats.resumed == 1);
+    assert_int_equal(unlink(out), 0);
 
     float kept = matrix[70000];
     matrix[70000] = NAN;
     matrix[70001] = INFINITY;
     make_model("bad-in.gguf", QN_DTYPE_F32);
-    qn_assert_fails(qn_quantize_gguf(in, out, "q8_0", NULL, NULL), QN_INVALID_FILE,
+    qn_assert_fails(qn_quantize(in, out, "q8_0", NULL, NULL), QN_INVALID_FILE,
                     "bad-in.gguf: tensor 'blk.0.attn_q.weight': element 70000 is nan");
     matrix[70000] = -70000;
     matrix[70001] = kept;
     make_model("bad-in.gguf", QN_DTYPE_F32);
-    qn_assert_fails(qn_quantize_gguf(in, out, "f16", NULL, NULL), QN_UNSUPPORTED,
+    qn_assert_fails(qn_quantize(in, out, "f16", NULL, NULL), QN_UNSUPPORTED,
                     "element 70000 is -70000, beyond the range of f16");
-    qn_assert_ok(qn_quantize_gguf(in, out, "bf16", NULL, NULL));
+    assert_int_equal(qn_test_temp_count(), entries);
+    qn_assert_ok(qn_quantize(in, out, "bf16", NULL, NULL));
     assert_int_equal(unlink(out), 0);
     fill_matrix();
     assert_int_equal(qn_test_temp_count(), entries);
@@ -224,8 +230,8 @@ struct step {
 static qn_status quantise_step(const struct qn_allocator *allocator, void *context)
 {
     const struct step *step = context;
-    struct qn_quantize_options options = {.struct_size = sizeof options, .threads = 1, .allocator = allocator};
-    return qn_quantize_gguf(step->in, step->out, "Q4_0", &options, NULL);
+    struct qn_convert_options options = {.struct_size = sizeof options, .threads = 1, .allocator = allocator};
+    return qn_quantize(step->in, step->out, "Q4_0", &options, NULL);
 }
 
 static void every_failed_allocation_is_reported(void **state)
@@ -251,5 +257,5 @@ int main(void)
         cmocka_unit_test(failures_leave_no_file),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
-    return cmocka_run_group_tests_name("quantize_gguf", tests, setup, NULL);
+    return cmocka_run_group_tests_name("convert", tests, setup, NULL);
 }
