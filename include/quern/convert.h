@@ -1,9 +1,8 @@
 /* Writing models: whatever language model Quern opens as GGUF, in the type that is wanted; GGUF as a Hugging Face
- * folder; ONNX with its weights in fewer bits.
+ * folder.
  *
  *     qn_status status = qn_convert("folder", "model.gguf", NULL, NULL);
  *     status = qn_quantize("folder", "model-q4_k_m.gguf", "Q4_K_M", NULL, NULL);
- *     status = qn_quantize("model.onnx", "model-q4_0.onnx", "Q4_0", NULL, NULL);
  *
  * The output stands under its name only when it is complete. Writing GGUF that was interrupted leaves "<output>.part"
  * and "<output>.part.state" beside it; the same call goes on from there. Memory: tensors are worked on one at a time, a
@@ -50,7 +49,7 @@ struct qn_convert_options {
 struct qn_convert_stats {
     size_t struct_size;
     uint64_t bytes_in, bytes_out;         /* of tensor data */
-    uint64_t tensors;                     /* in the output; ONNX: initialisers of the input */
+    uint64_t tensors;                     /* in the output */
     uint64_t resumed;                     /* of those, that an interrupted run had written already */
     uint64_t requantised;                 /* changed from one block type to another: quality is lost twice */
     uint64_t fallbacks;                   /* in another type because their rows do not fit the wanted one */
@@ -65,19 +64,16 @@ struct qn_convert_stats {
     char worst[128]; /* its name, cut where it is longer */
 };
 
-/* Writes `input`, a folder or a model file (the first file of a split model brings the others). The output is GGUF
- * where `output` ends with ".gguf", ONNX where the input is ONNX, and otherwise (GGUF input) a folder with config.json
- * and model.safetensors. Names, metadata and tokenizer fields of GGUF are those of llama.cpp's converter. In ONNX,
- * products with constant matrices become com.microsoft MatMulNBits, in the types Q4_0, Q4_1 and Q8_0, and all the rest
- * stays; an input with external data, or an output over 2 GB, has "<output>.data" beside the output. options and stats
- * may be NULL. Errors: an unknown type, output being one of the input's files (QN_INVALID_ARGUMENT), weights that the
- * type cannot hold, a type that the output cannot (QN_UNSUPPORTED), damaged input, weights that are not finite
- * (QN_INVALID_FILE), progress said false (QN_CANCELLED). After an error a file that stood under the output's name
- * before is untouched. */
+/* Writes `input`, a folder or a model file (the first file of a split model brings the others), as GGUF where `output`
+ * ends with ".gguf", and otherwise (GGUF input) as a folder with config.json and model.safetensors. Names, metadata and
+ * tokenizer fields of GGUF are those of llama.cpp's converter. options and stats may be NULL. Errors: an unknown type,
+ * output being one of the input's files (QN_INVALID_ARGUMENT), weights that the type cannot hold, an input that is no
+ * language model, ONNX among them (QN_UNSUPPORTED), damaged input, weights that are not finite (QN_INVALID_FILE),
+ * progress said false (QN_CANCELLED). After an error a file that stood under the output's name before is untouched. */
 qn_status qn_convert(const char *input, const char *output, const struct qn_convert_options *options,
                      struct qn_convert_stats *stats) QN_MUST_USE;
 
-/* qn_convert with options.type = type, any but "auto"; the input may be any file. */
+/* qn_convert with options.type = type, any but "auto"; the output is GGUF, whatever its name. */
 qn_status qn_quantize(const char *input, const char *output, const char *type, const struct qn_convert_options *options,
                       struct qn_convert_stats *stats) QN_MUST_USE;
 

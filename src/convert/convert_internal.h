@@ -12,10 +12,6 @@ qn_status qn_convert_to_gguf(struct qn_model *model, const char *output, const s
                              struct qn_convert_stats *stats) QN_MUST_USE;
 qn_status qn_convert_to_folder(struct qn_model *model, const char *output, const struct qn_convert_options *options,
                                struct qn_convert_stats *stats) QN_MUST_USE;
-/* ONNX to ONNX: products with constant matrices become MatMulNBits. */
-qn_status qn_convert_onnx(struct qn_model *model, const char *output, const struct qn_convert_options *options,
-                          struct qn_convert_stats *stats) QN_MUST_USE;
-
 /* The scheme of a type's name; NONE for NULL and "auto". An unknown one is an error that lists them. */
 qn_status qn_convert_scheme(const char *type, enum qn_scheme_id *out) QN_MUST_USE;
 
