@@ -27,9 +27,14 @@ struct qn_gguf_vocab {
     float *scores; /* llama, t5; NULL otherwise */
     struct qn_str *merges;
     uint32_t merge_count;
-    struct qn_map ids;                              /* token as tokenizer.json has it: id */
-    int add_bos, add_eos, add_space, remove_spaces; /* -1: not said */
-    const uint8_t *charsmap;                        /* t5: compiled normalisation */
+    struct qn_map ids;                                       /* token as tokenizer.json has it: id */
+    int add_bos, add_eos, add_sep, add_space, remove_spaces; /* -1: not said */
+    int lowercase, strip_accents;                            /* what the normaliser does; -1: not said */
+    struct qn_gguf_template {
+        struct qn_str first, last, between[2]; /* special tokens around a text, and between two; data NULL: none */
+        uint32_t between_count;
+    } around;
+    const uint8_t *charsmap; /* t5: compiled normalisation */
     size_t charsmap_size;
 };
 

@@ -298,29 +298,68 @@ static qn_status mark_words(struct qn_gguf_vocab *v)
 
 /* ---- what is put around a text -------------------------------------------------------------------------------- */
 
-static bool is_special(const struct qn_json *item)
+/* Item `index` of a template as a special token; data NULL when it is none. */
+static struct qn_str special_at(const struct qn_json *items, uint32_t index)
 {
-    return item && qn_json_member(item, "SpecialToken");
+    const struct qn_json *item =
+        items && items->kind == QN_JSON_ARRAY && index < items->size ? qn_json_first(items) : NULL;
+    for (uint32_t i = 0; item && i < index; i++)
+        item = qn_json_next(item);
+    const struct qn_json *id = qn_json_member(qn_json_member(item, "SpecialToken"), "id");
+    return id && id->kind == QN_JSON_STRING ? qn_json_str(id) : (struct qn_str){0};
+}
+
+static bool same_text(struct qn_str a, struct qn_str b)
+{
+    return a.data && b.data && qn_str_eq(a, b);
+}
+
+/* One text between special tokens, and what stands between the two of a pair. */
+static void read_template(struct qn_gguf_vocab *v, const struct qn_json *single, const struct qn_json *pair)
+{
+    struct qn_gguf_template *t = &v->around;
+    if (!single || single->kind != QN_JSON_ARRAY || single->size == 0)
+        return;
+    t->first = special_at(single, 0);
+    if (single->size > 1)
+        t->last = special_at(single, single->size - 1);
+    v->add_bos = t->first.data != NULL;
+    v->add_eos = t->last.data != NULL;
+    if (!pair || pair->kind != QN_JSON_ARRAY)
+        return;
+    uint32_t from = same_text(special_at(pair, 0), t->first) + 1,                               /* behind A */
+        to = pair->size - (pair->size && same_text(special_at(pair, pair->size - 1), t->last)); /* B stands before */
+    for (uint32_t i = from; i + 1 < to && t->between_count < 2; i++)
+        t->between[t->between_count++] = special_at(pair, i);
 }
 
 static void read_ends(struct qn_gguf_vocab *v, const struct qn_json *root)
 {
     const struct qn_json *processor = qn_json_member(root, "post_processor");
-    if (find_step(processor, "BertProcessing") || find_step(processor, "RobertaProcessing")) {
-        v->add_bos = v->add_eos = 1;
-        return;
-    }
+    bool roberta = find_step(processor, "RobertaProcessing") != NULL;
     const struct qn_json *step = find_step(processor, "TemplateProcessing");
-    const struct qn_json *single = qn_json_member(step, "single");
-    if (!single || single->kind != QN_JSON_ARRAY || single->size == 0) {
+    if (roberta || find_step(processor, "BertProcessing"))
+        v->add_bos = v->add_eos = 1;
+    else if (find_step(processor, "ByteLevel"))
         v->add_bos = v->add_eos = 0;
-        return;
-    }
-    const struct qn_json *item = qn_json_first(single), *last = item;
-    v->add_bos = is_special(item);
-    for (uint32_t i = 1; i < single->size; i++)
-        last = qn_json_next(last);
-    v->add_eos = single->size > 1 && is_special(last);
+    if (roberta)
+        v->add_sep = 1;
+    else if (step)
+        read_template(v, qn_json_member(step, "single"), qn_json_member(step, "pair"));
+}
+
+static int flag_of(const struct qn_json *step, const char *key, int otherwise)
+{
+    const struct qn_json *value = qn_json_member(step, key);
+    return value && value->kind == QN_JSON_BOOL ? value->boolean : otherwise;
+}
+
+static void read_normalizer(struct qn_gguf_vocab *v, const struct qn_json *root)
+{
+    const struct qn_json *normalizer = qn_json_member(root, "normalizer");
+    const struct qn_json *bert = find_step(normalizer, "BertNormalizer");
+    v->lowercase = find_step(normalizer, "Lowercase") ? 1 : flag_of(bert, "lowercase", -1);
+    v->strip_accents = find_step(normalizer, "StripAccents") ? 1 : flag_of(bert, "strip_accents", -1);
 }
 
 qn_status qn_gguf_vocab_json(const struct qn_json *root, struct qn_gguf_vocab *v)
@@ -343,5 +382,6 @@ qn_status qn_gguf_vocab_json(const struct qn_json *root, struct qn_gguf_vocab *v
     if (strcmp(v->model, "bert") == 0)
         QN_TRY(mark_words(v));
     read_ends(v, root);
+    read_normalizer(v, root);
     return NULL;
 }

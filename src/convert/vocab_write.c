@@ -5,7 +5,7 @@
 #include "convert/gguf_vocab.h"
 #include "platform/file.h"
 
-enum { SPECIAL_COUNT = 7 };
+enum special { BOS, EOS, UNK, SEP, PAD, CLS, MASK, EOT, SPECIAL_COUNT };
 
 struct folder {
     const char *path;
@@ -14,6 +14,7 @@ struct folder {
     QN_ARRAY(struct qn_file_map) maps;
     const struct qn_json *tokenizer, *tokenizer_config, *special_map, *config, *generation;
     struct qn_gguf_vocab vocab;
+    struct qn_str texts[SPECIAL_COUNT]; /* of the special tokens that are known by their text; data NULL: not */
     struct qn_gguf_writer *writer;
 };
 
@@ -52,8 +53,15 @@ static qn_status read_json(struct folder *f, const char *name, const struct qn_j
 static qn_status read_vocab(struct folder *f, uint32_t rows)
 {
     struct qn_gguf_vocab *v = &f->vocab;
-    *v = (struct qn_gguf_vocab){
-        .arena = &f->arena, .count = rows, .add_bos = -1, .add_eos = -1, .add_space = -1, .remove_spaces = -1};
+    *v = (struct qn_gguf_vocab){.arena = &f->arena,
+                                .count = rows,
+                                .add_bos = -1,
+                                .add_eos = -1,
+                                .add_sep = -1,
+                                .add_space = -1,
+                                .remove_spaces = -1,
+                                .lowercase = -1,
+                                .strip_accents = -1};
     if (f->tokenizer) {
         QN_TRY(qn_status_note(qn_gguf_vocab_json(f->tokenizer, v), "%stokenizer.json", f->path));
         if (v->model && strcmp(v->model, "gpt2") == 0)
@@ -108,8 +116,8 @@ static qn_status write_lists(struct folder *f)
         if (!v->tokens[i].data && !(v->tokens[i] = qn_arena_printf(&f->arena, "[PAD%u]", i)).data)
             return QN_OOM();
     QN_TRY(set_str(f, "tokenizer.ggml.model", qn_str_from(v->model)));
-    if (v->pre || strcmp(v->model, "llama") == 0)
-        QN_TRY(set_str(f, "tokenizer.ggml.pre", qn_str_from(v->pre ? v->pre : "default")));
+    bool uncased = strcmp(v->model, "bert") == 0 && v->lowercase == 1;
+    QN_TRY(set_str(f, "tokenizer.ggml.pre", qn_str_from(v->pre ? v->pre : uncased ? "bert-bge" : "default")));
     QN_TRY(set_strings(f, "tokenizer.ggml.tokens", v->tokens, v->count));
     if (v->scores)
         QN_TRY(set_numbers(f, "tokenizer.ggml.scores", QN_GGUF_F32, v->scores, v->count));
@@ -119,25 +127,63 @@ static qn_status write_lists(struct folder *f)
     if (v->charsmap)
         QN_TRY(set_numbers(f, "tokenizer.ggml.precompiled_charsmap", QN_GGUF_U8, v->charsmap, v->charsmap_size));
     QN_TRY(set_bool(f, "tokenizer.ggml.add_space_prefix", v->add_space));
-    return set_bool(f, "tokenizer.ggml.remove_extra_whitespaces", v->remove_spaces);
+    QN_TRY(set_bool(f, "tokenizer.ggml.remove_extra_whitespaces", v->remove_spaces));
+    QN_TRY(set_bool(f, "tokenizer.ggml.normalizer.lowercase", v->lowercase));
+    return set_bool(f, "tokenizer.ggml.normalizer.strip_accents", v->strip_accents);
 }
 
 static const struct {
     const char *name, *key; /* bos: bos_token, bos_token_id */
 } specials[SPECIAL_COUNT] = {
-    {"bos", "tokenizer.ggml.bos_token_id"},     {"eos", "tokenizer.ggml.eos_token_id"},
-    {"unk", "tokenizer.ggml.unknown_token_id"}, {"sep", "tokenizer.ggml.seperator_token_id"},
-    {"pad", "tokenizer.ggml.padding_token_id"}, {"cls", "tokenizer.ggml.cls_token_id"},
-    {"mask", "tokenizer.ggml.mask_token_id"},
+    [BOS] = {"bos", "tokenizer.ggml.bos_token_id"},     [EOS] = {"eos", "tokenizer.ggml.eos_token_id"},
+    [UNK] = {"unk", "tokenizer.ggml.unknown_token_id"}, [SEP] = {"sep", "tokenizer.ggml.seperator_token_id"},
+    [PAD] = {"pad", "tokenizer.ggml.padding_token_id"}, [CLS] = {"cls", "tokenizer.ggml.cls_token_id"},
+    [MASK] = {"mask", "tokenizer.ggml.mask_token_id"},  [EOT] = {"eot", "tokenizer.ggml.eot_token_id"},
 };
 
 /* "bos_token": "<s>", or {"content": "<s>"}. */
-static const uint32_t *id_by_text(const struct folder *f, const struct qn_json *file, const char *key)
+static struct qn_str text_of(const struct qn_json *file, const char *key)
 {
     const struct qn_json *value = qn_json_member(file, key);
     if (value && value->kind == QN_JSON_OBJECT)
         value = qn_json_member(value, "content");
-    return value && value->kind == QN_JSON_STRING ? qn_map_get(&f->vocab.ids, qn_json_str(value)) : NULL;
+    return value && value->kind == QN_JSON_STRING ? qn_json_str(value) : (struct qn_str){0};
+}
+
+static bool is_text(struct qn_str a, struct qn_str b)
+{
+    return a.data && b.data && qn_str_eq(a, b);
+}
+
+/* The special tokens' texts. GGUF puts "bos" and "eos" around a text, so they are what the tokenizer puts there: a CLS
+ * and a SEP where there is no other, or the last token of its template, whose eos is then the end of a turn. */
+static void find_specials(struct folder *f)
+{
+    struct qn_str *t = f->texts;
+    struct qn_gguf_template *around = &f->vocab.around;
+    for (int i = 0; i < EOT; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%s_token", specials[i].name);
+        t[i] = text_of(f->tokenizer_config, key);
+        if (!t[i].data)
+            t[i] = text_of(f->special_map, key);
+    }
+    if (!f->tokenizer)
+        return;
+    if (!t[BOS].data)
+        t[BOS] = t[CLS].data ? t[CLS] : around->first;
+    if (!t[EOS].data)
+        t[EOS] = t[SEP];
+    if (around->first.data && !is_text(around->first, t[BOS]) && !is_text(around->first, t[CLS]))
+        f->vocab.add_bos = 0; /* GGUF has no word for it */
+    if (around->last.data && !is_text(around->last, t[EOS])) {
+        t[EOT] = t[EOS];
+        t[EOS] = around->last;
+    }
+    for (uint32_t i = 0; i < around->between_count && f->vocab.add_sep < 1; i++) {
+        bool separates = is_text(around->between[i], t[SEP]) || is_text(around->between[i], t[EOS]);
+        f->vocab.add_sep = separates && (i == 1 || !around->last.data);
+    }
 }
 
 static bool id_by_number(const struct folder *f, const struct qn_json *file, const char *key, uint32_t *out)
@@ -153,19 +199,17 @@ static bool id_by_number(const struct folder *f, const struct qn_json *file, con
 
 static qn_status write_specials(struct folder *f)
 {
+    const struct qn_json *text_config = qn_json_member(f->config, "text_config");
+    find_specials(f);
     for (int i = 0; i < SPECIAL_COUNT; i++) {
-        char text_key[24], id_key[24];
+        char id_key[24];
         uint32_t id = 0;
-        snprintf(text_key, sizeof text_key, "%s_token", specials[i].name);
         snprintf(id_key, sizeof id_key, "%s_token_id", specials[i].name);
-        const uint32_t *by_text = id_by_text(f, f->tokenizer_config, text_key);
-        if (!by_text)
-            by_text = id_by_text(f, f->special_map, text_key);
-        const struct qn_json *text_config = qn_json_member(f->config, "text_config");
+        const uint32_t *by_text = f->texts[i].data ? qn_map_get(&f->vocab.ids, f->texts[i]) : NULL;
         if (by_text)
             id = *by_text;
-        else if (!id_by_number(f, f->config, id_key, &id) && !id_by_number(f, text_config, id_key, &id) &&
-                 !id_by_number(f, f->generation, id_key, &id))
+        else if (i == EOT || (!id_by_number(f, f->config, id_key, &id) && !id_by_number(f, text_config, id_key, &id) &&
+                              !id_by_number(f, f->generation, id_key, &id)))
             continue;
         struct qn_gguf_value value = {.type = QN_GGUF_U32, .count = 1, .as.u = id};
         QN_TRY(qn_gguf_writer_set(f->writer, qn_str_from(specials[i].key), &value));
@@ -182,11 +226,15 @@ static int flag_of(const struct qn_json *file, const char *key, int otherwise)
 static qn_status write_ends(struct folder *f)
 {
     int bos = f->vocab.add_bos, eos = f->vocab.add_eos;
-    if (!f->tokenizer) { /* what LlamaTokenizer does */
-        bos = flag_of(f->tokenizer_config, "add_bos_token", strcmp(f->vocab.model, "llama") == 0 ? 1 : -1);
+    if (bos < 0) /* without tokenizer.json: what LlamaTokenizer does */
+        bos = flag_of(f->tokenizer_config, "add_bos_token",
+                      f->tokenizer                           ? 0
+                      : strcmp(f->vocab.model, "llama") == 0 ? 1
+                                                             : -1);
+    if (eos < 0)
         eos = flag_of(f->tokenizer_config, "add_eos_token", 0);
-    }
     QN_TRY(set_bool(f, "tokenizer.ggml.add_bos_token", bos));
+    QN_TRY(set_bool(f, "tokenizer.ggml.add_sep_token", f->vocab.add_sep));
     return set_bool(f, "tokenizer.ggml.add_eos_token", eos);
 }
 
@@ -234,6 +282,32 @@ static qn_status write_template(struct folder *f)
     return templates ? write_templates(f, templates) : NULL;
 }
 
+/* What generation_config.json says of sampling. */
+static qn_status write_sampling(struct folder *f)
+{
+    static const struct {
+        const char *from, *to;
+        bool whole;
+    } keys[] = {{"top_k", "general.sampling.top_k", true},
+                {"top_p", "general.sampling.top_p", false},
+                {"min_p", "general.sampling.min_p", false},
+                {"temperature", "general.sampling.temp", false}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct qn_json *value = qn_json_member(f->generation, keys[i].from);
+        bool whole = value && value->kind == QN_JSON_INT;
+        if (!value || (!whole && (value->kind != QN_JSON_DOUBLE || keys[i].whole)) ||
+            (whole && (value->integer < 0 || value->integer > INT32_MAX)))
+            continue;
+        struct qn_gguf_value number = {.type = keys[i].whole ? QN_GGUF_I32 : QN_GGUF_F32, .count = 1};
+        if (keys[i].whole)
+            number.as.u = (uint64_t)value->integer;
+        else
+            number.as.f = whole ? (double)value->integer : value->number;
+        QN_TRY(qn_gguf_writer_set(f->writer, qn_str_from(keys[i].to), &number));
+    }
+    return NULL;
+}
+
 static qn_status write_all(struct folder *f, uint32_t rows, bool *found)
 {
     QN_TRY(read_json(f, "tokenizer.json", &f->tokenizer));
@@ -241,6 +315,7 @@ static qn_status write_all(struct folder *f, uint32_t rows, bool *found)
     QN_TRY(read_json(f, "special_tokens_map.json", &f->special_map));
     QN_TRY(read_json(f, "config.json", &f->config));
     QN_TRY(read_json(f, "generation_config.json", &f->generation));
+    QN_TRY(write_sampling(f));
     QN_TRY(read_vocab(f, rows));
     *found = f->vocab.model != NULL;
     if (!*found)

@@ -105,7 +105,7 @@ static void finish_experts(struct qn_hf *hf, bool grouped)
     uint64_t layers = qn_hf_need_u64(hf, "num_hidden_layers");
     qn_hf_put_u32(hf, "leading_dense_block_count", qn_hf_u64(hf, "first_k_dense_replace", experts ? 0 : layers));
     qn_hf_put_u32(hf, "expert_shared_count", qn_hf_u64(hf, "n_shared_experts", 0));
-    if (grouped && qn_hf_u64(hf, "n_group", 1) > 1) {
+    if (qn_hf_json(hf, "n_group") && (grouped || qn_hf_u64(hf, "n_group", 1) == 1)) {
         qn_hf_put_u32(hf, "expert_group_count", qn_hf_u64(hf, "n_group", 1));
         qn_hf_put_u32(hf, "expert_group_used_count", qn_hf_u64(hf, "topk_group", 1));
     }
