@@ -18,39 +18,41 @@ struct layer {
 };
 
 static const struct layer layers[] = {
-    {"resnet50", 224, 3, 64, 7, 2, 1, 1},        {"resnet50", 56, 64, 64, 1, 1, 1, 1},
-    {"resnet50", 56, 64, 64, 3, 1, 1, 3},        {"resnet50", 56, 64, 256, 1, 1, 1, 4},
-    {"resnet50", 56, 256, 64, 1, 1, 1, 2},       {"resnet50", 56, 256, 128, 1, 1, 1, 1},
-    {"resnet50", 56, 128, 128, 3, 2, 1, 1},      {"resnet50", 28, 128, 128, 3, 1, 1, 3},
-    {"resnet50", 28, 128, 512, 1, 1, 1, 4},      {"resnet50", 28, 512, 128, 1, 1, 1, 3},
-    {"resnet50", 56, 256, 512, 1, 2, 1, 1},      {"resnet50", 28, 512, 256, 1, 1, 1, 1},
-    {"resnet50", 28, 256, 256, 3, 2, 1, 1},      {"resnet50", 14, 256, 256, 3, 1, 1, 5},
-    {"resnet50", 14, 256, 1024, 1, 1, 1, 6},     {"resnet50", 14, 1024, 256, 1, 1, 1, 5},
-    {"resnet50", 28, 512, 1024, 1, 2, 1, 1},     {"resnet50", 14, 1024, 512, 1, 1, 1, 1},
-    {"resnet50", 14, 512, 512, 3, 2, 1, 1},      {"resnet50", 7, 512, 512, 3, 1, 1, 2},
-    {"resnet50", 7, 512, 2048, 1, 1, 1, 3},      {"resnet50", 7, 2048, 512, 1, 1, 1, 2},
-    {"resnet50", 14, 1024, 2048, 1, 2, 1, 1},    {"mobilenetv2", 224, 3, 32, 3, 2, 1, 1},
-    {"mobilenetv2", 112, 32, 32, 3, 1, 32, 1},   {"mobilenetv2", 112, 32, 16, 1, 1, 1, 1},
-    {"mobilenetv2", 112, 16, 96, 1, 1, 1, 1},    {"mobilenetv2", 112, 96, 96, 3, 2, 96, 1},
-    {"mobilenetv2", 56, 96, 24, 1, 1, 1, 1},     {"mobilenetv2", 56, 24, 144, 1, 1, 1, 2},
-    {"mobilenetv2", 56, 144, 144, 3, 1, 144, 1}, {"mobilenetv2", 56, 144, 24, 1, 1, 1, 1},
-    {"mobilenetv2", 56, 144, 144, 3, 2, 144, 1}, {"mobilenetv2", 28, 144, 32, 1, 1, 1, 1},
-    {"mobilenetv2", 28, 32, 192, 1, 1, 1, 3},    {"mobilenetv2", 28, 192, 192, 3, 1, 192, 2},
-    {"mobilenetv2", 28, 192, 32, 1, 1, 1, 2},    {"mobilenetv2", 28, 192, 192, 3, 2, 192, 1},
-    {"mobilenetv2", 14, 192, 64, 1, 1, 1, 1},    {"mobilenetv2", 14, 64, 384, 1, 1, 1, 4},
-    {"mobilenetv2", 14, 384, 384, 3, 1, 384, 4}, {"mobilenetv2", 14, 384, 64, 1, 1, 1, 3},
-    {"mobilenetv2", 14, 384, 96, 1, 1, 1, 1},    {"mobilenetv2", 14, 96, 576, 1, 1, 1, 3},
-    {"mobilenetv2", 14, 576, 576, 3, 1, 576, 2}, {"mobilenetv2", 14, 576, 96, 1, 1, 1, 2},
-    {"mobilenetv2", 14, 576, 576, 3, 2, 576, 1}, {"mobilenetv2", 7, 576, 160, 1, 1, 1, 1},
-    {"mobilenetv2", 7, 160, 960, 1, 1, 1, 3},    {"mobilenetv2", 7, 960, 960, 3, 1, 960, 3},
-    {"mobilenetv2", 7, 960, 160, 1, 1, 1, 2},    {"mobilenetv2", 7, 960, 320, 1, 1, 1, 1},
-    {"mobilenetv2", 7, 320, 1280, 1, 1, 1, 1},
+    {"resnet50", 224, 3, 64, 7, 2, 1, 1},          {"resnet50", 56, 64, 64, 1, 1, 1, 1},
+    {"resnet50", 56, 64, 64, 3, 1, 1, 3},          {"resnet50", 56, 64, 256, 1, 1, 1, 4},
+    {"resnet50", 56, 256, 64, 1, 1, 1, 2},         {"resnet50", 56, 256, 128, 1, 1, 1, 1},
+    {"resnet50", 56, 128, 128, 3, 2, 1, 1},        {"resnet50", 28, 128, 128, 3, 1, 1, 3},
+    {"resnet50", 28, 128, 512, 1, 1, 1, 4},        {"resnet50", 28, 512, 128, 1, 1, 1, 3},
+    {"resnet50", 56, 256, 512, 1, 2, 1, 1},        {"resnet50", 28, 512, 256, 1, 1, 1, 1},
+    {"resnet50", 28, 256, 256, 3, 2, 1, 1},        {"resnet50", 14, 256, 256, 3, 1, 1, 5},
+    {"resnet50", 14, 256, 1024, 1, 1, 1, 6},       {"resnet50", 14, 1024, 256, 1, 1, 1, 5},
+    {"resnet50", 28, 512, 1024, 1, 2, 1, 1},       {"resnet50", 14, 1024, 512, 1, 1, 1, 1},
+    {"resnet50", 14, 512, 512, 3, 2, 1, 1},        {"resnet50", 7, 512, 512, 3, 1, 1, 2},
+    {"resnet50", 7, 512, 2048, 1, 1, 1, 3},        {"resnet50", 7, 2048, 512, 1, 1, 1, 2},
+    {"resnet50", 14, 1024, 2048, 1, 2, 1, 1},      {"mobilenetv2", 224, 3, 32, 3, 2, 1, 1},
+    {"mobilenetv2", 112, 32, 32, 3, 1, 32, 1},     {"mobilenetv2", 112, 32, 16, 1, 1, 1, 1},
+    {"mobilenetv2", 112, 16, 96, 1, 1, 1, 1},      {"mobilenetv2", 112, 96, 96, 3, 2, 96, 1},
+    {"mobilenetv2", 56, 96, 24, 1, 1, 1, 1},       {"mobilenetv2", 56, 24, 144, 1, 1, 1, 2},
+    {"mobilenetv2", 56, 144, 144, 3, 1, 144, 1},   {"mobilenetv2", 56, 144, 24, 1, 1, 1, 1},
+    {"mobilenetv2", 56, 144, 144, 3, 2, 144, 1},   {"mobilenetv2", 28, 144, 32, 1, 1, 1, 1},
+    {"mobilenetv2", 28, 32, 192, 1, 1, 1, 3},      {"mobilenetv2", 28, 192, 192, 3, 1, 192, 2},
+    {"mobilenetv2", 28, 192, 32, 1, 1, 1, 2},      {"mobilenetv2", 28, 192, 192, 3, 2, 192, 1},
+    {"mobilenetv2", 14, 192, 64, 1, 1, 1, 1},      {"mobilenetv2", 14, 64, 384, 1, 1, 1, 4},
+    {"mobilenetv2", 14, 384, 384, 3, 1, 384, 4},   {"mobilenetv2", 14, 384, 64, 1, 1, 1, 3},
+    {"mobilenetv2", 14, 384, 96, 1, 1, 1, 1},      {"mobilenetv2", 14, 96, 576, 1, 1, 1, 3},
+    {"mobilenetv2", 14, 576, 576, 3, 1, 576, 2},   {"mobilenetv2", 14, 576, 96, 1, 1, 1, 2},
+    {"mobilenetv2", 14, 576, 576, 3, 2, 576, 1},   {"mobilenetv2", 7, 576, 160, 1, 1, 1, 1},
+    {"mobilenetv2", 7, 160, 960, 1, 1, 1, 3},      {"mobilenetv2", 7, 960, 960, 3, 1, 960, 3},
+    {"mobilenetv2", 7, 960, 160, 1, 1, 1, 2},      {"mobilenetv2", 7, 960, 320, 1, 1, 1, 1},
+    {"mobilenetv2", 7, 320, 1280, 1, 1, 1, 1},     {"super_resolution", 224, 1, 64, 5, 1, 1, 1},
+    {"super_resolution", 224, 64, 64, 3, 1, 1, 1}, {"super_resolution", 224, 64, 32, 3, 1, 1, 1},
+    {"super_resolution", 224, 32, 9, 3, 1, 1, 1},
 };
 
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -144,7 +146,7 @@ static struct qn_conv_params params_of(const struct layer *l)
     return p;
 }
 
-/* Median seconds of a call; *macs its multiply-adds. */
+/* Least seconds of a call, of processor time: other programs may run beside it; *macs its multiply-adds. */
 static double measure(const struct qn_kernel *kernel, const struct layer *l, int repetitions, double *macs)
 {
     struct qn_conv_params p = params_of(l);
@@ -180,7 +182,7 @@ static double measure(const struct qn_kernel *kernel, const struct layer *l, int
     free(x);
     free(y);
     free(bias);
-    return times[repetitions / 2];
+    return times[0];
 }
 
 int main(int argc, char **argv)

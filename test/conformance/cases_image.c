@@ -238,6 +238,10 @@ static const struct conv_case conv_cases[] = {
     {1, 96, 112, 1, {1, 7, 7}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, false},
     {1, 1030, 6, 1, {1, 3, 5}, {1, 1, 1}, {0, 2, 2}, {0}, {0}, {0}, QN_ACTIVATION_NONE, false},
     {3, 32, 64, 1, {1, 20, 13}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, true},
+    /* transposed: pixels that see nothing, steps with a common divisor, groups, a window of rows */
+    {1, 20, 9, 1, {1, 7, 9}, {1, 2, 3}, {0, 3, 4}, {0}, {0, 1, 0}, {0, 0, 1}, QN_ACTIVATION_NONE, false},
+    {2, 24, 40, 2, {1, 6, 11}, {1, 4, 5}, {0, 2, 4}, {0, 2, 6}, {0, 3, 5}, {0, 1, 2}, QN_ACTIVATION_NONE, false},
+    {1, 6, 17, 1, {1, 9, 10}, {1, 4, 4}, {0, 2, 2}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_NONE, false},
 };
 
 /* Images sampled at moved taps; a whole offset moves to the next pixel, a half one between two. */
@@ -347,31 +351,36 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Every weight stands in the packed form once, and beside them are zeros. What stands where, the kernels' cases say. */
+static void pack_case(struct cf *cf, const struct conv_case *k, uint16_t op)
+{
+    struct qn_window w = window_of(k, op == QN_OP_conv_transpose);
+    struct qn_conv_params conv = {.op = op, .window = w, .batch = 1, .c = k->c, .o = k->o, .groups = k->groups};
+    int64_t floats = qn_conv_packed_bytes(&conv, cf->kernel->pack) / 4, at = 0;
+    int64_t n = k->o * k->c / k->groups * w.kernel[0] * w.kernel[1] * w.kernel[2];
+    struct cf_tensor weights = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 1, &n);
+    struct cf_tensor to = cf_tensor(QN_DTYPE_F32, 0, 1, &floats);
+    cf_fill(&weights, 0.5, 1);
+    struct qn_conv_pack_params p = {.conv = conv, .from = weights.view.data, .to = to.view.data};
+    cf_run(cf, &p, (const struct qn_view *[]){&to.view}, 1);
+    float *from = weights.view.data, *got = to.view.data;
+    qsort(from, (size_t)n, sizeof *from, by_value);
+    qsort(got, (size_t)floats, sizeof *got, by_value);
+    for (; at < floats - n && got[at] == 0; at++)
+        ;
+    if (at != floats - n || memcmp(got + at, from, (size_t)n * sizeof *from) != 0)
+        cf_fail(cf, "the weights are not all there, or not alone");
+    cf_ran(cf, "pack_conv", QN_DTYPE_F32);
+    cf_release(&weights);
+    cf_release(&to);
+}
+
 void cf_pack_conv(struct cf *cf)
 {
     for (size_t i = 0; i < sizeof conv_cases / sizeof conv_cases[0]; i++) {
-        const struct conv_case *k = &conv_cases[i];
-        struct qn_conv_params conv = {
-            .op = QN_OP_conv, .window = window_of(k, false), .batch = 1, .c = k->c, .o = k->o, .groups = k->groups};
-        int64_t dims[] = {k->o, k->c / k->groups,
-                          conv.window.kernel[0] * conv.window.kernel[1] * conv.window.kernel[2]};
-        int64_t floats = qn_conv_packed_bytes(&conv, cf->kernel->pack) / 4, n = dims[0] * dims[1] * dims[2], at = 0;
         cf_case(cf, "number %d", (int)i);
-        struct cf_tensor w = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 3, dims),
-                         to = cf_tensor(QN_DTYPE_F32, 0, 1, &floats);
-        cf_fill(&w, 0.5, 1);
-        struct qn_conv_pack_params p = {.conv = conv, .from = w.view.data, .to = to.view.data};
-        cf_run(cf, &p, (const struct qn_view *[]){&to.view}, 1);
-        float *from = w.view.data, *got = to.view.data;
-        qsort(from, (size_t)n, sizeof *from, by_value);
-        qsort(got, (size_t)floats, sizeof *got, by_value);
-        for (; at < floats - n && got[at] == 0; at++)
-            ;
-        if (at != floats - n || memcmp(got + at, from, (size_t)n * sizeof *from) != 0)
-            cf_fail(cf, "the weights are not all there, or not alone");
-        cf_ran(cf, "pack_conv", QN_DTYPE_F32);
-        cf_release(&w);
-        cf_release(&to);
+        pack_case(cf, &conv_cases[i], QN_OP_conv);
+        cf_case(cf, "number %d, transposed", (int)i);
+        pack_case(cf, &conv_cases[i], QN_OP_conv_transpose);
     }
 }
 

@@ -123,26 +123,9 @@ void qn_bind_conv(const struct qn_bind *b, int64_t call, struct qn_params *param
     conv_params(b, PARAMS(qn_conv_params, params));
 }
 
-int64_t qn_conv_bind_packed_bytes(const struct qn_bind *b)
+static void conv_transpose_params(const struct qn_bind *b, struct qn_conv_params *p)
 {
-    struct qn_conv_params p = {0};
-    conv_params(b, &p);
-    return qn_conv_packed_bytes(&p, b->kernel->pack);
-}
-
-void qn_bind_conv_pack(const struct qn_bind *b, struct qn_params *params)
-{
-    struct qn_conv_pack_params *p = PARAMS(qn_conv_pack_params, params);
-    conv_params(b, &p->conv);
-    p->from = b->in[1].data;
-    p->to = b->out[0].data;
-}
-
-void qn_bind_conv_transpose(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
     const struct qn_attr_conv_transpose *a = b->attr;
-    struct qn_conv_params *p = PARAMS(qn_conv_params, params);
     bool last = a->channels_last;
     const struct qn_view *x = &b->in[0], *y = &b->out[0];
     p->op = b->op;
@@ -158,6 +141,32 @@ void qn_bind_conv_transpose(const struct qn_bind *b, int64_t call, struct qn_par
     p->y = qn_bind_pixels(y, last);
     p->w = b->in[1].data;
     bind_bias(b, 2, p);
+}
+
+void qn_bind_conv_transpose(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    conv_transpose_params(b, PARAMS(qn_conv_params, params));
+}
+
+static void either_params(const struct qn_bind *b, struct qn_conv_params *p)
+{
+    (b->op == QN_OP_conv ? conv_params : conv_transpose_params)(b, p);
+}
+
+int64_t qn_conv_bind_packed_bytes(const struct qn_bind *b)
+{
+    struct qn_conv_params p = {0};
+    either_params(b, &p);
+    return qn_conv_packed_bytes(&p, b->kernel->pack);
+}
+
+void qn_bind_conv_pack(const struct qn_bind *b, struct qn_params *params)
+{
+    struct qn_conv_pack_params *p = PARAMS(qn_conv_pack_params, params);
+    either_params(b, &p->conv);
+    p->from = b->in[1].data;
+    p->to = b->out[0].data;
 }
 
 void qn_bind_deform_conv(const struct qn_bind *b, int64_t call, struct qn_params *params)

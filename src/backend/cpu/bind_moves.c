@@ -34,6 +34,28 @@ void qn_bind_is_inf(const struct qn_bind *b, int64_t call, struct qn_params *par
     p->signs = attr->positive == attr->negative ? 0 : attr->positive ? 1 : 2;
 }
 
+/* Axes that nothing is added to become one with the axis before them, up to rows of PAD_ROW elements: a row is what
+ * the kernel moves at once. */
+enum { PAD_ROW = 1 << 16 };
+
+static void merge_pad_axes(struct qn_move_params *p)
+{
+    for (uint32_t i = p->x.rank; i-- > 1;) {
+        struct qn_view *x = &p->x, *y = &p->y;
+        bool plain = p->begin[i] == 0 && x->dims[i] == y->dims[i] && x->dims[i] > 0 && y->dims[i] <= PAD_ROW;
+        bool joined =
+            x->strides[i - 1] == x->dims[i] * x->strides[i] && y->strides[i - 1] == y->dims[i] * y->strides[i];
+        if (!plain || !joined || y->dims[i - 1] > PAD_ROW / y->dims[i])
+            return;
+        p->begin[i - 1] *= x->dims[i];
+        x->strides[i - 1] = x->strides[i];
+        y->strides[i - 1] = y->strides[i];
+        x->dims[i - 1] *= x->dims[i];
+        y->dims[i - 1] *= y->dims[i];
+        x->rank = y->rank = i;
+    }
+}
+
 void qn_bind_pad(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
@@ -47,6 +69,8 @@ void qn_bind_pad(const struct qn_bind *b, int64_t call, struct qn_params *params
         p->updates = b->in[1];
     for (uint32_t i = 0; i < p->x.rank; i++)
         p->begin[i] = attr->begin.items[i];
+    if (p->mode == QN_PAD_CONSTANT)
+        merge_pad_axes(p);
 }
 
 /* A copy that starts at the far end of the axes and walks back. */
@@ -101,6 +125,7 @@ void qn_bind_scatter(const struct qn_bind *b, int64_t call, struct qn_params *pa
     struct qn_move_params *p = bind_indices(b, params);
     if (call == 0) { /* padding by nothing is a copy */
         p->op = QN_OP_pad;
+        merge_pad_axes(p);
         return;
     }
     p->updates = b->in[2];

@@ -2,7 +2,7 @@
  *
  * conv: y[n][o] = activation(sum(w[o][c][tap] x[n][group c][window]) * scale[o] + bias[o] + residual[n][o]), weights
  * [o][c / groups][taps] contiguous, or, for a kernel with `pack`, as qn_conv_f32_plan lays them out. conv_transpose:
- * weights [c][o / groups][taps], window.in is x and window.out is y. deform_conv: two spatial axes; each tap is moved
+ * weights [c][o / groups][taps] (or packed, part after part), window.in is x and window.out is y. deform_conv: two spatial axes; each tap is moved
  * by `offset` [n][offset group, tap, (y, x)][pixel], read bilinearly and scaled by `mask` [n][offset group,
  * tap][pixel]. col2im: x [n][c, tap][position] added up into y [n][c]; window.in is y (the image), window.out are the
  * positions, in x's axis strides.
@@ -61,7 +61,18 @@ struct qn_conv_plan {
     int64_t group_floats, floats; /* packed size: of a group, of all */
 };
 
-/* lanes: 16 or 8; wide: vectors in a full panel. */
+/* A transposed convolution is a plain one for each class of output pixels: those that see the same taps, a stride apart.
+ * A convolution has one part, itself. */
+int64_t qn_conv_parts(const struct qn_conv_params *p);
+
+/* Number `part` as a plain convolution. w stays as it is: the packed weights of the parts lie one behind the other.
+ * `taps`, if not NULL: where its taps lie in the weights of p. */
+struct qn_conv_taps {
+    int64_t first[QN_WINDOW_AXES], step[QN_WINDOW_AXES]; /* its tap j along an axis is tap first + j * step of p */
+};
+struct qn_conv_params qn_conv_part(const struct qn_conv_params *p, int64_t part, struct qn_conv_taps *taps);
+
+/* Of one part. lanes: 16 or 8; wide: vectors in a full panel. */
 struct qn_conv_plan qn_conv_f32_plan(const struct qn_conv_params *p, int64_t lanes, int64_t wide);
 
 /* Where column 0 of a panel of a group starts, in floats; the panel is [chunk][tap][run in chunk][width]. */

@@ -261,9 +261,11 @@ static void fill_table(struct block *b, int64_t image, int64_t group, int64_t fi
 }
 
 /* What becomes of the sums of pixels first on: where they go, and what is added. */
-static void set_finish(const struct block *b, struct conv_tile *t, int64_t image, int64_t o)
+static void set_finish(const struct block *b, struct conv_tile *t, int64_t image, int64_t first, int64_t o)
 {
     const struct qn_conv_params *p = b->p;
+    int64_t at[QN_WINDOW_AXES];
+    qn_window_position(p->window.out, first, at);
     bool relu = p->activation == QN_ACTIVATION_RELU, clip = p->activation == QN_ACTIVATION_CLIP;
     t->scale = p->scale ? (const float *)p->scale + o : NULL;
     t->bias = p->bias ? (const float *)p->bias + o : NULL;
@@ -271,8 +273,9 @@ static void set_finish(const struct block *b, struct conv_tile *t, int64_t image
     t->high = clip ? p->beta : __builtin_inff();
     t->y_step = p->y.axis[2];
     t->residual_step = p->residual.axis[2];
-    t->y = (float *)p->y.data + image * p->y.batch + o;
-    t->residual = p->residual.data ? (const float *)p->residual.data + image * p->residual.batch + o : NULL;
+    t->y = (float *)p->y.data + qn_pixels_offset(&p->y, image, at) + o;
+    t->residual =
+        p->residual.data ? (const float *)p->residual.data + qn_pixels_offset(&p->residual, image, at) + o : NULL;
 }
 
 /* Pixels first .. first + n, at most BLOCK, of one image, by one panel. */
@@ -284,7 +287,7 @@ static void run_block(struct block *b, int64_t image, int64_t group, int64_t pan
     int64_t tiles = (n + rows - 1) / rows, column = panel * plan->panel;
     const float *w = (const float *)p->w + qn_conv_panel_at(plan, group, panel);
     struct conv_tile end = {.columns = least(plan->columns - column, plan->panel)};
-    set_finish(b, &end, image, group * plan->columns + column);
+    set_finish(b, &end, image, first, group * plan->columns + column);
     fill_table(b, image, group, first, n);
     for (int64_t chunk = 0; chunk < plan->run; chunk += plan->chunk) {
         struct conv_tile t = end;
@@ -301,8 +304,8 @@ static void run_block(struct block *b, int64_t image, int64_t group, int64_t pan
             t.ahead = i < width / LINE ? w + lines * width + i * lines * LINE : w;
             t.rows = (const float *const *)b->table + done;
             t.sums = b->sums + done * width;
-            t.y = last ? end.y + (first + done) * t.y_step : NULL;
-            t.residual = end.residual ? end.residual + (first + done) * t.residual_step : NULL;
+            t.y = last ? end.y + done * t.y_step : NULL;
+            t.residual = end.residual ? end.residual + done * t.residual_step : NULL;
             tile_fns[vectors - 1][next - done - 1](&t);
             if (last && p->activation > QN_ACTIVATION_CLIP)
                 vf_activate_block(p->activation, p->alpha, p->beta, t.y, t.y_step, next - done, t.columns);
@@ -321,57 +324,95 @@ static bool by_pixels(const struct qn_conv_plan *plan)
     return plan->group_floats * 4 <= FEW_BYTES;
 }
 
+/* One step leads from each pixel to the next. */
+static bool is_even(const struct qn_window *w, const struct qn_pixels *y)
+{
+    return (w->out[1] == 1 || y->axis[1] == w->out[2] * y->axis[2]) &&
+           (w->out[0] == 1 || y->axis[0] == w->out[1] * w->out[2] * y->axis[2]);
+}
+
+/* Pixels that one step leads along: all, or those of a row. */
+static int64_t line_pixels(const struct qn_conv_params *p)
+{
+    bool even = is_even(&p->window, &p->y) && (!p->has_residual || is_even(&p->window, &p->residual));
+    return even ? qn_window_out(&p->window) : p->window.out[2];
+}
+
 /* Pixels of a tile. */
 static int64_t tile_pixels(const struct qn_conv_params *p, const struct qn_conv_plan *plan)
 {
     if (!by_pixels(plan))
         return GROUP;
-    int64_t pixels = qn_window_out(&p->window), blocks = (pixels + BLOCK - 1) / BLOCK;
+    int64_t pixels = line_pixels(p), blocks = (pixels + BLOCK - 1) / BLOCK;
     return ((pixels + blocks - 1) / (blocks ? blocks : 1) + GROUP - 1) / GROUP * GROUP;
+}
+
+/* Tiles of a line, and of all lines of an image. */
+static int64_t line_tiles(const struct qn_conv_params *p, const struct qn_conv_plan *plan)
+{
+    int64_t size = tile_pixels(p, plan);
+    return size ? (line_pixels(p) + size - 1) / size : 0;
 }
 
 static int64_t pixel_tiles(const struct qn_conv_params *p, const struct qn_conv_plan *plan)
 {
-    int64_t size = tile_pixels(p, plan);
-    return size ? (qn_window_out(&p->window) + size - 1) / size : 0;
+    int64_t line = line_pixels(p);
+    return line ? qn_window_out(&p->window) / line * line_tiles(p, plan) : 0;
+}
+
+static int64_t part_tiles(const struct qn_conv_params *p, const struct qn_conv_plan *plan)
+{
+    if (plan->way == QN_CONV_WAY_DEPTHWISE)
+        return p->window.out[2] ? depthwise_tiles(p) : 0;
+    return p->groups * plan->panels * p->batch * pixel_tiles(p, plan);
 }
 
 static int64_t tiles(const void *params)
 {
     const struct qn_conv_params *p = params;
-    struct qn_conv_plan plan = plan_of(p);
-    if (plan.way == QN_CONV_WAY_DEPTHWISE)
-        return depthwise_tiles(p);
-    return p->groups * plan.panels * p->batch * pixel_tiles(p, &plan);
+    int64_t sum = 0;
+    for (int64_t i = 0; i < qn_conv_parts(p); i++) {
+        struct qn_conv_params part = qn_conv_part(p, i, NULL);
+        struct qn_conv_plan plan = plan_of(&part);
+        sum += part_tiles(&part, &plan);
+    }
+    return sum;
 }
 
 static int64_t scratch_bytes(const void *params)
 {
-    struct qn_conv_plan plan = plan_of(params);
-    return plan.way == QN_CONV_WAY_DEPTHWISE ? depthwise_scratch(params) : gemm_scratch(&plan);
+    const struct qn_conv_params *p = params;
+    int64_t most = 0;
+    for (int64_t i = 0; i < qn_conv_parts(p); i++) {
+        struct qn_conv_params part = qn_conv_part(p, i, NULL);
+        struct qn_conv_plan plan = plan_of(&part);
+        int64_t bytes = plan.way == QN_CONV_WAY_DEPTHWISE ? depthwise_scratch(&part) : gemm_scratch(&plan);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
-static void run(const void *params, int64_t begin, int64_t end, void *scratch)
+static void run_part(const struct qn_conv_params *p, const struct qn_conv_plan *plan, int64_t begin, int64_t end,
+                     void *scratch)
 {
-    const struct qn_conv_params *p = params;
-    struct qn_conv_plan plan = plan_of(p);
-    if (plan.way == QN_CONV_WAY_DEPTHWISE) {
+    if (plan->way == QN_CONV_WAY_DEPTHWISE) {
         run_depthwise(p, begin, end, scratch);
         return;
     }
-    struct block b = {.p = p, .plan = &plan, .table = scratch, .image = -1};
-    char *at = (char *)scratch + align(plan.taps * BLOCK * (int64_t)sizeof(float *));
+    struct block b = {.p = p, .plan = plan, .table = scratch, .image = -1};
+    char *at = (char *)scratch + align(plan->taps * BLOCK * (int64_t)sizeof(float *));
     b.zeros = (float *)at;
-    at += align(plan.run * 4);
+    at += align(plan->run * 4);
     b.edges = (float *)at;
-    b.sums = (float *)(at + align(edge_floats(&plan) * 4));
-    for (int64_t i = 0; i < plan.run; i++)
+    b.sums = (float *)(at + align(edge_floats(plan) * 4));
+    for (int64_t i = 0; i < plan->run; i++)
         b.zeros[i] = 0;
-    int64_t count = pixel_tiles(p, &plan), size = tile_pixels(p, &plan), pixels = qn_window_out(&p->window), step;
+    int64_t count = pixel_tiles(p, plan), size = tile_pixels(p, plan), step;
+    int64_t line = line_pixels(p), a_line = line_tiles(p, plan);
     for (int64_t i = begin; i < end; i += step) {
-        int64_t panels = plan.panels, panel, from, image, group;
+        int64_t panels = plan->panels, panel, from, image, group;
         step = 1;
-        if (by_pixels(&plan)) { /* panels of a block of pixels, then the next block */
+        if (by_pixels(plan)) { /* panels of a block of pixels, then the next block */
             panel = i % panels;
             from = i / panels % count;
             group = i / panels / count % p->groups;
@@ -381,32 +422,45 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
             image = i / count % p->batch;
             panel = i / count / p->batch % panels;
             group = i / count / p->batch / panels;
-            step = least(least(end - i, count - from), BLOCK / GROUP);
+            step = least(least(end - i, a_line - from % a_line), BLOCK / GROUP);
         }
-        int64_t first = from * size, last = least((from + step) * size, pixels);
-        run_block(&b, image, group, panel, first, last - first);
+        int64_t first = from % a_line * size, n = least(step * size, line - first);
+        run_block(&b, image, group, panel, from / a_line * line + first, n);
     }
 }
 
-/* One step leads from each pixel to the next. */
-static bool is_even(const struct qn_window *w, const struct qn_pixels *y)
+static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
-    return (w->out[1] == 1 || y->axis[1] == w->out[2] * y->axis[2]) &&
-           (w->out[0] == 1 || y->axis[0] == w->out[1] * w->out[2] * y->axis[2]);
+    const struct qn_conv_params *p = params;
+    const float *w = p->w;
+    int64_t first = 0; /* tile of the part */
+    for (int64_t i = 0; i < qn_conv_parts(p) && first < end; i++) {
+        struct qn_conv_params part = qn_conv_part(p, i, NULL);
+        struct qn_conv_plan plan = plan_of(&part);
+        int64_t count = part_tiles(&part, &plan);
+        part.w = w;
+        if (begin < first + count)
+            run_part(&part, &plan, begin > first ? begin - first : 0, least(end - first, count), scratch);
+        w += plan.floats;
+        first += count;
+    }
 }
 
 /* Channels last, and pixels of a row without gaps where a row is one run. */
 static bool fits(const void *params)
 {
     const struct qn_conv_params *p = params;
-    struct qn_conv_plan plan = plan_of(p);
     bool last = (p->c == 1 || p->x.channel == 1) && (p->o == 1 || p->y.channel == 1);
     if (p->has_residual)
-        last = last && (p->o == 1 || p->residual.channel == 1) && is_even(&p->window, &p->residual);
-    if (p->bias_stride > 1 || p->scale_stride > 1 || p->x.dtype != QN_DTYPE_F32 || plan.way == QN_CONV_WAY_NONE)
+        last = last && (p->o == 1 || p->residual.channel == 1);
+    if (p->bias_stride > 1 || p->scale_stride > 1 || p->x.dtype != QN_DTYPE_F32)
         return false;
-    last = last && (plan.way == QN_CONV_WAY_DEPTHWISE || is_even(&p->window, &p->y));
-    return last && (plan.way != QN_CONV_WAY_ROWS || p->x.axis[2] == p->c);
+    for (int64_t i = 0; i < qn_conv_parts(p); i++) {
+        struct qn_conv_params part = qn_conv_part(p, i, NULL);
+        struct qn_conv_plan plan = plan_of(&part);
+        last = last && plan.way != QN_CONV_WAY_NONE && (plan.way != QN_CONV_WAY_ROWS || p->x.axis[2] == p->c);
+    }
+    return last;
 }
 
 #define QN_CONV_CAT_(a, b) a##b

@@ -86,6 +86,51 @@ static void dequantise_tail(const struct qn_gather_params *p, const struct qn_vi
     }
 }
 
+/* Axes first .. of a view are row-major without gaps. */
+static bool is_packed(const struct qn_view *view, uint32_t first)
+{
+    int64_t stride = 1;
+    for (uint32_t i = view->rank; i-- > first; stride *= view->dims[i])
+        if (view->dims[i] != 1 && view->strides[i] != stride)
+            return false;
+    return true;
+}
+
+/* Pieces of memory that are moved as they are. */
+static bool in_pieces(const struct qn_gather_params *p)
+{
+    return p->data.dtype == p->y.dtype && qn_element_bytes(p->data.dtype) && is_packed(&p->y, 0) &&
+           is_packed(&p->indices, 0) && is_packed(&p->data, p->axis + 1);
+}
+
+static void run_pieces(const struct qn_gather_params *p, int64_t first, int64_t last)
+{
+    int64_t count = qn_view_elems(&p->indices), inner = inner_elems(p), bytes = qn_element_bytes(p->y.dtype);
+    if (first >= last || inner == 0)
+        return;
+    int64_t index_bytes = qn_element_bytes(p->indices.dtype), number = first % count, dim = p->data.dims[p->axis];
+    int64_t step = p->data.strides[p->axis] * bytes;
+    char *y = (char *)p->y.data + first * inner * bytes;
+    for (int64_t pair = first; pair < last; number = 0) {
+        const char *x = (const char *)p->data.data + head_offset(&p->data, 0, p->axis, pair / count) * bytes;
+        const char *at = (const char *)p->indices.data + number * index_bytes;
+        for (; number < count && pair < last; number++, pair++, at += index_bytes, y += inner * bytes) {
+            int64_t index = qn_load_index(at, p->indices.dtype);
+            index += p->from_end && index < 0 ? dim : 0;
+            if (index < 0 || index >= dim) {
+                qn_fault_report(p->fault, QN_FAULT_INDEX);
+                qn_zero_elements(y, bytes, bytes, inner);
+            } else if (inner == 1 && bytes == 4) {
+                __builtin_memcpy(y, x + index * step, 4);
+            } else if (inner == 1 && bytes == 8) {
+                __builtin_memcpy(y, x + index * step, 8);
+            } else {
+                __builtin_memcpy(y, x + index * step, (size_t)(inner * bytes));
+            }
+        }
+    }
+}
+
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     (void)scratch;
@@ -93,6 +138,10 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     static const uint64_t zero[2];
     int64_t count = qn_view_elems(&p->indices), unit = qn_dtype_info(p->data.dtype)->block_bytes;
     int64_t step = pairs_a_tile(p), all = pairs(p), last = end * step < all ? end * step : all;
+    if (in_pieces(p)) {
+        run_pieces(p, begin * step, last);
+        return;
+    }
     int64_t index_bytes = qn_element_bytes(p->indices.dtype), y_bytes = qn_element_bytes(p->y.dtype);
     struct qn_view x = tail(&p->data, p->axis + 1), y = tail(&p->y, p->axis + p->indices.rank);
     for (int64_t pair = begin * step; pair < last; pair++) {

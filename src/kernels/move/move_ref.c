@@ -91,6 +91,12 @@ static void pad_row(const struct qn_move_params *p, char *y, const char *x, cons
     }
     int64_t inside = size < d - begin ? size : d - begin;
     qn_move_elements(y + begin * y_step, y_step, x, x_step, bytes, inside);
+    if (p->mode == QN_PAD_CONSTANT) {
+        int64_t after = begin + inside;
+        qn_move_elements(y, y_step, value, 0, bytes, begin);
+        qn_move_elements(y + after * y_step, y_step, value, 0, bytes, d - after);
+        return;
+    }
     for (int64_t i = 0; i < d; i++) {
         if (i == begin)
             i += inside;
@@ -263,12 +269,45 @@ static void run_scatter_elements(const struct qn_move_params *p, int64_t begin, 
     }
 }
 
+/* Row-major without gaps. */
+static bool is_packed(const struct qn_view *view)
+{
+    int64_t stride = 1;
+    for (uint32_t i = view->rank; i-- > 0; stride *= view->dims[i])
+        if (view->dims[i] != 1 && view->strides[i] != stride)
+            return false;
+    return true;
+}
+
+/* Slices that lie in one piece, and so do their updates. */
+static void scatter_pieces(const struct qn_move_params *p, int64_t count, int64_t first, int64_t last)
+{
+    uint32_t q = (uint32_t)p->indices.dims[p->indices.rank - 1];
+    int64_t bytes = qn_element_bytes(p->y.dtype), slice = elems_between(&p->y, q, p->y.rank) * bytes;
+    int64_t index_bytes = q * qn_element_bytes(p->indices.dtype);
+    const char *at = p->indices.data, *update = (const char *)p->updates.data + first * bytes;
+    for (int64_t i = 0; i < count; i++, at += index_bytes, update += slice) {
+        int64_t offset = coordinate(p, &p->y, 0, at);
+        if (offset < 0)
+            continue;
+        char *y = (char *)p->y.data + offset + first * bytes;
+        if (p->mode == QN_SCATTER_SET)
+            qn_move_elements(y, bytes, update, bytes, bytes, last - first);
+        for (int64_t k = 0; p->mode != QN_SCATTER_SET && k < last - first; k++)
+            combine(p->mode, p->y.dtype, y + k * bytes, update + k * bytes);
+    }
+}
+
 /* Elements first .. last - 1 of the slice that each coordinate names. */
 static void run_scatter_nd(const struct qn_move_params *p, int64_t first, int64_t last)
 {
     uint32_t heads = p->indices.rank - 1, q = (uint32_t)p->indices.dims[heads];
     int64_t count = elems_between(&p->indices, 0, heads), bytes = qn_element_bytes(p->y.dtype);
     struct qn_view y = tail_of(&p->y, q), update = tail_of(&p->updates, heads);
+    if (count > 0 && is_packed(&y) && is_packed(&p->updates) && is_packed(&p->indices)) {
+        scatter_pieces(p, count, first, last);
+        return;
+    }
     for (int64_t i = 0; i < count; i++) {
         const char *at = (const char *)p->indices.data + offset_of(&p->indices, 0, heads, i);
         int64_t offset = coordinate(p, &p->y, 0, at);

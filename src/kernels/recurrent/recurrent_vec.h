@@ -91,23 +91,28 @@ QN_INLINE void product_tile(const struct product *p, int64_t row, int count, int
     }
 }
 
+/* `count` rows against all weight rows, eight at a time: for so few rows that four would not keep the units busy. */
+QN_INLINE void product_few(const struct product *p, int64_t row, int count)
+{
+    int64_t j = 0;
+    for (; j + 8 <= p->n; j += 8)
+        product_tile(p, row, count, j, 2);
+    for (; j < p->n; j += 4)
+        product_tile(p, row, count, j, 1);
+}
+
 static void product(const struct product *p, int64_t rows)
 {
-    if (rows == 1) {
-        int64_t j = 0;
-        for (; j + 8 <= p->n; j += 8)
-            product_tile(p, 0, 1, j, 2);
-        for (; j < p->n; j += 4)
-            product_tile(p, 0, 1, j, 1);
-        return;
-    }
-    for (int64_t j = 0; j < p->n; j += 4) {
-        int64_t row = 0;
-        for (; row + ROWS <= rows; row += ROWS)
+    int64_t whole = rows / ROWS * ROWS;
+    for (int64_t j = 0; j < p->n && whole; j += 4)
+        for (int64_t row = 0; row < whole; row += ROWS)
             product_tile(p, row, ROWS, j, 1);
-        for (; row < rows; row++)
-            product_tile(p, row, 1, j, 1);
+    if (ROWS > 2 && rows - whole >= 2) {
+        product_few(p, whole, 2);
+        whole += 2;
     }
+    for (; whole < rows; whole++)
+        product_few(p, whole, 1);
 }
 
 /* ---- elementwise; x, y are n floats, 64-byte aligned scratch or not ------------------------------------------- */
