@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares Quern's tokenizers with the `tokenizers` package, component by component, over random and real strings.
 
-    tools/text/compare_tokenizers.py BUILD_DIR [--count N] [--seed S] [--only NAME] [--keep DIR]
+    tools/text/compare_tokenizers.py BUILD_DIR [--count N] [--seed S] [--only NAME] [--kinds REGEX] [--keep DIR]
 
 BUILD_DIR holds a built libquern.a. For each component a small tokenizer.json is made with the package; ids, offsets,
 type ids, word numbers, masks, what truncation cut off, and the decoded text with and without special tokens must be the
@@ -329,7 +329,7 @@ def decoder_cases():
     }
     splits = {"type": "Split", "pattern": {"Regex": "\ue000"}, "behavior": "Removed", "invert": False}
     for name, step in steps.items():
-        yield f"decode-{name}", build(model, pre_tokenizer=splits, decoder=step,
+        yield name, build(model, pre_tokenizer=splits, decoder=step,
                                       added_tokens=[added("[CLS]", True), added("[SEP]", False)]), pieces
 
 
@@ -355,16 +355,16 @@ def surround_cases():
     special = [added("[CLS]", True), added("[SEP]", True), added("[PAD]", True)]
     byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
     bert = {"type": "BertProcessing", "sep": ["[SEP]", 258], "cls": ["[CLS]", 257]}
-    cases = {"bertprocessing": bert, "template": TEMPLATE, "post-bytelevel": byte_level,
-             "post-bytelevel-0": byte_level | {"trim_offsets": False}}
+    cases = {"bertprocessing": bert, "template": TEMPLATE, "bytelevel": byte_level,
+             "bytelevel-0": byte_level | {"trim_offsets": False}}
     for trim in (True, False):
         for prefix in (True, False):
             cases[f"roberta-{trim:d}{prefix:d}"] = {"type": "RobertaProcessing", "sep": ["[SEP]", 258],
                                                     "cls": ["[CLS]", 257], "trim_offsets": trim,
                                                     "add_prefix_space": prefix}
-    cases["post-sequence"] = sequence("processors", byte_level, TEMPLATE)
-    cases["post-sequence-2"] = sequence("processors", byte_level | {"add_prefix_space": False}, bert)
-    cases["post-none"] = None
+    cases["sequence"] = sequence("processors", byte_level, TEMPLATE)
+    cases["sequence-2"] = sequence("processors", byte_level | {"add_prefix_space": False}, bert)
+    cases["none"] = None
     bytes_model = trained("bytes")["model"]
     for name, case in cases.items():
         pre = byte_level if "bytelevel" in name or "roberta" in name or "sequence" in name else {"type": "Whitespace"}
@@ -406,14 +406,19 @@ def known(text):
     return "".join("?" if unicodedata.category(c) == "Cn" else c for c in text)
 
 
-def all_cases(count, seed, only):
+KINDS = {
+    "normalizer": lambda: ((name, build(normalizer=n), None) for name, n in normalizer_cases()),
+    "pre-tokenizer": lambda: ((name, build(pre_tokenizer=c), None) for name, c in cutter_cases()),
+    "model": lambda: ((name, whole, None) for name, whole in model_cases()),
+    "decoder": decoder_cases,
+    "post-processor": lambda: ((name, whole, None) for name, whole in surround_cases()),
+    "added tokens": lambda: ((name, whole, None) for name, whole in added_cases()),
+}
+
+
+def all_cases(count, seed, only, kinds):
     """Kind, component, name, tokenizer.json, strings. The cases of one component share the count."""
-    cases = [("normalizer", name, build(normalizer=n), None) for name, n in normalizer_cases()]
-    cases += [("pre-tokenizer", name, build(pre_tokenizer=c), None) for name, c in cutter_cases()]
-    cases += [("model", name, whole, None) for name, whole in model_cases()]
-    cases += [("decoder", name, whole, pieces) for name, whole, pieces in decoder_cases()]
-    cases += [("post-processor", name, whole, None) for name, whole in surround_cases()]
-    cases += [("added tokens", name, whole, None) for name, whole in added_cases()]
+    cases = [(kind, *case) for kind, make in KINDS.items() if re.search(kinds, kind) for case in make()]
     cases = [case for case in cases if re.search(only, case[1])]
     sizes = {}
     for kind, name, _, _ in cases:
@@ -608,6 +613,7 @@ def main():
     parser.add_argument("--count", type=int, default=100000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--kinds", default="", help="of KINDS, sentencepiece, vocab.txt")
     parser.add_argument("--keep", default=None)
     args = parser.parse_args()
     os.environ.setdefault("RUST_BACKTRACE", "0")
@@ -615,7 +621,7 @@ def main():
     totals = {}
     with tempfile.TemporaryDirectory() as folder:
         tool = build_tool(args.build_dir, folder)
-        for kind, component, name, whole, strings in all_cases(args.count, args.seed, args.only):
+        for kind, component, name, whole, strings in all_cases(args.count, args.seed, args.only, args.kinds):
             bad = compare(tool, args.keep or folder, kind, name, whole, strings, args.keep)
             done = totals.setdefault(f"{kind} {component}", [0, 0, 0])
             done[0] += 1
@@ -624,7 +630,8 @@ def main():
             if bad:
                 print(f"{kind} {name}: {bad} of {len(strings)} strings differ", flush=True)
         try:
-            for kind, name, done, bad in compare_sentencepiece(tool, folder, args.count, args.seed, args.only):
+            pieces = re.search(args.kinds, "sentencepiece")
+            for kind, name, done, bad in () if not pieces else compare_sentencepiece(tool, folder, args.count, args.seed, args.only):
                 total = totals.setdefault(kind, [0, 0, 0])
                 for i, value in enumerate((1, done, bad)):
                     total[i] += value
@@ -632,7 +639,7 @@ def main():
                     print(f"{kind} {name}: {bad} of {done} strings differ", flush=True)
         except ImportError:
             print("the sentencepiece package is not here, so its models are not compared")
-        if re.search(args.only, "vocab.txt"):
+        if re.search(args.kinds, "vocab.txt") and re.search(args.only, "vocab.txt"):
             totals["vocab.txt"] = [1, args.count, compare_vocab_txt(tool, folder, args.count, args.seed)]
     for kind, (cases, strings, bad) in totals.items():
         print(f"{kind}: {cases} cases, {strings} strings, {bad} differ")
