@@ -2,10 +2,10 @@
  *
  * conv: y[n][o] = activation(sum(w[o][c][tap] x[n][group c][window]) * scale[o] + bias[o] + residual[n][o]), weights
  * [o][c / groups][taps] contiguous, or, for a kernel with `pack`, as qn_conv_f32_plan lays them out. conv_transpose:
- * weights [c][o / groups][taps] (or packed, part after part), window.in is x and window.out is y. deform_conv: two spatial axes; each tap is moved
- * by `offset` [n][offset group, tap, (y, x)][pixel], read bilinearly and scaled by `mask` [n][offset group,
- * tap][pixel]. col2im: x [n][c, tap][position] added up into y [n][c]; window.in is y (the image), window.out are the
- * positions, in x's axis strides.
+ * weights [c][o / groups][taps] (or packed, part after part), window.in is x and window.out is y. deform_conv: two
+ * spatial axes; each tap is moved by `offset` [n][offset group, tap, (y, x)][pixel], read bilinearly and scaled by
+ * `mask` [n][offset group, tap][pixel]. col2im: x [n][c, tap][position] added up into y [n][c]; window.in is y (the
+ * image), window.out are the positions, in x's axis strides.
  *
  * Dtypes f32, f16, bf16, f64, all operands alike. The reference adds in f64. A tile of the reference is one output
  * pixel with all its channels; those of the fast kernels are theirs. An output's bits do not depend on the tiles.
@@ -61,8 +61,8 @@ struct qn_conv_plan {
     int64_t group_floats, floats; /* packed size: of a group, of all */
 };
 
-/* A transposed convolution is a plain one for each class of output pixels: those that see the same taps, a stride apart.
- * A convolution has one part, itself. */
+/* A transposed convolution is a plain one for each class of output pixels: those that see the same taps, a stride
+ * apart. A convolution has one part, itself. */
 int64_t qn_conv_parts(const struct qn_conv_params *p);
 
 /* Number `part` as a plain convolution. w stays as it is: the packed weights of the parts lie one behind the other.
