@@ -115,17 +115,18 @@ static bool put(const struct qn_tokenizer *t, struct qn_units *u, struct qn_str 
 
 /* ---- Unigram -------------------------------------------------------------------------------------------------- */
 
-static void improve(struct qn_unit_best *best, double score, size_t from, int32_t id)
+/* Sums are made and compared in single precision: of two orders of the same pieces the one that rounds higher wins. */
+static void improve(struct qn_unit_best *best, float score, size_t from, int32_t id)
 {
     if (best->from == NONE || score > best->score)
-        *best = (struct qn_unit_best){(float)score, (uint32_t)from, id}; /* sums are kept in single precision there */
+        *best = (struct qn_unit_best){score, (uint32_t)from, id};
 }
 
-static double score_of(const struct qn_tokenizer *t, int32_t id, size_t length)
+static float score_of(const struct qn_tokenizer *t, int32_t id, size_t length)
 {
     if (t->tokens[id].flags & QN_TOKEN_USER_DEFINED) /* always wins */
-        return (double)((float)length * t->pipeline->model.highest_score) - 0.1;
-    return (double)t->tokens[id].score;
+        return (float)length * t->pipeline->model.highest_score - 0.1f;
+    return t->tokens[id].score;
 }
 
 static void find_best(const struct qn_tokenizer *t, struct qn_str text, struct qn_unit_best *bests)
@@ -136,7 +137,7 @@ static void find_best(const struct qn_tokenizer *t, struct qn_str text, struct q
         bests[i] = (struct qn_unit_best){0, NONE, 0};
     for (size_t at = 0, step; at < text.size; at += step) {
         step = qn_utf8_step(text.data + at, text.size - at);
-        double score = bests[at].score;
+        float score = bests[at].score;
         bool covered = false;
         uint32_t node = 0;
         for (size_t end = at; t->words.nodes.count && end < text.size; end++) {
@@ -150,7 +151,7 @@ static void find_best(const struct qn_tokenizer *t, struct qn_str text, struct q
             covered |= end + 1 - at == step;
         }
         if (!covered)
-            improve(&bests[at + step], (double)(unknown_score + (float)score), at, m->unknown);
+            improve(&bests[at + step], unknown_score + score, at, m->unknown);
     }
 }
 
