@@ -281,9 +281,10 @@ static qn_status check_reads(const struct qn_graph *g, struct storage *storage, 
         storage[node->first_output].root = first;
     if (!(traits & QN_OP_INPLACE))
         return NULL;
-    enum qn_value_kind kind = qn_graph_value(g, first)->kind;
-    if (kind != QN_VALUE_NODE && kind != QN_VALUE_STATE)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "overwrites %%%u, an input or a constant", first);
+    const struct qn_value_info *value = qn_graph_value(g, first);
+    if (value->kind != QN_VALUE_STATE && !(value->kind == QN_VALUE_NODE && /* such a node has written into a state */
+                                           qn_op_info(qn_graph_node(g, value->producer)->op)->traits & QN_OP_INPLACE))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "overwrites %%%u, which is no state", first);
     storage[first].taken = n;
     return NULL;
 }

@@ -35,7 +35,8 @@ static qn_value known_last(const struct qn_graph *g, qn_value v)
 {
     const struct qn_value_info *value = qn_graph_value(g, v);
     if (v == 0 || value->kind != QN_VALUE_NODE || value->type.rank < 3 ||
-        qn_graph_node(g, value->producer)->op != QN_OP_transpose)
+        qn_graph_node(g, value->producer)->op != QN_OP_transpose ||
+        qn_match_may_change(g, qn_graph_input_of(g, value->producer, 0)))
         return 0;
     const struct qn_attr_transpose *attr = qn_graph_attr(g, value->producer);
     int64_t perm[QN_MAX_RANK];

@@ -25,20 +25,6 @@ static qn_node made_by(const struct qn_graph *g, qn_value v, uint16_t op)
     return value->kind == QN_VALUE_NODE && qn_graph_node(g, value->producer)->op == op ? value->producer : 0;
 }
 
-/* v lies in storage that a later node may write into: what is read of it must be read no later than it was. */
-static bool may_change(const struct qn_graph *g, qn_value v)
-{
-    for (;;) {
-        const struct qn_value_info *value = qn_graph_value(g, v);
-        uint32_t traits = value->kind == QN_VALUE_NODE ? qn_op_info(qn_graph_node(g, value->producer)->op)->traits : 0;
-        if (value->kind == QN_VALUE_STATE || (traits & QN_OP_INPLACE))
-            return true;
-        if (!(traits & QN_OP_VIEW))
-            return false;
-        v = qn_graph_input_of(g, value->producer, 0);
-    }
-}
-
 /* v is a constant whose elements are all `number`. */
 static bool is_all(const struct qn_graph *g, qn_value v, double number)
 {
@@ -120,7 +106,7 @@ static qn_value passed_on(const struct folding *f)
     if (!kept || !qn_type_equal(qn_graph_type(f->g, kept), f->type))
         return 0;
     /* a copy of a state outlives a write into it, the state itself does not */
-    return (qn_op_info(f->op)->traits & QN_OP_VIEW) || !may_change(f->g, kept) ? kept : 0;
+    return (qn_op_info(f->op)->traits & QN_OP_VIEW) || !qn_match_may_change(f->g, kept) ? kept : 0;
 }
 
 static qn_status fold_transpose(const struct folding *f, qn_value *out)
@@ -128,7 +114,7 @@ static qn_status fold_transpose(const struct folding *f, qn_value *out)
     struct qn_attr_transpose attr = *(const struct qn_attr_transpose *)f->attr;
     qn_value x = f->inputs[0];
     qn_node before = made_by(f->g, x, QN_OP_transpose);
-    if (may_change(f->g, before ? qn_graph_input_of(f->g, before, 0) : x))
+    if (qn_match_may_change(f->g, before ? qn_graph_input_of(f->g, before, 0) : x))
         return NULL;
     if (before) {
         const struct qn_attr_transpose *first = qn_graph_attr(f->g, before);
@@ -153,7 +139,7 @@ static qn_status fold_slice(const struct folding *f, qn_value *out)
     qn_node before = made_by(f->g, x, QN_OP_slice);
     const struct qn_attr_slice *first = before ? qn_graph_attr(f->g, before) : NULL;
     if (!first || first->axis != attr.axis || first->step != 1 || attr.step != 1 || first->start < 0 ||
-        may_change(f->g, qn_graph_input_of(f->g, before, 0)))
+        qn_match_may_change(f->g, qn_graph_input_of(f->g, before, 0)))
         return NULL;
     qn_dim shift = first->start;
     x = qn_graph_input_of(f->g, before, 0);
@@ -174,7 +160,7 @@ static qn_status fold_matmul(const struct folding *f, qn_value *out)
     for (uint32_t i = 0; i + 2 < perm->count; i++)
         if (perm->items[i] != i)
             return NULL;
-    if (perm->count < 2 || perm->items[perm->count - 1] + 2 != perm->count || may_change(f->g, inputs[1]))
+    if (perm->count < 2 || perm->items[perm->count - 1] + 2 != perm->count || qn_match_may_change(f->g, inputs[1]))
         return NULL;
     attr.trans_b = !attr.trans_b;
     attr.packs = attr.trans_b && qn_graph_value(f->g, inputs[1])->kind == QN_VALUE_CONSTANT;
@@ -193,7 +179,7 @@ static qn_status sink_reshape(const struct folding *f, qn_value *out)
         qn_value x = qn_graph_input_of(f->g, before, 0);
         const struct qn_type *whole = qn_graph_type(f->g, x), *flat = qn_graph_type(f->g, f->inputs[i]);
         if (whole->rank < 2 || flat->rank < 2 || whole->dims[whole->rank - 1] != flat->dims[flat->rank - 1] ||
-            qn_graph_value(f->g, other)->kind != QN_VALUE_CONSTANT || may_change(f->g, x) ||
+            qn_graph_value(f->g, other)->kind != QN_VALUE_CONSTANT || qn_match_may_change(f->g, x) ||
             qn_graph_type(f->g, other)->rank != (f->op == QN_OP_matmul ? 2 : 1) ||
             (f->op == QN_OP_add && qn_graph_type(f->g, other)->dims[0] != flat->dims[flat->rank - 1]))
             continue;
@@ -219,7 +205,7 @@ static qn_status drop_expands(const struct folding *f, qn_value *out)
         inputs[i] = f->inputs[i];
         qn_node before = made_by(f->g, inputs[i], QN_OP_expand);
         qn_value x = before ? qn_graph_input_of(f->g, before, 0) : 0;
-        if (!x || may_change(f->g, x))
+        if (!x || qn_match_may_change(f->g, x))
             continue;
         const struct qn_type *wide = qn_graph_type(f->g, inputs[i]), *type = qn_graph_type(f->g, x);
         bool fits = true;
@@ -247,8 +233,9 @@ static qn_status swap_reshape(const struct folding *f, qn_node transpose, qn_val
     qn_value x = qn_graph_input_of(f->g, transpose, 0);
     const struct qn_type *type = qn_graph_type(f->g, x);
     uint32_t rank = f->type->rank;
-    if (type->rank != 3 || rank < 3 || attr->perm.items[0] != 0 || attr->perm.items[1] != 2 || may_change(f->g, x) ||
-        f->type->dims[rank - 1] != type->dims[1] || f->type->dims[rank - 2] != type->dims[2])
+    if (type->rank != 3 || rank < 3 || attr->perm.items[0] != 0 || attr->perm.items[1] != 2 ||
+        qn_match_may_change(f->g, x) || f->type->dims[rank - 1] != type->dims[1] ||
+        f->type->dims[rank - 2] != type->dims[2])
         return NULL;
     struct qn_attr_reshape seen = {.dims = {.count = rank}};
     struct qn_attr_transpose swap = {.perm = {.count = rank}};

@@ -173,3 +173,16 @@ void qn_match_set(struct qn_match *match, uint16_t op, const qn_value *inputs, u
     for (uint32_t i = 0; i < count; i++)
         match->inputs[i] = inputs[i];
 }
+
+bool qn_match_may_change(const struct qn_graph *g, qn_value v)
+{
+    for (;;) {
+        const struct qn_value_info *value = qn_graph_value(g, v);
+        uint32_t traits = value->kind == QN_VALUE_NODE ? qn_op_info(qn_graph_node(g, value->producer)->op)->traits : 0;
+        if (value->kind == QN_VALUE_STATE || (traits & QN_OP_INPLACE))
+            return true;
+        if (!(traits & QN_OP_VIEW))
+            return false;
+        v = qn_graph_input_of(g, value->producer, 0);
+    }
+}

@@ -54,6 +54,10 @@ qn_value qn_match_through_reshape(const struct qn_rewrite *r, qn_value v);
 /* Slice of x along an axis of its rank with step 1: x, otherwise 0. */
 qn_value qn_match_slice(const struct qn_rewrite *r, qn_value v, int64_t axis, qn_dim start, qn_dim stop);
 
+/* v lies in a state's storage, of either graph: a later node may write into it, so it must be read where it is read
+ * now and no later. */
+bool qn_match_may_change(const struct qn_graph *g, qn_value v);
+
 /* Sets what replaces the root. */
 void qn_match_set(struct qn_match *match, uint16_t op, const qn_value *inputs, uint32_t count);
 

@@ -17,10 +17,12 @@ struct sinking {
     struct qn_str name;
 };
 
+/* Of the transpose that makes v, when its source can be read later than it. */
 static const struct qn_ints *perm_of(const struct qn_graph *g, qn_value v)
 {
     const struct qn_value_info *value = qn_graph_value(g, v);
-    if (value->kind != QN_VALUE_NODE || qn_graph_node(g, value->producer)->op != QN_OP_transpose)
+    if (value->kind != QN_VALUE_NODE || qn_graph_node(g, value->producer)->op != QN_OP_transpose ||
+        qn_match_may_change(g, qn_graph_input_of(g, value->producer, 0)))
         return NULL;
     return &((const struct qn_attr_transpose *)qn_graph_attr(g, value->producer))->perm;
 }
