@@ -285,12 +285,7 @@ static void test_resume(void **state)
     assert_int_not_equal(stat(out, &st), 0);
     qn_assert_ok(qn_convert(in, out, &go, &stats));
     assert_true(stats.resumed > 3 && stats.resumed < stats.tensors);
-    size_t a_size, b_size;
-    char *a = qn_test_read_file(whole, &a_size), *b = qn_test_read_file(out, &b_size);
-    assert_int_equal(a_size, b_size);
-    assert_memory_equal(a, b, a_size);
-    free(a);
-    free(b);
+    qn_test_same_files(whole, out);
     snprintf(part, sizeof part, "%s.part.state", out);
     assert_int_not_equal(stat(part, &st), 0);
     /* A part that belongs to other options is not gone on with. */
@@ -303,16 +298,6 @@ static void test_resume(void **state)
 }
 
 /* ---- in fewer bits, in one step ------------------------------------------------------------------------------- */
-
-static void assert_same_bytes(const char *a, const char *b)
-{
-    size_t a_size, b_size;
-    char *x = qn_test_read_file(a, &a_size), *y = qn_test_read_file(b, &b_size);
-    assert_int_equal(a_size, b_size);
-    assert_memory_equal(x, y, a_size);
-    free(x);
-    free(y);
-}
 
 static void test_quantise(void **state)
 {
@@ -328,9 +313,9 @@ static void test_quantise(void **state)
         qn_assert_ok(qn_convert(in, plain, NULL, NULL));
         qn_assert_ok(qn_quantize(plain, two, "Q4_0", NULL, NULL));
         qn_assert_ok(qn_quantize(in, one, "Q4_0", &measured, &stats));
-        assert_same_bytes(one, two);
+        qn_test_same_files(one, two);
         qn_assert_ok(qn_convert(in, one, &typed, NULL));
-        assert_same_bytes(one, two);
+        qn_test_same_files(one, two);
     }
     assert_true(stats.tensors > 10 && stats.fallbacks > 0);
     const char *in = QN_SOURCE_DIR "/test/data/hf/llama_fp8";

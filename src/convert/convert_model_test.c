@@ -168,12 +168,7 @@ static void threads_do_not_change_the_bytes(void **state)
     qn_assert_ok(qn_quantize(in, one, "Q6_K", &options, NULL));
     options.threads = 3;
     qn_assert_ok(qn_quantize(in, three, "Q6_K", &options, NULL));
-    size_t one_size, three_size;
-    char *a = qn_test_read_file(one, &one_size), *b = qn_test_read_file(three, &three_size);
-    assert_int_equal(one_size, three_size);
-    assert_memory_equal(a, b, one_size);
-    free(a);
-    free(b);
+    qn_test_same_files(one, three);
 }
 
 static bool stop_half_way(void *context, uint64_t done, uint64_t total)

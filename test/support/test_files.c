@@ -109,6 +109,16 @@ char *qn_test_read_file(const char *path, size_t *size)
     return data;
 }
 
+void qn_test_same_files(const char *a, const char *b)
+{
+    size_t a_size, b_size;
+    char *x = qn_test_read_file(a, &a_size), *y = qn_test_read_file(b, &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(x, y, a_size);
+    free(x);
+    free(y);
+}
+
 /* ---- the repository and the conformance data ------------------------------------------------------------------ */
 
 const char *qn_test_source(const char *relative)

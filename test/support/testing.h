@@ -57,6 +57,8 @@ int qn_test_temp_count(void);
 void qn_test_write_file(const char *path, const void *data, size_t size);
 /* Whole content, terminated; free() it. Fails the test when it cannot be read. */
 char *qn_test_read_file(const char *path, size_t *size);
+/* Fails unless both files hold the same bytes. */
+void qn_test_same_files(const char *a, const char *b);
 
 /* Path of a file or folder of the repository, for example "fuzz/corpus/json". Valid until the process ends. */
 const char *qn_test_source(const char *relative);
