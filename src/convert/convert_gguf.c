@@ -203,6 +203,8 @@ static qn_status copy_meta(struct job *job, uint32_t index, struct qn_arena *are
     struct qn_str key = qn_str_from(meta.key);
     if (qn_str_starts(key, QN_STR("split.")) || !gguf_type(meta.type_name, &type))
         return NULL;
+    if (job->stats.left_out && (qn_str_ends(key, QN_STR(".head")) || qn_str_ends(key, QN_STR(".head_activation"))))
+        return NULL; /* the head's tensors are left out */
     const struct qn_gguf *gguf = qn_model_gguf(job->model);
     if (gguf)
         return qn_gguf_writer_set(job->writer, key, qn_gguf_find(gguf, meta.key));
@@ -357,17 +359,6 @@ static qn_status make_room(struct job *job, uint8_t **buffer, size_t *have, uint
     return NULL;
 }
 
-/* Lets go of the pages that were read, wherever they lie; they come back should somebody else want them. */
-static void drop_pages(struct job *job)
-{
-    for (uint32_t i = 0; i < job->info.file_count; i++) {
-        struct qn_model_bytes bytes = qn_model_file_bytes(job->model, i);
-        struct qn_file_map map = {.data = bytes.data, .size = bytes.size};
-        qn_file_map_drop(&map, 0, bytes.size);
-    }
-    job->seen = 0;
-}
-
 /* Rows [at, at + count), in place where the file has them as they are. */
 static qn_status read_slab(struct job *job, const struct qn_model_tensor *t, uint64_t at, uint64_t count,
                            const uint8_t **out)
@@ -424,8 +415,10 @@ static qn_status convert_tensor(struct job *job, const struct qn_model_tensor *t
         QN_TRY(qn_gguf_writer_write(job->writer, t->dtype == to ? run.in : run.out, (size_t)bytes));
         job->done += bytes;
         job->seen += count * (bytes_as(t, t->dtype) / rows);
-        if (job->seen >= SEEN_BYTES)
-            drop_pages(job);
+        if (job->seen >= SEEN_BYTES) {
+            qn_convert_drop_pages(job->model);
+            job->seen = 0;
+        }
         QN_TRY(report(job));
     }
     add_error(job, t, error, square);

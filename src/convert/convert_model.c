@@ -7,6 +7,7 @@
 
 #include "convert/convert_internal.h"
 #include "format/model.h"
+#include "format/model_graph.h"
 #include "platform/clock.h"
 #include "platform/file.h"
 
@@ -34,6 +35,18 @@ const char *qn_convert_type(size_t index, const char **summary)
     if (summary)
         *summary = scheme->summary;
     return scheme->name;
+}
+
+void qn_convert_drop_pages(const struct qn_model *model)
+{
+    struct qn_model_info info = {.struct_size = sizeof info};
+    qn_status status = qn_model_info(model, &info);
+    for (uint32_t i = 0; i < info.file_count && !status; i++) {
+        struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
+        struct qn_file_map map = {.data = bytes.data, .size = bytes.size};
+        qn_file_map_drop(&map, 0, bytes.size);
+    }
+    qn_status_free(status);
 }
 
 static bool ends_with(const char *text, const char *end)

@@ -67,6 +67,7 @@ struct qn_hf_name {
 };
 
 struct qn_hf;
+struct qn_hf_back;
 
 struct qn_hf_arch {
     const char *model_type;         /* as config.json has it */
@@ -79,6 +80,12 @@ struct qn_hf_arch {
     bool spare_layers;              /* tensors of layers beyond the number are left out, not an error */
     /* What tables cannot say: further keys and tensors. NULL: nothing. Errors stick to hf->status. */
     void (*finish)(struct qn_hf *hf);
+    /* The way back (hf_back.h). The class of transformers that `architectures` names; of an encoder without what its
+     * head adds. Whether a model of this `gguf` is of this model_type: NULL for yes; of those that say yes, the last in
+     * hf_archs.def is taken. What `finish` reads, written into config.json. */
+    const char *class_;
+    bool (*claims)(const struct qn_hf_back *back);
+    void (*back)(struct qn_hf_back *back);
 };
 
 /* ---- what `finish` may call ----------------------------------------------------------------------------------- */
@@ -213,7 +220,8 @@ struct qn_hf {
 
 /* Opens the folder, builds the view. */
 qn_status qn_hf_open(const char *folder, const struct qn_allocator *allocator, struct qn_hf **out) QN_MUST_USE;
-void qn_hf_close(struct qn_hf *hf); /* NULL is allowed */
+void qn_hf_close(struct qn_hf *hf);  /* NULL is allowed */
+void qn_hf_deinit(struct qn_hf *hf); /* what the view holds, not itself */
 
 /* Makes the sources out of the set: quantised weights are brought together (hf_quant.c). */
 qn_status qn_hf_make_sources(struct qn_hf *hf) QN_MUST_USE;
@@ -222,11 +230,19 @@ qn_status qn_hf_source_read(const struct qn_hf *hf, const struct qn_hf_source *s
                             void *out) QN_MUST_USE;
 /* Matches the sources with the names of the architecture (hf_names.c). */
 qn_status qn_hf_make_tensors(struct qn_hf *hf) QN_MUST_USE;
+/* Whether the row's `to` is this name; its layer. */
+bool qn_hf_matches_target(const struct qn_hf_name *row, struct qn_str name, uint32_t *layer);
+/* The product at *text (of numbers, and keys of config.json), which goes on to a comma or the end; false when it is not
+ * known. */
+bool qn_hf_product(struct qn_hf *hf, const char **text, uint64_t *out);
 /* Rows of a tensor of the view (hf_recipe.c). */
 qn_status qn_hf_read(const struct qn_hf *hf, const struct qn_hf_tensor *tensor, uint64_t first, uint64_t count,
                      void *out) QN_MUST_USE;
 /* Writes the metadata that all have, the table's keys, and calls finish (hf_config.c). */
 qn_status qn_hf_make_metas(struct qn_hf *hf) QN_MUST_USE;
+
+/* The row of hf_archs.def with this index; NULL beyond the last. */
+const struct qn_hf_arch *qn_hf_arch_at(size_t index);
 
 #define QN_HF_ARCH(name) extern const struct qn_hf_arch qn_hf_arch_##name;
 #include "format/hf/hf_archs.def"

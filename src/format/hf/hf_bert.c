@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 #define SEQUENCE "ForSequenceClassification"
 #define TOKENS "ForTokenClassification"
@@ -135,8 +135,8 @@ static const struct qn_hf_name nomic_names[] = {
     BOTH(NOMIC_OLD "attn.out_proj", "blk.{}.attn_output", NULL),
     {NOMIC_OLD "attn.rotary_emb.inv_freq", NULL},
     NORM(NOMIC_OLD "norm1", "blk.{}.attn_output_norm"),
-    BOTH(NOMIC_OLD "mlp.fc1", "blk.{}.ffn_up", NULL),
     BOTH(NOMIC_OLD "mlp.fc11", "blk.{}.ffn_up", NULL),
+    BOTH(NOMIC_OLD "mlp.fc1", "blk.{}.ffn_up", NULL),
     BOTH(NOMIC_OLD "mlp.fc12", "blk.{}.ffn_gate", NULL),
     BOTH(NOMIC_OLD "mlp.fc2", "blk.{}.ffn_down", NULL),
     NORM(NOMIC_OLD "norm2", "blk.{}.layer_output_norm"),
@@ -229,13 +229,14 @@ static void put_head(struct qn_hf *hf, const char *dense_activation, struct qn_s
         qn_hf_put_bool(hf, "multi_label", true);
 }
 
-static void put_common(struct qn_hf *hf, uint64_t positions, const char *activation_key)
+/* `usual` is the activation that GGUF does not name. */
+static void put_common(struct qn_hf *hf, uint64_t positions, const char *activation_key, const char *usual)
 {
     struct qn_str activation = activation_name(hf, activation_key);
     qn_hf_put_u32(hf, "context_length", positions);
     qn_hf_put_bool(hf, "attention.causal", false);
     qn_hf_put_general_u32(hf, "tokenizer.ggml.token_type_count", qn_hf_u64(hf, "type_vocab_size", 1));
-    if (activation.data && !qn_str_is(activation, "gelu"))
+    if (activation.data && !qn_str_is(activation, usual))
         qn_hf_put_str(hf, "hidden_activation", activation);
     qn_hf_put_pooling(hf);
 }
@@ -248,7 +249,7 @@ static void finish_bert(struct qn_hf *hf)
             QN_ERROR(QN_UNSUPPORTED, "key 'position_embedding_type' is '%.*s'; expected absolute", QN_STR_ARG(kind));
     if (!qn_hf_json(hf, "layer_norm_eps"))
         qn_hf_put_f32(hf, "attention.layer_norm_epsilon", 1e-12);
-    put_common(hf, qn_hf_need_u64(hf, "max_position_embeddings"), "hidden_act");
+    put_common(hf, qn_hf_need_u64(hf, "max_position_embeddings"), "hidden_act", "gelu");
     put_head(hf, "tanh", activation_name(hf, "hidden_act"));
 }
 
@@ -263,14 +264,14 @@ static void finish_roberta(struct qn_hf *hf)
                               (unsigned long long)rows, (unsigned long long)first);
     if (!qn_hf_json(hf, "layer_norm_eps"))
         qn_hf_put_f32(hf, "attention.layer_norm_epsilon", 1e-12);
-    put_common(hf, rows - first, "hidden_act");
+    put_common(hf, rows - first, "hidden_act", "gelu");
     put_head(hf, "tanh", QN_STR("gelu"));
 }
 
 static void finish_distilbert(struct qn_hf *hf)
 {
     qn_hf_put_f32(hf, "attention.layer_norm_epsilon", 1e-12);
-    put_common(hf, qn_hf_need_u64(hf, "max_position_embeddings"), "activation");
+    put_common(hf, qn_hf_need_u64(hf, "max_position_embeddings"), "activation", "gelu");
     put_head(hf, "relu", activation_name(hf, "activation"));
 }
 
@@ -304,6 +305,8 @@ static void finish_nomic(struct qn_hf *hf)
     qn_hf_put_u32(hf, "vocab_size", qn_hf_need_u64(hf, "vocab_size"));
     qn_hf_put_u32(hf, "embedding_length", dim);
     qn_hf_put_u32(hf, "attention.head_count", heads);
+    qn_hf_put_u32(hf, "attention.key_length", heads ? dim / heads : 0);
+    qn_hf_put_u32(hf, "attention.value_length", heads ? dim / heads : 0);
     qn_hf_put_u32(hf, "feed_forward_length", either(hf, "intermediate_size", "n_inner"));
     qn_hf_put_f32(hf, "attention.layer_norm_epsilon",
                   qn_hf_f64(hf, "layer_norm_eps", qn_hf_f64(hf, "layer_norm_epsilon", 1e-12)));
@@ -311,8 +314,151 @@ static void finish_nomic(struct qn_hf *hf)
         qn_hf_rope_keys(hf, heads ? dim / heads : 0, NULL);
     else
         qn_hf_put_f32(hf, "rope.freq_base", qn_hf_f64(hf, "rotary_emb_base", 1000));
-    put_common(hf, trained && trained < positions ? trained : positions, activation);
+    const char *usual = qn_hf_has(hf, "blk.0.ffn_gate.weight", NULL, NULL) ? "silu" : "gelu";
+    put_common(hf, trained && trained < positions ? trained : positions, activation, usual);
     put_head(hf, "tanh", activation_name(hf, activation));
+}
+
+/* ---- the way back --------------------------------------------------------------------------------------------- */
+
+static bool has_vocabulary(const struct qn_hf_back *back, const char *name)
+{
+    struct qn_str model = qn_hf_back_general(back, "tokenizer.ggml.model");
+    return model.data && qn_str_is(model, name);
+}
+
+static bool is_roberta(const struct qn_hf_back *back)
+{
+    return has_vocabulary(back, "gpt2");
+}
+
+static bool is_xlm_roberta(const struct qn_hf_back *back)
+{
+    return has_vocabulary(back, "t5") || has_vocabulary(back, "llama");
+}
+
+/* The only one without types of tokens. */
+static bool is_distilbert(const struct qn_hf_back *back)
+{
+    return !qn_hf_back_has(back, "token_types.weight") && !is_roberta(back) && !is_xlm_roberta(back);
+}
+
+static void back_activation(struct qn_hf_back *back, const char *key, const char *usual)
+{
+    struct qn_str name = qn_hf_back_str(back, "hidden_activation");
+    if (name.data && qn_str_is(name, "gelu_tanh"))
+        name = QN_STR("gelu_new");
+    qn_hf_back_put_str(back, key, name.data ? name : qn_str_from(usual));
+}
+
+/* The classes' names. */
+static void back_labels(struct qn_hf_back *back)
+{
+    struct qn_model_meta meta = {.struct_size = sizeof meta};
+    struct qn_meta_item item;
+    char key[96];
+    uint32_t index;
+    uint64_t labels = qn_hf_back_dim(back, "cls.output.weight", 0);
+    snprintf(key, sizeof key, "%s.classifier.output_labels", back->view.arch->gguf);
+    if (qn_hf_back_bool(back, "multi_label", false))
+        qn_hf_back_put_str(back, "problem_type", QN_STR("multi_label_classification"));
+    if (!labels || back->status)
+        return;
+    if (!qn_model_find_meta(back->model, key, &index)) {
+        qn_hf_back_put_u64(back, "num_labels", labels);
+        return;
+    }
+    back->status = qn_model_meta(back->model, index, &meta);
+    qn_json_key(&back->json, "id2label");
+    qn_json_begin_object(&back->json);
+    for (uint64_t i = 0; i < meta.count && i < labels && !back->status; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%llu", (unsigned long long)i);
+        back->status = qn_model_meta_item(back->model, index, i, &item);
+        if (!back->status && item.kind == QN_META_TEXT)
+            qn_hf_back_put_str(back, number, (struct qn_str){item.as.text.data, item.as.text.size});
+    }
+    qn_json_end_object(&back->json);
+    qn_json_key(&back->json, "label2id");
+    qn_json_begin_object(&back->json);
+    for (uint64_t i = 0; i < meta.count && i < labels && !back->status; i++) {
+        back->status = qn_model_meta_item(back->model, index, i, &item);
+        struct qn_str name = qn_arena_str(&back->view.arena, (struct qn_str){item.as.text.data, item.as.text.size});
+        if (!back->status && item.kind == QN_META_TEXT && name.data)
+            qn_hf_back_put_u64(back, name.data, i);
+    }
+    qn_json_end_object(&back->json);
+}
+
+static void back_common(struct qn_hf_back *back, uint64_t positions)
+{
+    qn_hf_back_put_u64(back, "max_position_embeddings", positions);
+    if (qn_hf_back_has(back, "token_types.weight"))
+        qn_hf_back_put_u64(back, "type_vocab_size", qn_hf_back_dim(back, "token_types.weight", 0));
+    back_labels(back);
+}
+
+static void back_bert(struct qn_hf_back *back)
+{
+    back_common(back, qn_hf_back_dim(back, "position_embd.weight", 0));
+    back_activation(back, "hidden_act", "gelu");
+}
+
+static void back_roberta(struct qn_hf_back *back)
+{
+    struct qn_meta_item pad;
+    uint32_t index;
+    uint64_t id = 1;
+    if (qn_model_find_meta(back->model, "tokenizer.ggml.padding_token_id", &index) && !back->status) {
+        back->status = qn_model_meta_item(back->model, index, 0, &pad);
+        id = !back->status && pad.kind == QN_META_UINT ? pad.as.u : id;
+    } else {
+        qn_hf_back_put_u64(back, "pad_token_id", id);
+    }
+    back_common(back, qn_hf_back_dim(back, "position_embd.weight", 0) + id + 1);
+    back_activation(back, "hidden_act", "gelu");
+}
+
+static void back_distilbert(struct qn_hf_back *back)
+{
+    back_common(back, qn_hf_back_dim(back, "position_embd.weight", 0));
+    back_activation(back, "activation", "gelu");
+}
+
+/* Under the names of transformers and under those of the code that the first models came with; tensors go by what the
+ * file has: query, key and value apart, or as one. */
+static void back_nomic(struct qn_hf_back *back)
+{
+    static const char *const sizes[][3] = {{"embedding_length", "hidden_size", "n_embd"},
+                                           {"attention.head_count", "num_attention_heads", "n_head"},
+                                           {"feed_forward_length", "intermediate_size", "n_inner"}};
+    static const char *const off[] = {"causal",  "qkv_proj_bias",  "mlp_fc1_bias",          "mlp_fc2_bias",
+                                      "prenorm", "parallel_block", "rotary_emb_interleaved"};
+    bool apart = qn_hf_back_has(back, "blk.0.attn_q.weight");
+    uint64_t positions = qn_hf_back_u64(back, "context_length", 0);
+    double base = qn_hf_back_f64(back, "rope.freq_base", 1000),
+           epsilon = qn_hf_back_f64(back, "attention.layer_norm_epsilon", 1e-12);
+    for (int i = 0; i < 3; i++)
+        for (int k = 1; k < 3; k++)
+            qn_hf_back_put_u64(back, sizes[i][k], qn_hf_back_u64(back, sizes[i][0], 0));
+    for (size_t i = 0; i < sizeof off / sizeof off[0]; i++)
+        qn_hf_back_put_bool(back, off[i], false);
+    qn_hf_back_put_f64(back, "layer_norm_eps", epsilon);
+    qn_hf_back_put_f64(back, "layer_norm_epsilon", epsilon);
+    qn_hf_back_put_u64(back, "n_positions", positions);
+    qn_hf_back_put_f64(back, "rotary_emb_fraction", 1);
+    qn_hf_back_put_f64(back, "rotary_emb_base", base);
+    qn_json_key(&back->json, "rope_parameters");
+    qn_json_begin_object(&back->json);
+    qn_hf_back_put_str(back, "rope_type", QN_STR("default"));
+    qn_hf_back_put_f64(back, "rope_theta", base);
+    qn_json_end_object(&back->json);
+    back_common(back, positions);
+    bool gated = qn_hf_back_has(back, "blk.0.ffn_gate.weight");
+    back_activation(back, "hidden_act", gated ? "silu" : "gelu");
+    qn_hf_back_put_str(back, "activation_function", gated ? QN_STR("swiglu") : QN_STR("gelu"));
+    back->avoid[0] = apart ? "nomic_bert.encoder." : "nomic_bert.layers.";
+    back->avoid[1] = apart ? "nomic_bert.emb_ln." : "nomic_bert.embeddings.LayerNorm.";
 }
 
 const struct qn_hf_arch qn_hf_arch_bert = {
@@ -323,6 +469,8 @@ const struct qn_hf_arch qn_hf_arch_bert = {
     .keys = bert_keys,
     .names = bert_names,
     .finish = finish_bert,
+    .class_ = "Bert",
+    .back = back_bert,
 };
 
 const struct qn_hf_arch qn_hf_arch_roberta = {
@@ -333,6 +481,9 @@ const struct qn_hf_arch qn_hf_arch_roberta = {
     .keys = bert_keys,
     .names = roberta_names,
     .finish = finish_roberta,
+    .class_ = "Roberta",
+    .claims = is_roberta,
+    .back = back_roberta,
 };
 
 const struct qn_hf_arch qn_hf_arch_xlm_roberta = {
@@ -343,6 +494,9 @@ const struct qn_hf_arch qn_hf_arch_xlm_roberta = {
     .keys = bert_keys,
     .names = roberta_names,
     .finish = finish_roberta,
+    .class_ = "XLMRoberta",
+    .claims = is_xlm_roberta,
+    .back = back_roberta,
 };
 
 const struct qn_hf_arch qn_hf_arch_distilbert = {
@@ -353,6 +507,9 @@ const struct qn_hf_arch qn_hf_arch_distilbert = {
     .keys = distilbert_keys,
     .names = distilbert_names,
     .finish = finish_distilbert,
+    .class_ = "DistilBert",
+    .claims = is_distilbert,
+    .back = back_distilbert,
 };
 
 const struct qn_hf_arch qn_hf_arch_nomic_bert = {
@@ -363,4 +520,6 @@ const struct qn_hf_arch qn_hf_arch_nomic_bert = {
     .layers_before = "n_layer",
     .names = nomic_names,
     .finish = finish_nomic,
+    .class_ = "NomicBert",
+    .back = back_nomic,
 };

@@ -1,7 +1,7 @@
 /* DeepSeek V2 and V3. */
 #include <math.h>
 
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -133,6 +133,44 @@ static void finish_v3(struct qn_hf *hf)
         hf->status = QN_ERROR(QN_UNSUPPORTED, "key 'rope_interleave' is false; expected true");
 }
 
+static void back_v2(struct qn_hf_back *back)
+{
+    uint64_t heads = qn_hf_back_u64(back, "attention.head_count", 0),
+             turned = qn_hf_back_u64(back, "rope.dimension_count", 0),
+             key = qn_hf_back_u64(back, "attention.key_length_mla", 0),
+             groups = qn_hf_back_u64(back, "expert_group_count", 1);
+    if ((!turned || key <= turned) && !back->status)
+        back->status = QN_ERROR(QN_UNSUPPORTED, "key 'deepseek2.attention.key_length_mla' is missing: the file is from "
+                                                "before attn_k_b and attn_v_b were apart");
+    qn_hf_back_put_u64(back, "num_attention_heads", heads);
+    qn_hf_back_put_u64(back, "num_key_value_heads", heads);
+    qn_hf_back_put_u64(back, "qk_rope_head_dim", turned);
+    qn_hf_back_put_u64(back, "qk_nope_head_dim", key - turned);
+    qn_hf_back_put_u64(back, "v_head_dim", qn_hf_back_u64(back, "attention.value_length_mla", 0));
+    if (!qn_hf_back_u64(back, "attention.q_lora_rank", 0))
+        qn_hf_back_put_null(back, "q_lora_rank");
+    qn_hf_back_rope(back);
+    qn_hf_back_put_u64(back, "first_k_dense_replace", qn_hf_back_u64(back, "leading_dense_block_count", 0));
+    qn_hf_back_put_u64(back, "n_shared_experts", qn_hf_back_u64(back, "expert_shared_count", 0));
+    qn_hf_back_put_u64(back, "n_group", groups);
+    qn_hf_back_put_u64(back, "topk_group", qn_hf_back_u64(back, "expert_group_used_count", 1));
+    qn_hf_back_put_str(back, "topk_method", groups > 1 ? QN_STR("group_limited_greedy") : QN_STR("greedy"));
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_output.bias"));
+}
+
+/* The choice of experts by a sigmoid is the third's. */
+static bool is_v3(const struct qn_hf_back *back)
+{
+    return qn_hf_back_u64(back, "expert_gating_func", 0) == 2;
+}
+
+static void back_v3(struct qn_hf_back *back)
+{
+    back_v2(back);
+    qn_hf_back_put_str(back, "scoring_func", QN_STR("sigmoid"));
+    qn_hf_back_put_bool(back, "norm_topk_prob", qn_hf_back_bool(back, "expert_weights_norm", true));
+}
+
 const struct qn_hf_arch qn_hf_arch_deepseek_v2 = {
     .model_type = "deepseek_v2",
     .gguf = "deepseek2",
@@ -142,6 +180,8 @@ const struct qn_hf_arch qn_hf_arch_deepseek_v2 = {
     .names = names,
     .spare_layers = true,
     .finish = finish_v2,
+    .class_ = "DeepseekV2ForCausalLM",
+    .back = back_v2,
 };
 
 const struct qn_hf_arch qn_hf_arch_deepseek_v3 = {
@@ -153,4 +193,7 @@ const struct qn_hf_arch qn_hf_arch_deepseek_v3 = {
     .names = names,
     .spare_layers = true, /* multi-token prediction */
     .finish = finish_v3,
+    .class_ = "DeepseekV3ForCausalLM",
+    .claims = is_v3,
+    .back = back_v3,
 };

@@ -1,7 +1,7 @@
 /* Gemma 1, 2 and 3 (text). Their norms multiply by one more than the weight, which GGUF has added already. */
 #include <math.h>
 
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -106,6 +106,55 @@ static void finish_3(struct qn_hf *hf)
         put_cap(hf, "final_logit_softcapping", 0);
 }
 
+static void back_1(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    qn_hf_back_put_str(back, "hidden_act", QN_STR("gelu_pytorch_tanh"));
+    qn_hf_back_put_str(back, "hidden_activation", QN_STR("gelu_pytorch_tanh"));
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
+}
+
+static void put_cap_back(struct qn_hf_back *back, const char *key, double usual)
+{
+    double cap = qn_hf_back_f64(back, key, usual);
+    if (cap != 0)
+        qn_hf_back_put_f64(back, key, cap);
+    else
+        qn_hf_back_put_null(back, key);
+}
+
+static void back_both(struct qn_hf_back *back, uint64_t period, uint64_t layers_of_27b, bool caps)
+{
+    uint64_t heads = qn_hf_back_u64(back, "attention.head_count", 0), dim = qn_hf_back_u64(back, "embedding_length", 0),
+             size = heads ? dim / heads : 0;
+    bool large = qn_hf_back_u64(back, "block_count", 0) == layers_of_27b;
+    double scale = qn_hf_back_f64(back, "attention.scale", 0),
+           usual = (double)(large ? size : qn_hf_back_u64(back, "attention.key_length", size));
+    double scalar = scale > 0 ? 1 / (scale * scale) : usual;
+    if (fabs(scalar - round(scalar)) < 1e-4 * scalar)
+        qn_hf_back_put_u64(back, "query_pre_attn_scalar", (uint64_t)round(scalar));
+    else
+        qn_hf_back_put_f64(back, "query_pre_attn_scalar", scalar);
+    qn_hf_back_activation(back, "hidden_activation", "gelu_pytorch_tanh");
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
+    put_cap_back(back, "attn_logit_softcapping", caps ? 50 : 0);
+    put_cap_back(back, "final_logit_softcapping", caps ? 30 : 0);
+    qn_hf_back_window(back, period, true);
+}
+
+static void back_2(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    back_both(back, 2, 46, true);
+}
+
+static void back_3(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    qn_hf_back_put_f64(back, "rope_local_base_freq", qn_hf_back_f64(back, "rope.freq_base_swa", 10000));
+    back_both(back, 6, 62, false);
+}
+
 const struct qn_hf_arch qn_hf_arch_gemma = {
     .model_type = "gemma",
     .gguf = "gemma",
@@ -114,6 +163,8 @@ const struct qn_hf_arch qn_hf_arch_gemma = {
     .keys = keys,
     .names = names_1,
     .finish = finish_1,
+    .class_ = "GemmaForCausalLM",
+    .back = back_1,
 };
 
 const struct qn_hf_arch qn_hf_arch_gemma2 = {
@@ -124,6 +175,8 @@ const struct qn_hf_arch qn_hf_arch_gemma2 = {
     .keys = keys,
     .names = names_2,
     .finish = finish_2,
+    .class_ = "Gemma2ForCausalLM",
+    .back = back_2,
 };
 
 const struct qn_hf_arch qn_hf_arch_gemma3_text = {
@@ -134,4 +187,6 @@ const struct qn_hf_arch qn_hf_arch_gemma3_text = {
     .keys = keys,
     .names = names_2,
     .finish = finish_3,
+    .class_ = "Gemma3ForCausalLM",
+    .back = back_3,
 };

@@ -1,5 +1,5 @@
 /* GPT-2: its linear layers are Conv1D, [in, out]. */
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -44,6 +44,13 @@ static void finish(struct qn_hf *hf)
     qn_hf_put_u32(hf, "feed_forward_length", qn_hf_u64(hf, "n_inner", 4 * qn_hf_need_u64(hf, "n_embd")));
 }
 
+static void back(struct qn_hf_back *back)
+{
+    qn_hf_back_put_u64(back, "n_ctx", qn_hf_back_u64(back, "context_length", 0));
+    qn_hf_back_put_u64(back, "n_inner", qn_hf_back_u64(back, "feed_forward_length", 0));
+    qn_hf_back_activation(back, "activation_function", "gelu_new");
+}
+
 const struct qn_hf_arch qn_hf_arch_gpt2 = {
     .model_type = "gpt2",
     .gguf = "gpt2",
@@ -52,4 +59,6 @@ const struct qn_hf_arch qn_hf_arch_gpt2 = {
     .keys = keys,
     .names = names,
     .finish = finish,
+    .class_ = "GPT2LMHeadModel",
+    .back = back,
 };

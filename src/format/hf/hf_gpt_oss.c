@@ -1,5 +1,5 @@
 /* gpt-oss: experts as MXFP4 blocks and scales, as they are published, or as plain numbers. */
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -63,6 +63,17 @@ static void finish(struct qn_hf *hf)
         qn_hf_put_f32(hf, "swiglu_alpha", qn_hf_f64(hf, "swiglu_alpha", 1.702));
 }
 
+static void back(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    qn_hf_back_window(back, 2, true);
+    qn_hf_back_put_str(back, "hidden_act", QN_STR("silu"));
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
+    qn_hf_back_put_f64(back, "swiglu_limit", qn_hf_back_f64(back, "swiglu_limit", 7));
+    if (qn_hf_back_f64(back, "swiglu_alpha", 1.702) != 1.702)
+        qn_hf_back_put_f64(back, "swiglu_alpha", qn_hf_back_f64(back, "swiglu_alpha", 1.702));
+}
+
 const struct qn_hf_arch qn_hf_arch_gpt_oss = {
     .model_type = "gpt_oss",
     .gguf = "gpt-oss",
@@ -71,4 +82,6 @@ const struct qn_hf_arch qn_hf_arch_gpt_oss = {
     .keys = keys,
     .names = names,
     .finish = finish,
+    .class_ = "GptOssForCausalLM",
+    .back = back,
 };

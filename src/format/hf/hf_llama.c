@@ -1,5 +1,5 @@
 /* Llama and its kin: llama, mistral, mixtral. */
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -66,6 +66,31 @@ static void finish_mistral(struct qn_hf *hf)
     qn_hf_window_keys(hf, qn_hf_u64(hf, "sliding_window", 0), 0);
 }
 
+static void back_llama(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    qn_hf_back_activation(back, "hidden_act", "silu");
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
+    qn_hf_back_put_bool(back, "mlp_bias", qn_hf_back_has(back, "blk.0.ffn_up.bias"));
+}
+
+static bool has_window(const struct qn_hf_back *back)
+{
+    return qn_hf_back_u64(back, "attention.sliding_window", 0) != 0;
+}
+
+static bool has_experts(const struct qn_hf_back *back)
+{
+    return qn_hf_back_u64(back, "expert_count", 0) != 0;
+}
+
+static void back_mistral(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    qn_hf_back_activation(back, "hidden_act", "silu");
+    qn_hf_back_window(back, 0, false);
+}
+
 const struct qn_hf_arch qn_hf_arch_llama = {
     .model_type = "llama",
     .gguf = "llama",
@@ -74,6 +99,8 @@ const struct qn_hf_arch qn_hf_arch_llama = {
     .keys = keys,
     .names = names,
     .finish = finish_llama,
+    .class_ = "LlamaForCausalLM",
+    .back = back_llama,
 };
 
 const struct qn_hf_arch qn_hf_arch_mistral = {
@@ -84,6 +111,9 @@ const struct qn_hf_arch qn_hf_arch_mistral = {
     .keys = keys,
     .names = names,
     .finish = finish_mistral,
+    .class_ = "MistralForCausalLM",
+    .claims = has_window,
+    .back = back_mistral,
 };
 
 const struct qn_hf_arch qn_hf_arch_mixtral = {
@@ -94,4 +124,7 @@ const struct qn_hf_arch qn_hf_arch_mixtral = {
     .keys = keys,
     .names = names,
     .finish = finish_mistral,
+    .class_ = "MixtralForCausalLM",
+    .claims = has_experts,
+    .back = back_mistral,
 };

@@ -1,5 +1,5 @@
 /* Mamba. */
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -46,6 +46,18 @@ static void finish(struct qn_hf *hf)
     qn_hf_put_bool(hf, "ssm.dt_b_c_rms", false);
 }
 
+static void back(struct qn_hf_back *back)
+{
+    uint64_t inner = qn_hf_back_u64(back, "ssm.inner_size", 0), size = qn_hf_back_u64(back, "embedding_length", 0);
+    qn_hf_back_put_u64(back, "intermediate_size", inner);
+    if (size && inner % size == 0)
+        qn_hf_back_put_u64(back, "expand", inner / size);
+    qn_hf_back_put_u64(back, "time_step_rank", qn_hf_back_u64(back, "ssm.time_step_rank", 0));
+    qn_hf_back_put_bool(back, "use_bias", qn_hf_back_has(back, "blk.0.ssm_in.bias"));
+    qn_hf_back_put_bool(back, "use_conv_bias", qn_hf_back_has(back, "blk.0.ssm_conv1d.bias"));
+    qn_hf_back_put_str(back, "hidden_act", QN_STR("silu"));
+}
+
 const struct qn_hf_arch qn_hf_arch_mamba = {
     .model_type = "mamba",
     .gguf = "mamba",
@@ -54,4 +66,6 @@ const struct qn_hf_arch qn_hf_arch_mamba = {
     .keys = keys,
     .names = names,
     .finish = finish,
+    .class_ = "MambaForCausalLM",
+    .back = back,
 };

@@ -49,6 +49,15 @@ static bool matches_row(const struct qn_hf *hf, struct qn_str name, const struct
     return size && strncmp(row->from, prefix, size) == 0 && matches(name, row->from + size, out);
 }
 
+bool qn_hf_matches_target(const struct qn_hf_name *row, struct qn_str name, uint32_t *layer)
+{
+    struct captures captures;
+    if (!row->to || !matches(name, row->to, &captures))
+        return false;
+    *layer = captures.count ? captures.numbers[0] : 0;
+    return true;
+}
+
 /* ---- what the configuration says of a shape ------------------------------------------------------------------- */
 
 /* A factor: a number, "?", or a key. False when the configuration lacks it. */
@@ -76,8 +85,7 @@ static bool factor_value(struct qn_hf *hf, const char *text, size_t size, uint64
     return true;
 }
 
-/* The product at *text, up to a comma or the end; false when it is not known. */
-static bool product_value(struct qn_hf *hf, const char **text, uint64_t *out)
+bool qn_hf_product(struct qn_hf *hf, const char **text, uint64_t *out)
 {
     bool known = true;
     *out = 1;
@@ -110,7 +118,7 @@ static qn_status check_shape(struct qn_hf *hf, const struct qn_hf_name *row, con
     for (uint32_t i = 0; at && *at && !hf->status; i++) {
         const char *start = at;
         uint64_t value;
-        bool known = product_value(hf, &at, &value);
+        bool known = qn_hf_product(hf, &at, &value);
         if (hf->status)
             break;
         if (i >= source->rank)
@@ -155,7 +163,7 @@ static qn_status take_runs(struct qn_hf *hf, const struct qn_hf_name *row, const
     uint64_t sizes[3] = {0}, *dims = shape->dims, rows = dims[0], columns = dims[1];
     for (int i = 0; i < 3; i++) {
         const char *at = texts[i];
-        if (at && (!product_value(hf, &at, &sizes[i]) || sizes[i] > UINT32_MAX))
+        if (at && (!qn_hf_product(hf, &at, &sizes[i]) || sizes[i] > UINT32_MAX))
             return hf->status ? hf->status
                               : QN_ERROR(QN_INVALID_FILE, "key '%s': expected a whole number, found nothing", texts[i]);
     }
@@ -287,8 +295,9 @@ static int compare_pieces(const void *a, const void *b)
 /* Whether the tensor is the source as it lies in the file. */
 static bool is_direct(const struct qn_hf_tensor *t, const struct qn_hf_source *source, const struct qn_hf_piece *piece)
 {
-    return t->pieces.count == 1 && !t->stacked && source->kind == QN_HF_PLAIN && qn_set_is_plain(source->parts[0]) &&
-           !piece->transpose && !piece->heads && piece->run == piece->period && t->recipe->value == QN_HF_SAME;
+    return t->pieces.count == 1 && !t->stacked && source->kind == QN_HF_PLAIN && source->parts[0] &&
+           qn_set_is_plain(source->parts[0]) && !piece->transpose && !piece->heads && piece->run == piece->period &&
+           t->recipe->value == QN_HF_SAME;
 }
 
 static qn_status finish_tensor(struct qn_hf *hf, struct qn_hf_tensor *t)

@@ -1,5 +1,5 @@
 /* GPT-NeoX (Pythia) and GPT-J. */
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys_neox[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -60,6 +60,26 @@ static void finish_neox(struct qn_hf *hf)
     qn_hf_activation_key(hf, "hidden_act", "gelu");
 }
 
+static void back_neox(struct qn_hf_back *back)
+{
+    uint64_t heads = qn_hf_back_u64(back, "attention.head_count", 0), dim = qn_hf_back_u64(back, "embedding_length", 0),
+             size = heads ? dim / heads : 0;
+    qn_hf_back_rope(back);
+    qn_hf_back_put_f64(back, "rotary_emb_base", qn_hf_back_f64(back, "rope.freq_base", 10000));
+    if (size)
+        qn_hf_back_put_f64(back, "rotary_pct",
+                           (double)qn_hf_back_u64(back, "rope.dimension_count", size) / (double)size);
+    qn_hf_back_put_bool(back, "use_parallel_residual", qn_hf_back_bool(back, "use_parallel_residual", true));
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_qkv.bias"));
+    qn_hf_back_activation(back, "hidden_act", "gelu");
+}
+
+static void back_j(struct qn_hf_back *back)
+{
+    qn_hf_back_put_u64(back, "n_inner", qn_hf_back_u64(back, "feed_forward_length", 0));
+    qn_hf_back_activation(back, "activation_function", "gelu_new");
+}
+
 const struct qn_hf_arch qn_hf_arch_gpt_neox = {
     .model_type = "gpt_neox",
     .gguf = "gptneox",
@@ -68,6 +88,8 @@ const struct qn_hf_arch qn_hf_arch_gpt_neox = {
     .keys = keys_neox,
     .names = names_neox,
     .finish = finish_neox,
+    .class_ = "GPTNeoXForCausalLM",
+    .back = back_neox,
 };
 
 static const struct qn_hf_key keys_j[] = {
@@ -118,4 +140,6 @@ const struct qn_hf_arch qn_hf_arch_gptj = {
     .keys = keys_j,
     .names = names_j,
     .finish = finish_j,
+    .class_ = "GPTJForCausalLM",
+    .back = back_j,
 };

@@ -9,6 +9,11 @@ static const struct qn_hf_arch *const archs[] = {
 #undef QN_HF_ARCH
 };
 
+const struct qn_hf_arch *qn_hf_arch_at(size_t index)
+{
+    return index < sizeof archs / sizeof archs[0] ? archs[index] : NULL;
+}
+
 static const struct qn_hf_arch *find_arch(struct qn_str type)
 {
     for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++)
@@ -113,10 +118,8 @@ qn_status qn_hf_open(const char *folder, const struct qn_allocator *allocator, s
     return status;
 }
 
-void qn_hf_close(struct qn_hf *hf)
+void qn_hf_deinit(struct qn_hf *hf)
 {
-    if (!hf)
-        return;
     const struct qn_allocator *allocator = hf->allocator;
     for (uint32_t i = 0; i < hf->tensors.count; i++)
         qn_array_free(&hf->tensors.items[i].pieces, allocator);
@@ -126,5 +129,12 @@ void qn_hf_close(struct qn_hf *hf)
     qn_set_deinit(&hf->set);
     qn_file_unmap(&hf->config_map);
     qn_arena_deinit(&hf->arena);
-    qn_free(allocator, hf, sizeof *hf);
+}
+
+void qn_hf_close(struct qn_hf *hf)
+{
+    if (!hf)
+        return;
+    qn_hf_deinit(hf);
+    qn_free(hf->allocator, hf, sizeof *hf);
 }

@@ -1,5 +1,5 @@
 /* Phi 3 and 4: query, key and value as one product, gate and up as another. Phi 1.5 and 2: all apart, with biases. */
-#include "format/hf/hf.h"
+#include "format/hf/hf_back.h"
 
 #define SIZES                                                                                                       \
     {"vocab_size", "vocab_size", QN_HF_U32, false}, {"max_position_embeddings", "context_length", QN_HF_U32, true}, \
@@ -100,6 +100,33 @@ static void finish_2(struct qn_hf *hf)
     qn_hf_activation_key(hf, "hidden_act", "gelu_new");
 }
 
+static void put_rotary_part(struct qn_hf_back *back)
+{
+    uint64_t heads = qn_hf_back_u64(back, "attention.head_count", 0), dim = qn_hf_back_u64(back, "embedding_length", 0),
+             size = qn_hf_back_u64(back, "attention.key_length", heads ? dim / heads : 0),
+             dims = qn_hf_back_u64(back, "rope.dimension_count", size);
+    if (size)
+        qn_hf_back_put_f64(back, "partial_rotary_factor", (double)dims / (double)size);
+}
+
+static void back_3(struct qn_hf_back *back)
+{
+    uint64_t context = qn_hf_back_u64(back, "rope.scaling.original_context_length", 0);
+    qn_hf_back_attention(back);
+    put_rotary_part(back);
+    if (context)
+        qn_hf_back_put_u64(back, "original_max_position_embeddings", context);
+    qn_hf_back_activation(back, "hidden_act", "silu");
+    qn_hf_back_window(back, 0, false);
+}
+
+static void back_2(struct qn_hf_back *back)
+{
+    qn_hf_back_attention(back);
+    put_rotary_part(back);
+    qn_hf_back_activation(back, "hidden_act", "gelu_new");
+}
+
 const struct qn_hf_arch qn_hf_arch_phi3 = {
     .model_type = "phi3",
     .gguf = "phi3",
@@ -108,6 +135,8 @@ const struct qn_hf_arch qn_hf_arch_phi3 = {
     .keys = keys_3,
     .names = names_3,
     .finish = finish_3,
+    .class_ = "Phi3ForCausalLM",
+    .back = back_3,
 };
 
 const struct qn_hf_arch qn_hf_arch_phi = {
@@ -118,4 +147,6 @@ const struct qn_hf_arch qn_hf_arch_phi = {
     .keys = keys_2,
     .names = names_2,
     .finish = finish_2,
+    .class_ = "PhiForCausalLM",
+    .back = back_2,
 };

@@ -46,7 +46,7 @@ static uint32_t pooling_type(const struct qn_json *config)
 
 void qn_hf_put_pooling(struct qn_hf *hf)
 {
-    const struct qn_json *modules = read_json(hf, "modules.json");
+    const struct qn_json *modules = hf->folder.data ? read_json(hf, "modules.json") : NULL;
     bool normalizes = false;
     if (!modules || modules->kind != QN_JSON_ARRAY || modules->size > MODULES_MAX)
         return;

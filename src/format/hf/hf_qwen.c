@@ -1,5 +1,8 @@
 /* Qwen 2 and 3, dense and of experts. */
-#include "format/hf/hf.h"
+#include <stdio.h>
+#include <string.h>
+
+#include "format/hf/hf_back.h"
 
 static const struct qn_hf_key keys[] = {
     {"vocab_size", "vocab_size", QN_HF_U32, false},
@@ -96,6 +99,36 @@ static void finish_experts(struct qn_hf *hf)
         qn_hf_put_bool(hf, "expert_weights_norm", scaled);
 }
 
+static void back_dense(struct qn_hf_back *back)
+{
+    bool window = qn_hf_back_u64(back, "attention.sliding_window", 0) != 0;
+    qn_hf_back_attention(back);
+    qn_hf_back_activation(back, "hidden_act", "silu");
+    qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
+    qn_hf_back_put_bool(back, "use_sliding_window", window);
+    qn_hf_back_window(back, 0, true);
+}
+
+/* Layers without experts are listed. */
+static void back_experts(struct qn_hf_back *back)
+{
+    bool usual = strcmp(back->view.arch->gguf, "qwen3moe") == 0;
+    uint64_t layers = qn_hf_back_u64(back, "block_count", 0);
+    back_dense(back);
+    qn_hf_back_put_bool(back, "qkv_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
+    qn_hf_back_put_bool(back, "norm_topk_prob", qn_hf_back_bool(back, "expert_weights_norm", usual));
+    qn_hf_back_put_u64(back, "decoder_sparse_step", 1);
+    qn_json_key(&back->json, "mlp_only_layers");
+    qn_json_begin_array(&back->json);
+    for (uint64_t i = 0; i < layers; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%llu.ffn_gate_inp.weight", (unsigned long long)i);
+        if (!qn_hf_back_has(back, name))
+            qn_json_write_uint(&back->json, i);
+    }
+    qn_json_end_array(&back->json);
+}
+
 const struct qn_hf_arch qn_hf_arch_qwen2 = {
     .model_type = "qwen2",
     .gguf = "qwen2",
@@ -104,6 +137,8 @@ const struct qn_hf_arch qn_hf_arch_qwen2 = {
     .keys = keys,
     .names = names,
     .finish = finish_dense,
+    .class_ = "Qwen2ForCausalLM",
+    .back = back_dense,
 };
 
 const struct qn_hf_arch qn_hf_arch_qwen3 = {
@@ -114,6 +149,8 @@ const struct qn_hf_arch qn_hf_arch_qwen3 = {
     .keys = keys,
     .names = names,
     .finish = finish_dense,
+    .class_ = "Qwen3ForCausalLM",
+    .back = back_dense,
 };
 
 const struct qn_hf_arch qn_hf_arch_qwen2_moe = {
@@ -124,6 +161,8 @@ const struct qn_hf_arch qn_hf_arch_qwen2_moe = {
     .keys = keys,
     .names = names,
     .finish = finish_experts,
+    .class_ = "Qwen2MoeForCausalLM",
+    .back = back_experts,
 };
 
 const struct qn_hf_arch qn_hf_arch_qwen3_moe = {
@@ -134,4 +173,6 @@ const struct qn_hf_arch qn_hf_arch_qwen3_moe = {
     .keys = keys,
     .names = names,
     .finish = finish_experts,
+    .class_ = "Qwen3MoeForCausalLM",
+    .back = back_experts,
 };
