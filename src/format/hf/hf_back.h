@@ -1,7 +1,7 @@
 /* The way back: a model (a GGUF file, as a rule) as the folder that reading would make the same model of. config.json
- * is written by the architecture's `back`, the tensors follow from its table of names, turned round: the folder's tensors
- * are made up, matched with the table as those of a folder are, and the pieces that come of it say where each row is to
- * be found. So what is written is known to be read as the same model before a byte of it is on the disk.
+ * is written by the architecture's `back`, the tensors follow from its table of names, turned round: the tensors that a
+ * folder must have are made up and matched with the table as those of a folder are, and the pieces that come of it say
+ * where each row is to be found. So what is written is known to be read as the same model before a byte is on the disk.
  *
  * A view is made by one thread; reading is free to be done by any one at a time.
  */

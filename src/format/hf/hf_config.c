@@ -490,7 +490,8 @@ qn_status qn_hf_make_metas(struct qn_hf *hf)
     struct qn_str type = hf->arch ? qn_str_from(hf->arch->gguf) : qn_hf_str(hf, "model_type");
     qn_hf_put_general(hf, "general.architecture", type.data ? type : QN_STR("unknown"));
     qn_hf_put_general(hf, "general.type", QN_STR("model"));
-    qn_hf_put_general(hf, "general.name", base_name(hf->folder));
+    if (hf->folder.data)
+        qn_hf_put_general(hf, "general.name", base_name(hf->folder));
     if (hf->arch && !hf->status) {
         qn_hf_put_u32(hf, "block_count", qn_hf_layers(hf));
         put_table(hf);
