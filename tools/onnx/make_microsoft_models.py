@@ -368,12 +368,209 @@ def steps():
     return g
 
 
+def packed_bits(codes, bits):
+    """Codes along the last axis, low bits first."""
+    per = 8 // bits
+    codes = codes.reshape(*codes.shape[:-1], -1, per).astype(np.uint8)
+    return np.bitwise_or.reduce(codes << (np.arange(per, dtype=np.uint8) * np.uint8(bits)), axis=-1).astype(np.uint8)
+
+
+def experts():
+    g = Group("experts")
+    n, e, hidden, inner = 3, 4, 16, 16
+    x, router = g.input("x", g.normal(n, hidden)), g.input("router", g.normal(n, e))
+    x3, router6 = g.input("x3", g.normal(2, n, hidden)), g.input("router6", g.normal(2 * n, e))
+    one, two = [g.normal(e, inner, hidden, scale=0.2), g.normal(e, inner)], [g.normal(e, hidden, inner, scale=0.2),
+                                                                           g.normal(e, hidden)]
+    for act in ("relu", "gelu", "silu", "identity"):
+        g.add("MoE", f"moe_{act}", [x, router, *one, *two], k=1, activation_type=act)
+    g.add("MoE", "moe_two", [x3, router6, *one, *two], k=2, activation_type="silu", normalize_routing_weights=1)
+    g.add("MoE", "moe_no_bias", [x, router, one[0], None, two[0]], k=3, activation_type="relu")
+    both = [g.normal(e, 2 * inner, hidden, scale=0.2), g.normal(e, 2 * inner)]
+    swiglu = {"k": 2, "normalize_routing_weights": 1, "activation_type": "swiglu", "swiglu_fusion": 1}
+    limits = {"activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": 1.5}
+    g.add("MoE", "moe_swiglu", [x, router, *both, *two], **swiglu)
+    g.add("MoE", "moe_swiglu_limit", [x, router, *both, *two], **swiglu, **limits)
+    third = g.normal(e, inner, hidden, scale=0.2)
+    p = np.exp(g.inputs["router"])
+    p /= p.sum(-1, keepdims=True)
+
+    def mixture(layer):
+        rows = []
+        for i in range(n):
+            chosen = np.argsort(-p[i])[:2]
+            share = p[i][chosen] / p[i][chosen].sum()
+            rows.append(sum(s * layer(c, g.inputs["x"][i]) for c, s in zip(chosen, share)))
+        return np.stack(rows).astype(np.float32)
+
+    silu = lambda v: v / (1 + np.exp(-v))
+    g.add("MoE", "moe_third", [x, router, one[0], None, two[0], None, third], k=2, normalize_routing_weights=1,
+          activation_type="silu", expected=mixture(lambda c, v: two[0][c] @ (silu(one[0][c] @ v) * (third[c] @ v))))
+    halves = lambda c, v: np.split(both[0][c] @ v + both[1][c], 2)
+    g.add("MoE", "moe_swiglu_halves", [x, router, *both, *two], **{**swiglu, "swiglu_fusion": 2},
+          expected=mixture(lambda c, v: two[0][c] @ (silu(halves(c, v)[0]) * halves(c, v)[1]) + two[1][c]))
+    for bits, block in ((4, 0), (4, 16), (8, 0), (8, 16), (2, 0), (2, 16)):
+        for zeros in (False, True):
+            k1 = 32
+            codes = [g.rng.integers(0, 1 << bits, s) for s in ((e, 2 * k1, k1), (e, k1, k1))]
+            scales = [(np.abs(g.normal(e, c.shape[1], *([c.shape[2] // block] if block else []), scale=0.02)) +
+                       np.float32(0.004)) * np.float32(4 / (1 << bits)) for c in codes]
+            xk = g.input("xk", g.inputs.get("xk", g.normal(n, k1)))
+            points = [g.rng.integers(0, 1 << bits, s.shape) for s in scales]
+            if zeros and any(s.shape[-1] % (8 // bits) for s in scales):
+                continue
+            tail = [None, None, None, *(packed_bits(z, bits) for z in points)] if zeros else []
+            g.add("QMoE", f"q_moe_{bits}_{block}" + ("_zeros" if zeros else ""),
+                  [xk, router, packed_bits(codes[0], bits), scales[0], g.normal(e, 2 * k1), packed_bits(codes[1], bits),
+                   scales[1], g.normal(e, k1), *tail], **swiglu, **limits, expert_weight_bits=bits,
+                  **({"block_size": block} if block else {}))
+    c4 = [g.rng.integers(0, 16, s) for s in ((e, 2 * inner, hidden), (e, hidden, inner))]
+    s4 = [np.abs(g.normal(e, c.shape[1], scale=0.02)) + np.float32(0.004) for c in c4]
+    g.add("QMoE", "q_moe_shares", [x, router, packed_bits(c4[0], 4), s4[0], None, packed_bits(c4[1], 4), s4[1], None, None,
+                                   None, None, None, None, None, np.abs(g.normal(n, e))], **swiglu)
+    return g
+
+
+def gates():
+    g = Group("gates")
+    f = np.float32
+    b, t, h = 2, 3, 4
+    a, u = g.input("a", g.normal(b, t, h)), g.input("u", g.normal(b, t, h))
+    g.add("LinearAttentionGate", "gate", [a, g.normal(h), g.normal(h), u], 2)
+    g.add("LinearAttentionGate", "decay", [a, g.normal(h), g.normal(h)])
+    wide, other = g.input("wide", g.normal(b, t, 16)), g.input("other", g.normal(b, t, 16))
+    g.add("GatedRMSNorm", "rms", [wide, g.normal(16), other], epsilon=1e-5)
+    g.add("GatedRMSNorm", "rms_heads", [wide, g.normal(4), other], epsilon=1e-6)
+    g.add("GatedAdd", "add", [wide, other, g.input("one", g.normal(b, t, 1))])
+    key, query = g.input("key", g.normal(b, t, 2, 8)), g.input("query", g.normal(b, t, 2, 8))
+    g.add("EngramGate", "engram", [key, query, g.input("value", g.normal(b, t, 8)), g.normal(2, 8), g.normal(2, 8)])
+    q, k, v = (g.input(x, g.normal(b, t, w, scale=0.5)) for x, w in (("q", 16), ("k", 8), ("v", 12)))
+    decay, beta = -np.abs(g.normal(b, t, 2)), 1 / (1 + np.exp(-g.normal(b, t, 2)))
+    state = g.input("state", g.normal(b, 2, 4, 6))
+    heads = {"q_num_heads": 4, "kv_num_heads": 2}
+    g.add("LinearAttention", "linear", [q, k, v], 2, update_rule="linear", **heads)
+    g.add("LinearAttention", "gated", [q, k, v, state, decay], 2, update_rule="gated", **heads)
+    g.add("LinearAttention", "delta", [q, k, v, state, None, beta], 2, update_rule="delta", scale=0.7, **heads)
+    g.add("LinearAttention", "gated_delta", [q, k, v, state, decay, beta], 2, **heads)
+    g.add("LinearAttention", "fewer_queries", [g.input("q1", g.normal(b, t, 4, scale=0.5)), k, v, state, decay, beta], 2,
+          q_num_heads=1, kv_num_heads=2)
+    line, past = g.input("line", g.normal(b, 5, 6)), g.input("past", g.normal(b, 5, 3))
+    taps, shift = g.normal(5, 1, 4), g.normal(5)
+    g.add("CausalConvWithState", "conv", [line, taps, shift], 2)
+    g.add("CausalConvWithState", "conv_past", [line, taps, shift, past], 2, activation="silu")
+    g.add("CausalConvWithState", "conv_apart", [line, taps, None, g.input("past6", g.normal(b, 5, 6))], 2, dilation=2)
+    scores = g.input("scores", g.normal(b, 2, 3, 5))
+    soft = lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    inner, outer = g.normal(b, 1, 1, 5), g.normal(3, 5)
+    g.add("BiasSoftmax", "softmax_inner", [scores, inner], axis=3, is_inner_broadcast=1,
+          expected=soft(g.inputs["scores"] + inner))
+    g.add("BiasSoftmax", "softmax_outer", [scores, outer], axis=3, is_inner_broadcast=0,
+          expected=soft(g.inputs["scores"] + outer))
+    image, gamma, shift = g.input("image", g.normal(b, 3, 2, 8)), g.normal(8), g.normal(8)
+
+    def normed(x, act):
+        y = x.reshape(b, -1, 2, 4).transpose(0, 2, 1, 3).reshape(b, 2, -1).astype(np.float64)
+        y = (y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + 1e-5)
+        y = y.reshape(b, 2, -1, 4).transpose(0, 2, 1, 3).reshape(x.shape) * gamma + shift
+        return (y / (1 + np.exp(-y)) if act else y).astype(f)
+
+    groups = {"groups": 2, "epsilon": 1e-5}
+    for act in (0, 1):
+        g.add("GroupNorm", f"group_{act}", [image, gamma, shift], activation=act, channels_last=1,
+              expected=normed(g.inputs["image"], act), **groups)
+    first = g.input("first", np.ascontiguousarray(g.inputs["image"].transpose(0, 3, 1, 2)))
+    g.add("GroupNorm", "group_first", [first, gamma, shift], activation=0, channels_last=0,
+          expected=np.ascontiguousarray(normed(g.inputs["image"], 0).transpose(0, 3, 1, 2)), **groups)
+    skip, row, bias = g.normal(b, 3, 2, 8), g.normal(b, 8), g.normal(8)
+    total = g.inputs["image"] + skip + bias
+    g.add("SkipGroupNorm", "skip_group", [image, gamma, shift, skip, bias], 2, activation=1, channels_last=1,
+          expected=normed(total, 1), **groups)
+    g.known["skip_group_1"] = total
+    g.add("SkipGroupNorm", "skip_group_row", [image, gamma, shift, row], activation=0, channels_last=1,
+          expected=normed(g.inputs["image"] + row[:, None, None], 0), **groups)
+    angle = np.outer(np.arange(16), 1 / 10.0 ** np.arange(6))
+    tables = [np.cos(angle).astype(f), np.sin(angle).astype(f)]
+    ids = g.input("ids3", g.rng.integers(0, 16, (3, b, t)).astype(np.int64))
+    flat, split = g.input("flat", g.normal(b, t, 24)), g.input("split", g.normal(b, 2, t, 12))
+    for layout in (0, 1):
+        g.add("MRotaryEmbedding", f"turn_{layout}", [flat, ids, *tables], mrope_section=[2, 3, 1] if layout == 0 else [2, 2, 2],
+              mrope_layout=layout, num_heads=2)
+        g.add("MRotaryEmbedding", f"turn_heads_{layout}", [split, ids, *tables], mrope_section=[4, 1, 1], mrope_layout=layout, num_heads=2)
+    g.add("MRotaryEmbedding", "turn_paired", [flat, ids, *tables], mrope_section=[3, 2, 1], interleaved=1, num_heads=2)
+    angles = g.input("angles", g.normal(b, t, 12))
+    rot = [g.input(f"rot_{i}", g.normal(b, 2, t, 12)) for i in range(3)]
+    cos, sin = np.cos(g.inputs["angles"])[:, None], np.sin(g.inputs["angles"])[:, None]
+    g.add("GemmaRotaryEmbedding", "gemma", [angles, split, *rot], 2,
+          expected=g.inputs["split"] * cos + g.inputs["rot_0"] * sin)
+    g.known["gemma_1"] = g.inputs["rot_1"] * cos + g.inputs["rot_2"] * sin
+    return g
+
+
+def small():
+    g = Group("small")
+    f, i64 = np.float32, np.int64
+    x = g.input("x", g.normal(3, 4, 5))
+    g.add("Pad", "pad", [x, np.array([0, 1, 0, 1, 0, 2], i64), f(0.5)])
+    g.add("Pad", "pad_edge", [x, np.array([0, 1, 0, 1, 0, 2], i64)], mode="edge")
+    g.add("GatherND", "gather_nd", [x, g.input("at", np.array([[0, 1], [2, 3]], i64))])
+    g.add("ExpandDims", "expand_dims", [x, np.int32(1)])
+    g.add("ExpandDims", "expand_dims_end", [x, np.int32(-1)])
+    g.add("Range", "range", [np.int64(2), np.int64(9), np.int64(3)])
+    g.add("Range", "range_ones", [f(0.5), f(4)])
+    g.add("SampleOp", "same", [x])
+    g.add("Unique", "unique", [g.input("repeated", np.array([2, 1, 1, 3, 4, 3], f))], 3)
+    g.add("MatMulInteger16", "integers", [g.input("i", g.rng.integers(-900, 900, (4, 6)).astype(np.int16)),
+                                          g.rng.integers(-900, 900, (6, 5)).astype(np.int16)])
+    for length in (8, 12):
+        line = g.input(f"line{length}", g.normal(2, 3, length))
+        lines = np.fft.rfft(g.inputs[line].astype(np.float64))
+        pairs = np.stack([lines.real, lines.imag], -1).astype(f)
+        g.add("Rfft", f"rfft{length}", [line], signal_ndim=1, onesided=1, normalized=0, expected=pairs)
+        g.add("Irfft", f"irfft{length}", [g.input(f"pairs{length}", pairs)], signal_ndim=1, onesided=1, normalized=0,
+              expected=g.inputs[line])
+    rows = g.input("rows", g.normal(4, 7))
+    for metric in ("euclidean", "sqeuclidean"):
+        g.add("CDist", metric, [rows, g.normal(3, 7)], metric=metric)
+    g.add("UnfoldTensor", "unfold", [x], dim=1, size=2, step=1)
+    g.add("UnfoldTensor", "unfold_apart", [x], dim=-1, size=2, step=3)
+    image = g.input("image", g.normal(2, 3, 6, 7))
+    regions = np.array([[0, 0, 1, 1], [0.11, 0.2, 0.73, 0.9], [0.83, 0.72, 0.21, 0.1], [-0.2, 0.3, 1.3, 0.6]], f)
+    which = g.input("which", np.array([0, 1, 1, 0], np.int32))
+    for mode in ("bilinear", "nearest"):
+        g.add("CropAndResize", f"crop_{mode}", [image, g.input("regions", regions), which, np.array([4, 5], np.int32)],
+              mode=mode, extrapolation_value=0.25)
+    g.add("CropAndResize", "crop_one", [image, "regions", which, np.array([1, 3], np.int32)])
+    ids = g.input("ids", np.array([[1, 2, 3, 1, 2], [4, 4, 4, 4, 4], [0, 5, 0, 5, 0]], i64))
+    for n in (1, 2, 3, 6):
+        g.add("NGramRepeatBlock", f"ngram_{n}", [ids, g.input("words", g.inputs.get("words", g.normal(3, 6)))], ngram_size=n)
+    for kind, name in ((0, "fp4"), (1, "nf4")):
+        for block in (16, 64):
+            k, cols = 48, 5
+            weight = [g.bytes(np.uint8, k * cols // 2), np.abs(g.normal(-(-k * cols // block))) + f(0.1)]
+            g.add("MatMulBnb4", f"{name}_{block}", [g.input("m", g.inputs.get("m", g.normal(3, k))), *weight], K=k, N=cols,
+                  block_size=block, quant_type=kind)
+    for bits in (2, 4):
+        k, cols, blocks = 96, 6, 3
+        row = [g.input("wide", g.inputs.get("wide", g.normal(3, k))), g.bytes(np.uint8, cols, blocks, 32 * bits // 8),
+               (np.abs(g.normal(cols * blocks, scale=0.05)) + f(0.01)).astype(f)]
+        zeros = g.bytes(np.uint8, cols * (-(-blocks * bits // 8)))
+        sizes = {"K": k, "N": cols, "bits": bits, "block_size": 32}
+        g.add("MatMulNBits", f"nbits_{bits}_zeros", [*row, zeros], **sizes)
+        order = g.rng.permutation(np.arange(k, dtype=np.int32) // 32).astype(np.int32)
+        codes = (row[1][..., None] >> np.arange(0, 8, bits, dtype=np.uint8)) & ((1 << bits) - 1)
+        table = (codes.reshape(cols, k).astype(f) - (1 << (bits - 1))) * row[2].reshape(cols, blocks)[:, order]
+        g.add("MatMulNBits", f"nbits_{bits}_order", [*row, None, order], **sizes,
+              expected=(g.inputs["wide"].astype(np.float64) @ table.T.astype(np.float64)).astype(f))
+    return g
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
-    for make in (attention, multi_head, group_query, norms, floats, quantised_floats, steps):
+    for make in (attention, multi_head, group_query, norms, floats, quantised_floats, steps, experts, gates,
+                 small):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

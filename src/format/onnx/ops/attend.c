@@ -446,8 +446,10 @@ QN_ONNX_LOWER(linear_attention)
     double scale = (double)qn_onnx_attr_f(l, "scale", 0);
     static const char *const rules[] = {"linear", "gated", "delta", "gated_delta", NULL};
     int64_t rule = qn_onnx_attr_choice(l, "update_rule", 3, rules);
-    if (heads < 1 || kv_heads < 1 || heads % kv_heads)
+    if (heads < 1 || kv_heads < 1 || (heads % kv_heads && kv_heads % heads))
         qn_onnx_fail(l, "%" PRId64 " query heads, %" PRId64 " key heads", heads, kv_heads);
+    if (qn_onnx_attr_i(l, "state_window", 0))
+        qn_onnx_fail(l, "a window of states");
     if (((rule & 1) != 0) != qn_onnx_has(l, 4) || ((rule & 2) != 0) != qn_onnx_has(l, 5))
         qn_onnx_fail(l, "decay and beta do not go with the update rule %s", rules[rule]);
     if (l->b->status || !qn_onnx_static(l, query) || !qn_onnx_static(l, value))
@@ -462,6 +464,12 @@ QN_ONNX_LOWER(linear_attention)
     r.decay = qn_onnx_has(l, 4) ? UNARY(exp, split_f32(l, 4, kv_heads)) : 0;
     if (qn_onnx_has(l, 5) && !l->b->status)
         r.beta = split_f32(l, 5, dim_of(l, qn_onnx_in(l, 5), 2) == 1 ? 1 : kv_heads);
+    if (heads < kv_heads) { /* each query head stands for several key heads */
+        struct qn_attr_reshape all = {.dims = {5, {batch, heads, kv_heads / heads, t, dk}}};
+        r.q = qn_onnx_unsqueeze(l, r.q, &(struct qn_ints){1, {2}});
+        r.q = qn_build_node(l->b, QN_OP_expand, &r.q, 1, &all, NULL);
+        heads = kv_heads;
+    }
     r.q = qn_build_reshape(l->b, r.q, 5, (qn_dim[]){batch, kv_heads, heads / kv_heads, t, dk});
     r.q = qn_lower_with_number(l, QN_OP_mul, r.q, scale == 0 ? 1 / sqrt((double)dk) : scale);
     struct qn_attr_reshape attr = {.dims = {4, {batch, kv_heads, dk, dv}}};

@@ -95,8 +95,14 @@ QN_ONNX_LOWER(conv_transpose)
 QN_ONNX_LOWER(causal_conv)
 {
     static const char *const activations[] = {"none", "silu", "swish", NULL};
+    static const int64_t turn[] = {0, 2, 1};
     qn_value x = qn_onnx_in(l, 0), weights = qn_onnx_in(l, 1), bias = qn_onnx_in(l, 2), past = qn_onnx_in(l, 3);
     bool silu = qn_onnx_attr_choice(l, "activation", 0, activations) != 0;
+    bool last = qn_onnx_attr_i(l, "channels_last", 0) != 0;
+    int64_t dilation = qn_onnx_attr_i(l, "dilation", 1);
+    if (qn_onnx_attr_i(l, "ndim", 1) != 1 || qn_onnx_attr_i(l, "state_window", 0) || dilation < 1 ||
+        dilation > INT32_MAX)
+        qn_onnx_fail(l, "more than one axis, a window of states, or a dilation of %lld", (long long)dilation);
     if (l->b->status || !x || !weights || !qn_onnx_static(l, weights))
         return;
     if (qn_onnx_rank(l, x) != 3 || qn_onnx_rank(l, weights) != 3) {
@@ -104,7 +110,16 @@ QN_ONNX_LOWER(causal_conv)
                      qn_onnx_rank(l, weights));
         return;
     }
-    int64_t channels = qn_onnx_type_of(l, weights)->dims[0], kept = qn_onnx_type_of(l, weights)->dims[2] - 1;
+    int64_t channels = qn_onnx_type_of(l, weights)->dims[0];
+    int64_t kept;
+    if (__builtin_mul_overflow(qn_onnx_type_of(l, weights)->dims[2] - 1, dilation, &kept)) {
+        qn_onnx_fail(l, "a dilation of %lld", (long long)dilation);
+        return;
+    }
+    if (last) {
+        x = qn_build_transpose(l->b, x, 3, turn);
+        past = past ? qn_build_transpose(l->b, past, 3, turn) : 0;
+    }
     if (qn_onnx_type_of(l, x)->dims[1] != channels) {
         qn_onnx_defer(l, "the number of channels is not known, or not that of the weights");
         return;
@@ -114,11 +129,14 @@ QN_ONNX_LOWER(causal_conv)
     if (kept > 0)
         x = past ? qn_build_concat(l->b, past, x, 2) : qn_build_node(l->b, QN_OP_pad, &x, 1, &pad, NULL);
     qn_value inputs[3] = {x, weights, bias};
-    struct qn_attr_conv attr = {.groups = channels};
+    struct qn_attr_conv attr = {.groups = channels, .dilations = {1, {dilation}}};
     qn_value y = qn_build_node(l->b, QN_OP_conv, inputs, bias ? 3 : 2, &attr, NULL);
-    qn_onnx_out(l, 0, silu ? qn_build_unary(l->b, QN_OP_silu, y) : y);
-    if (qn_onnx_wants(l, 1))
-        qn_onnx_out(l, 1, qn_build_slice(l->b, x, 2, length, qn_build_dim(l->b, x, 2)));
+    y = silu ? qn_build_unary(l->b, QN_OP_silu, y) : y;
+    qn_onnx_out(l, 0, last ? qn_build_transpose(l->b, y, 3, turn) : y);
+    if (!qn_onnx_wants(l, 1))
+        return;
+    qn_value kept_part = qn_build_slice(l->b, x, 2, length, qn_build_dim(l->b, x, 2));
+    qn_onnx_out(l, 1, last ? qn_build_transpose(l->b, kept_part, 3, turn) : kept_part);
 }
 
 QN_ONNX_LOWER(deform_conv)

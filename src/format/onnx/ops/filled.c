@@ -110,6 +110,13 @@ static bool real_number(struct qn_lower *l, uint32_t i, double *out)
     return ok;
 }
 
+/* The step of a range; com.microsoft lets it be absent. */
+static bool step_number(struct qn_lower *l, double *out)
+{
+    *out = 1;
+    return !qn_onnx_has(l, 2) || real_number(l, 2, out);
+}
+
 /* The same of what only the run knows, by deferring. */
 static bool run_number(struct qn_lower *l, uint32_t i, double *out)
 {
@@ -133,7 +140,7 @@ static bool symbolic_steps(struct qn_lower *l, qn_dim *count)
     double delta;
     qn_dim length;
     if (!start || !limit || start->inputs || limit->inputs || qn_contents_real(start->dtype) || start->count != 1 ||
-        limit->count != 1 || !real_number(l, 2, &delta) || delta < 1)
+        limit->count != 1 || !step_number(l, &delta) || delta < 1)
         return false;
     struct qn_item d = qn_item_sub(l->b->graph, &limit->items[0], &start->items[0]);
     if (!d.known || !qn_item_size(l->b->graph, &d, &length))
@@ -174,11 +181,11 @@ QN_ONNX_LOWER(range)
     double start, limit, delta;
     qn_dim count = 0;
     qn_value from = qn_build_reshape(l->b, qn_onnx_in(l, 0), 0, NULL);
-    qn_value by = qn_build_reshape(l->b, qn_onnx_in(l, 2), 0, NULL);
+    qn_dtype dtype = qn_onnx_type_of(l, from)->dtype;
+    qn_value by = qn_onnx_has(l, 2) ? qn_build_reshape(l->b, qn_onnx_in(l, 2), 0, NULL) : qn_onnx_number(l, dtype, 1);
     if (l->b->status)
         return;
-    qn_dtype dtype = qn_onnx_type_of(l, from)->dtype;
-    if (real_number(l, 0, &start) && real_number(l, 1, &limit) && real_number(l, 2, &delta)) {
+    if (real_number(l, 0, &start) && real_number(l, 1, &limit) && step_number(l, &delta)) {
         count = steps_of(start, limit, delta);
         if (delta == 0 || count < 0) {
             qn_onnx_fail(l, "a range without end");

@@ -300,41 +300,6 @@ QN_ONNX_LOWER(group_query_attention)
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
 }
 
-/* ---- RotaryEmbedding ------------------------------------------------------------------------------------------ */
-
-QN_ONNX_LOWER(ms_rotary_embedding)
-{
-    qn_value x = qn_onnx_in(l, 0), at = qn_build_cast(l->b, qn_onnx_in(l, 1), QN_DTYPE_I64);
-    qn_value cos = wide_in(l, 2), sin = wide_in(l, 3);
-    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0), rotary = qn_onnx_attr_i(l, "rotary_embedding_dim", 0);
-    if (l->b->status)
-        return;
-    bool flat = qn_onnx_rank(l, x) == 3;
-    const int64_t turn[] = {0, 2, 1, 3};
-    qn_value wide = qn_lower_widen(l, x);
-    qn_dim batch = dim_of(l, x, 0), tokens = dim_of(l, x, flat ? 1 : 2);
-    if (flat) {
-        qn_dim width = rotary && heads ? qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, x, 2), heads)
-                                       : qn_build_expr(l->b, QN_EXPR_MUL, dim_of(l, cos, 1), 2);
-        qn_dim count = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, x, 2), width);
-        wide = qn_build_reshape(l->b, wide, 4, (qn_dim[]){batch, tokens, count, width});
-    } else {
-        wide = qn_build_transpose(l->b, wide, 4, turn);
-    }
-    if (!l->b->status && qn_onnx_rank(l, at) == 1) { /* the first position of all sequences */
-        at = qn_build_reshape(l->b, at, 2, (qn_dim[]){1, 1});
-        at = BINARY(add, at, qn_attend_count(l, tokens, 1, 2));
-    }
-    cos = qn_build_gather(l->b, cos, at, 0, 0);
-    sin = qn_build_gather(l->b, sin, at, 0, 0);
-    qn_value y = qn_attend_rotate(l, wide, cos, sin, qn_onnx_attr_i(l, "interleaved", 0) != 0);
-    if (flat && !l->b->status)
-        y = qn_build_reshape(l->b, y, 3, (qn_dim[]){batch, tokens, dim_of(l, x, 2)});
-    else
-        y = qn_build_transpose(l->b, y, 4, turn);
-    qn_lower_out_like(l, y, x);
-}
-
 /* ---- normalisations ------------------------------------------------------------------------------------------- */
 
 static void normalized_sum(struct qn_lower *l, qn_value sum, qn_value weight, qn_value bias, bool rms)

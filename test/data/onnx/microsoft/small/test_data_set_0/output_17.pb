@@ -1,0 +1,1 @@
+BsqeuclideanJ0&BÛ@É•rA‡jÉ@ôáƒA‹›.AV¤AÅÊ@ğã)ARÄzA¯ÖA€÷)A|LA
