@@ -3,20 +3,17 @@
 #include "format/gguf/gguf.h"
 #include "platform/file.h"
 #include "quern/model.h"
+#include "text/tokenizer/folder_tokens.h"
 #include "text/tokenizer/vocab_files.h"
 
 /* ---- the files of a folder ------------------------------------------------------------------------------------ */
 
-/* A JSON file that may be absent; its nodes point into the map. */
-struct side_file {
-    struct qn_file_map map;
-    const struct qn_json *root; /* NULL: absent */
-};
+enum { CONFIG, SPECIALS, ADDED, MODEL, MERGES, SIDE_FILES };
 
 struct folder {
     struct qn_arena arena;
     const char *path;
-    struct side_file config, specials;
+    struct qn_file_map maps[SIDE_FILES];
 };
 
 static char *path_in(struct folder *f, const char *name)
@@ -24,58 +21,42 @@ static char *path_in(struct folder *f, const char *name)
     return (char *)qn_arena_printf(&f->arena, "%s/%s", f->path, name).data;
 }
 
-static qn_status read_side_file(struct folder *f, const char *name, struct side_file *out)
+/* A file that may be absent: data NULL. */
+static qn_status map_side_file(struct folder *f, int which, const char *name, struct qn_str *out, const char **path)
 {
-    char *path = path_in(f, name);
-    if (!path)
+    *out = (struct qn_str){0};
+    *path = path_in(f, name);
+    if (!*path)
         return QN_OOM();
-    if (!qn_file_exists(path))
+    if (!qn_file_exists(*path))
         return NULL;
-    struct qn_json_options options = {.name = path};
-    QN_TRY(qn_file_map(path, &out->map));
-    struct qn_str text = {(const char *)out->map.data, out->map.size};
-    return qn_json_read(text, &options, &f->arena, &out->root);
+    QN_TRY(qn_file_map(*path, &f->maps[which]));
+    *out = (struct qn_str){f->maps[which].data ? (const char *)f->maps[which].data : "", f->maps[which].size};
+    return NULL;
 }
 
-/* "<s>" or {"content": "<s>", ...} */
-static struct qn_str token_text(const struct qn_json *value)
+/* Its nodes point into the map. */
+static qn_status read_side_file(struct folder *f, int which, const char *name, const struct qn_json **out)
 {
-    if (value && value->kind == QN_JSON_OBJECT)
-        value = qn_json_member(value, "content");
-    return value && value->kind == QN_JSON_STRING ? qn_json_str(value) : (struct qn_str){0};
+    struct qn_str text;
+    struct qn_json_options options = {0};
+    QN_TRY(map_side_file(f, which, name, &text, &options.name));
+    return text.data ? qn_json_read(text, &options, &f->arena, out) : NULL;
 }
 
-static bool switch_of(const struct folder *f, const char *key, bool otherwise)
+static qn_status read_extras(struct folder *f, struct qn_tokenizer_extras *extras)
 {
-    const struct qn_json *value = qn_json_member(f->config.root, key);
-    return value && value->kind == QN_JSON_BOOL ? value->boolean : otherwise;
-}
-
-static void read_extras(const struct folder *f, struct qn_tokenizer_extras *extras)
-{
-    static const struct {
-        const char *key;
-        enum qn_token_role role;
-    } rows[] = {
-        {"bos_token", QN_TOKEN_BOS},   {"cls_token", QN_TOKEN_BOS}, {"eos_token", QN_TOKEN_EOS},
-        {"unk_token", QN_TOKEN_UNK},   {"sep_token", QN_TOKEN_SEP}, {"pad_token", QN_TOKEN_PAD},
-        {"mask_token", QN_TOKEN_MASK},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct qn_str *text = &extras->roles[rows[i].role];
-        if (!text->size)
-            *text = token_text(qn_json_member(f->config.root, rows[i].key));
-        if (!text->size)
-            *text = token_text(qn_json_member(f->specials.root, rows[i].key));
-    }
-    extras->added = qn_json_member(f->config.root, "added_tokens_decoder");
-    extras->add_bos = switch_of(f, "add_bos_token", true);
-    extras->add_eos = switch_of(f, "add_eos_token", false);
-    extras->keep_case = !switch_of(f, "do_lower_case", true);
-    extras->keep_chinese = !switch_of(f, "tokenize_chinese_chars", true);
-    const struct qn_json *accents = qn_json_member(f->config.root, "strip_accents");
-    if (accents && accents->kind == QN_JSON_BOOL)
-        extras->strip_accents = accents->boolean ? 1 : -1;
+    struct qn_folder_files files = {0};
+    const char *path;
+    struct qn_str merges;
+    QN_TRY(read_side_file(f, CONFIG, "tokenizer_config.json", &files.config));
+    QN_TRY(read_side_file(f, SPECIALS, "special_tokens_map.json", &files.specials));
+    QN_TRY(read_side_file(f, ADDED, "added_tokens.json", &files.added));
+    QN_TRY(read_side_file(f, MODEL, "config.json", &files.model));
+    QN_TRY(qn_folder_tokens(&files, &f->arena, extras));
+    QN_TRY(map_side_file(f, MERGES, "merges.txt", &merges, &path));
+    extras->merges = merges;
+    return NULL;
 }
 
 /* ---- one file ------------------------------------------------------------------------------------------------- */
@@ -93,6 +74,7 @@ static const struct {
     {"sentencepiece.bpe.model", ".model", qn_tokenizer_from_sentencepiece},
     {"spiece.model", ".model", qn_tokenizer_from_sentencepiece},
     {"vocab.txt", ".txt", qn_tokenizer_from_vocab_txt},
+    {"vocab.json", ".json", qn_tokenizer_from_vocab_json},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -110,9 +92,9 @@ static qn_status open_file(const char *path, open_function open, const struct qn
 static qn_status open_folder(struct folder *f, const struct qn_allocator *allocator, struct qn_tokenizer **out)
 {
     struct qn_tokenizer_extras extras = {0};
-    QN_TRY(read_side_file(f, "tokenizer_config.json", &f->config));
-    QN_TRY(read_side_file(f, "special_tokens_map.json", &f->specials));
-    read_extras(f, &extras);
+    qn_status status = read_extras(f, &extras);
+    if (status)
+        return qn_status_note(status, "tokenizer of '%s'", f->path);
     for (int i = 0; i < KINDS; i++) {
         char *path = path_in(f, kinds[i].name);
         if (!path)
@@ -120,7 +102,7 @@ static qn_status open_folder(struct folder *f, const struct qn_allocator *alloca
         if (qn_file_exists(path))
             return open_file(path, kinds[i].open, &extras, allocator, out);
     }
-    return QN_ERROR(QN_NOT_FOUND, "'%s' holds no tokenizer.json, tokenizer.model or vocab.txt", f->path);
+    return QN_ERROR(QN_NOT_FOUND, "'%s' holds no tokenizer.json, tokenizer.model, vocab.txt or vocab.json", f->path);
 }
 
 static bool ends(const char *path, const char *suffix)
@@ -144,8 +126,8 @@ qn_status qn_tokenizer_open(const char *path, const struct qn_allocator *allocat
     struct folder f = {.path = path};
     qn_arena_init(&f.arena, allocator);
     qn_status status = open_folder(&f, allocator, out);
-    qn_file_unmap(&f.config.map);
-    qn_file_unmap(&f.specials.map);
+    for (int i = 0; i < SIDE_FILES; i++)
+        qn_file_unmap(&f.maps[i]);
     qn_arena_deinit(&f.arena);
     return status;
 }

@@ -34,9 +34,9 @@ struct qn_normalizer {
     enum qn_normal_form form;
     struct qn_charsmap charsmap;
     struct qn_str content; /* REPLACE, PREPEND */
-    /* SENTENCEPIECE: a mark before the text or behind it, spaces in a row become one, spaces become marks; texts that
-     * stay as they are, or NULL */
-    bool mark_before, mark_behind, merge_spaces, mark_spaces;
+    /* SENTENCEPIECE: a mark before the text (once: not before parts behind an added token; missing: not where it begins
+     * with one) or behind it, spaces in a row become one, spaces become marks; texts that stay as they are, or NULL */
+    bool mark_before, mark_once, mark_missing, mark_behind, merge_spaces, mark_spaces;
     const struct qn_text_trie *kept;
     struct qn_regex *regex;
 };

@@ -20,6 +20,11 @@ qn_status qn_pipeline_put_merge(struct qn_tokenizer *t, uint32_t rank, struct qn
 /* When the model's fields, texts, merges, and the added tokens but for their ids are set: gives those ids and prepares
  * all searches. */
 qn_status qn_pipeline_finish(struct qn_tokenizer *t) QN_MUST_USE;
+/* Then: what is put around a text. Tokens that begin and end each text; or a surround, which is left out where its
+ * tokens are below 0. */
+qn_status qn_pipeline_set_frame(struct qn_tokenizer *t, bool add_bos, bool add_eos,
+                                const int32_t roles[QN_TOKEN_ROLE_COUNT]) QN_MUST_USE;
+qn_status qn_pipeline_surround(struct qn_tokenizer *t, struct qn_surround surround) QN_MUST_USE;
 /* Then: the roles that are known, from which others follow. */
 void qn_pipeline_set_roles(struct qn_tokenizer *t, const int32_t roles[QN_TOKEN_ROLE_COUNT]);
 

@@ -66,7 +66,9 @@ qn_status qn_spiece_normalize(const struct qn_normalizer *n, struct qn_pretext *
     }
     if (at == size)
         return NULL;
-    if (n->mark_before && !p->continued)
+    struct qn_str rest = {text + at, size - at};
+    bool marked = n->mark_missing && (rest.data[0] == ' ' || qn_str_starts(rest, mark));
+    if (n->mark_before && !p->continued && !(n->mark_once && in->original) && !marked)
         ok = qn_aligned_append_at(out, mark.data, mark.size, in->spans.items[at]);
     for (size_t length; at < size && ok; at += length) {
         length = next_stretch(n, text + at, size - at, &becomes);
@@ -319,7 +321,7 @@ static void append_token(const struct qn_tokenizer *t, const struct qn_token *to
     const struct qn_unit_model *m = &t->pipeline->model;
     struct qn_str text = {token->text, token->text_size}, all = {QN_SPACE_MARK, 3};
     *mark = false;
-    if (token->flags & QN_TOKEN_CONTROL) {
+    if (t->pipeline->hidden[token - t->tokens]) {
         if (special)
             qn_strbuf_append(out, text.data, text.size);
         return;

@@ -2,8 +2,7 @@
  * tokenizer_json_steps.c. */
 #include "text/tokenizer/tokenizer_json.h"
 
-#include <stdlib.h>
-
+#include "text/tokenizer/folder_tokens.h"
 #include "text/tokenizer/pipeline_build.h"
 
 struct reader {
@@ -22,10 +21,8 @@ static qn_status check_ids(uint32_t texts, int64_t highest)
     return NULL;
 }
 
-/* {"token": id, ...} */
-static qn_status read_vocab(struct reader *r, const struct qn_json *vocab)
+qn_status qn_read_vocab(struct qn_tokenizer *t, const struct qn_json *vocab)
 {
-    struct qn_tokenizer *t = r->tokenizer;
     QN_TRY(qn_json_expect(vocab, "vocab", QN_JSON_OBJECT));
     const struct qn_json *key = qn_json_first(vocab);
     uint64_t bytes = 0;
@@ -91,8 +88,7 @@ static qn_status read_scored_vocab(struct reader *r, const struct qn_json *vocab
 
 /* ---- models --------------------------------------------------------------------------------------------------- */
 
-/* "left right": exactly one space. */
-static qn_status cut_merge(struct qn_str merge, uint32_t rank, struct qn_str *left, struct qn_str *right)
+qn_status qn_cut_merge(struct qn_str merge, uint32_t rank, struct qn_str *left, struct qn_str *right)
 {
     const char *space = merge.size ? memchr(merge.data, ' ', merge.size) : NULL;
     size_t size = space ? (size_t)(space - merge.data) : 0;
@@ -121,7 +117,7 @@ static qn_status read_merges(struct reader *r, const struct qn_json *merges)
         } else if (item->kind == QN_JSON_STRING) {
             if (qn_str_starts(qn_json_str(item), QN_STR("#version")))
                 continue;
-            QN_TRY(cut_merge(qn_json_str(item), i, &left, &right));
+            QN_TRY(qn_cut_merge(qn_json_str(item), i, &left, &right));
         } else {
             return QN_ERROR(QN_INVALID_FILE, "'merges': element %u is neither a text nor two", i);
         }
@@ -154,7 +150,7 @@ static qn_status read_bpe(struct reader *r, const struct qn_json *model)
     QN_TRY(read_optional_text(r, model, "unk_token", &m->names_unknown, &m->unknown_text));
     QN_TRY(read_optional_text(r, model, "continuing_subword_prefix", &m->has_prefix, &m->prefix));
     QN_TRY(read_optional_text(r, model, "end_of_word_suffix", &m->has_suffix, &m->suffix));
-    QN_TRY(read_vocab(r, qn_field(model, "vocab")));
+    QN_TRY(qn_read_vocab(r->tokenizer, qn_field(model, "vocab")));
     return read_merges(r, qn_field(model, "merges"));
 }
 
@@ -184,7 +180,7 @@ static qn_status read_words(struct reader *r, const struct qn_json *model)
         QN_TRY(qn_field_text(model, "continuing_subword_prefix", true, &t->arena, &m->prefix));
         QN_TRY(qn_field_count(model, "max_input_chars_per_word", true, &m->longest_word));
     }
-    return read_vocab(r, qn_field(model, "vocab"));
+    return qn_read_vocab(r->tokenizer, qn_field(model, "vocab"));
 }
 
 /* Early files have no type: then what is there tells. */
@@ -228,64 +224,22 @@ static qn_status read_added(struct reader *r, const struct qn_json *item, struct
     return qn_field_bool(item, "special", true, &out->special);
 }
 
-struct numbered {
-    int64_t id;
-    const struct qn_json *value;
-};
-
-static int compare_numbered(const void *a, const void *b)
-{
-    int64_t left = ((const struct numbered *)a)->id, right = ((const struct numbered *)b)->id;
-    return left < right ? -1 : left > right;
-}
-
-/* {"32000": {...}, ...}: those that tokenizer.json has not, in the order of their ids. */
-static qn_status read_more_added(struct reader *r, const struct qn_json *more)
+static qn_status read_all_added(struct reader *r, const struct qn_json *list)
 {
     struct qn_pipeline *p = r->tokenizer->pipeline;
-    if (!more || more->kind != QN_JSON_OBJECT)
-        return NULL;
-    struct numbered *list = QN_ARENA_ARRAY(r->scratch, struct numbered, more->size);
     if (!list)
-        return QN_OOM();
-    const struct qn_json *key = qn_json_first(more);
-    for (uint32_t i = 0; i < more->size; i++, key = qn_json_next(qn_json_next(key))) {
-        char digits[16] = "";
-        memcpy(digits, key->text, key->size < sizeof digits - 1 ? key->size : sizeof digits - 1);
-        list[i] = (struct numbered){strtoll(digits, NULL, 10), qn_json_next(key)};
-    }
-    qsort(list, more->size, sizeof *list, compare_numbered);
-    uint32_t known = p->added_count;
-    for (uint32_t i = 0; i < more->size; i++) {
-        struct qn_added_token token = {.normalized = false};
-        qn_status status = read_added(r, list[i].value, &token);
-        if (status)
-            return qn_status_note(status, "'added_tokens_decoder', token %lld", (long long)list[i].id);
-        bool there = false;
-        for (uint32_t k = 0; k < known && !there; k++)
-            there = qn_str_eq(p->added[k].content, token.content);
-        if (!there)
-            p->added[p->added_count++] = token;
-    }
-    return NULL;
-}
-
-static qn_status read_all_added(struct reader *r, const struct qn_json *list, const struct qn_json *more)
-{
-    struct qn_pipeline *p = r->tokenizer->pipeline;
-    uint32_t count = list ? list->size : 0, extra = more && more->kind == QN_JSON_OBJECT ? more->size : 0;
-    if (list)
-        QN_TRY(qn_json_expect(list, "added_tokens", QN_JSON_ARRAY));
-    p->added = QN_ARENA_ARRAY(&r->tokenizer->arena, struct qn_added_token, (size_t)count + extra);
+        return NULL;
+    QN_TRY(qn_json_expect(list, "added_tokens", QN_JSON_ARRAY));
+    p->added = QN_ARENA_ARRAY(&r->tokenizer->arena, struct qn_added_token, list->size);
     if (!p->added)
         return QN_OOM();
-    const struct qn_json *item = list ? qn_json_first(list) : NULL;
-    for (; p->added_count < count; p->added_count++, item = qn_json_next(item)) {
+    const struct qn_json *item = qn_json_first(list);
+    for (; p->added_count < list->size; p->added_count++, item = qn_json_next(item)) {
         qn_status status = read_added(r, item, &p->added[p->added_count]);
         if (status)
             return qn_status_note(status, "'added_tokens', element %u", p->added_count);
     }
-    return read_more_added(r, more);
+    return NULL;
 }
 
 /* ---- lengths -------------------------------------------------------------------------------------------------- */
@@ -385,7 +339,8 @@ static qn_status read_all(struct reader *r, const struct qn_json *root, const st
     QN_TRY(qn_read_cutters(&r->steps, qn_field(root, "pre_tokenizer")));
     QN_TRY(qn_read_decoders(&r->steps, qn_field(root, "decoder")));
     QN_TRY(qn_read_surrounds(&r->steps, qn_field(root, "post_processor")));
-    QN_TRY(read_all_added(r, qn_field(root, "added_tokens"), extras ? extras->added : NULL));
+    QN_TRY(read_all_added(r, qn_field(root, "added_tokens")));
+    QN_TRY(qn_pipeline_add_tokens(r->tokenizer, extras, NULL));
     if (qn_field(root, "truncation")) {
         status = read_truncation(p, qn_field(root, "truncation"));
         if (status)
@@ -402,10 +357,7 @@ static qn_status read_all(struct reader *r, const struct qn_json *root, const st
 static void set_roles(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras)
 {
     int32_t roles[QN_TOKEN_ROLE_COUNT];
-    for (int role = 0; role < QN_TOKEN_ROLE_COUNT; role++) {
-        struct qn_str text = extras ? extras->roles[role] : (struct qn_str){0};
-        roles[role] = text.size ? find_token(t, text) : -1;
-    }
+    qn_folder_roles(t, extras, NULL, roles);
     guess_roles(t, roles);
     qn_pipeline_set_roles(t, roles);
 }

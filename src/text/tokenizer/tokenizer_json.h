@@ -34,6 +34,11 @@ qn_status qn_read_cutters(struct qn_pipeline_reader *r, const struct qn_json *va
 qn_status qn_read_decoders(struct qn_pipeline_reader *r, const struct qn_json *value) QN_MUST_USE;
 qn_status qn_read_surrounds(struct qn_pipeline_reader *r, const struct qn_json *value) QN_MUST_USE;
 
+/* The model's vocabulary {"token": id, ...}. */
+qn_status qn_read_vocab(struct qn_tokenizer *tokenizer, const struct qn_json *vocab) QN_MUST_USE;
+/* "left right": exactly one space. */
+qn_status qn_cut_merge(struct qn_str merge, uint32_t rank, struct qn_str *left, struct qn_str *right) QN_MUST_USE;
+
 /* One more element of an array that lies in the arena, zero; NULL on lack of memory. */
 void *qn_arena_push(struct qn_arena *arena, void *items, uint32_t *count, uint32_t *capacity, size_t elem_size);
 

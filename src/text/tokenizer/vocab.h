@@ -13,6 +13,7 @@ enum { QN_SPLITS_MAX = 8 };
 
 struct qn_pipeline;
 struct qn_json;
+struct qn_tokenizer_extras; /* folder_tokens.h */
 
 /* A vocabulary as a file describes it. Everything is only read, and only during the call that builds. */
 struct qn_vocab_desc {
@@ -123,15 +124,6 @@ struct qn_tokenizer {
     bool merge_spaces; /* UNIGRAM */
     float unknown_score;
     struct qn_charsmap charsmap;
-};
-
-/* What the other files of a model's folder say of its tokenizer. Texts live as long as the call. */
-struct qn_tokenizer_extras {
-    struct qn_str roles[QN_TOKEN_ROLE_COUNT]; /* the token of each, or empty */
-    const struct qn_json *added;              /* added_tokens_decoder of tokenizer_config.json, or NULL */
-    bool add_bos, add_eos;                    /* of SentencePiece models: tokens around a text */
-    bool keep_case, keep_chinese;             /* of vocab.txt: letters stay large; Chinese is not cut */
-    int strip_accents;                        /* of vocab.txt: 1 yes, -1 no, 0 as letters become small */
 };
 
 /* The tokenizer that a tokenizer.json in memory describes; `name` is the file, for messages, `extras` may be NULL.

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "format/onnx/protobuf.h"
 #include "text/tokenizer/character_set.h"
+#include "text/tokenizer/folder_tokens.h"
 #include "text/tokenizer/pipeline_build.h"
 #include "text/tokenizer/vocab_files.h"
 
@@ -150,15 +151,26 @@ static qn_status index_kept(struct qn_tokenizer *t)
     return qn_text_trie_init(&t->special, keys, count, t->arena.allocator);
 }
 
-static qn_status set_steps(struct qn_tokenizer *t, const struct sp_model *model)
+/* transformers' Llama classes read the model in a way of their own. */
+static bool is_llama(const struct qn_tokenizer_extras *extras)
+{
+    return extras && (qn_str_starts(extras->class_name, QN_STR("Llama")) ||
+                      qn_str_starts(extras->class_name, QN_STR("CodeLlama")));
+}
+
+static qn_status set_steps(struct qn_tokenizer *t, const struct sp_model *model,
+                           const struct qn_tokenizer_extras *extras)
 {
     struct qn_pipeline *p = t->pipeline;
     const struct normaliser *given = &model->normaliser;
+    bool llama = is_llama(extras), prefix = given->prefix && !(llama && extras->prefix_space == 0);
     struct qn_normalizer *n = QN_ARENA_NEW(&t->arena, struct qn_normalizer);
     if (!n)
         return QN_OOM();
     *n = (struct qn_normalizer){.kind = QN_NORMALIZER_SENTENCEPIECE,
-                                .mark_before = given->prefix && !model->trainer.suffix,
+                                .mark_before = prefix && !model->trainer.suffix,
+                                .mark_once = extras && (llama ? extras->legacy != 1 : extras->legacy == 0),
+                                .mark_missing = llama,
                                 .mark_behind = given->prefix && model->trainer.suffix,
                                 .merge_spaces = given->merge,
                                 .mark_spaces = given->escape,
@@ -168,7 +180,7 @@ static qn_status set_steps(struct qn_tokenizer *t, const struct sp_model *model)
     p->normalizers = n;
     p->normalizer_count = 1;
     p->has_decoder = true;
-    p->model.trims_mark = given->prefix || given->merge;
+    p->model.trims_mark = prefix || given->merge;
     p->model.trims_marks = given->merge;
     p->model.unknown_shown = QN_STR(" \xe2\x81\x87 ");
     if (model->trainer.has_shown) {
@@ -193,22 +205,20 @@ static qn_status add_control_tokens(struct qn_tokenizer *t)
     return NULL;
 }
 
-static int32_t find_token(const struct qn_tokenizer *t, struct qn_str text)
-{
-    return text.size ? qn_text_ids_find(&t->by_text, text.data, text.size) : -1;
-}
-
-/* The tokens around a text, as a folder asks for them. */
-static qn_status set_frame(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras, int32_t *roles)
+qn_status qn_pipeline_set_frame(struct qn_tokenizer *t, bool add_bos, bool add_eos,
+                                const int32_t roles[QN_TOKEN_ROLE_COUNT])
 {
     struct qn_surround *s = QN_ARENA_NEW(&t->arena, struct qn_surround);
     struct qn_template_part *parts = QN_ARENA_ARRAY(&t->arena, struct qn_template_part, 10);
-    if (!s || !parts)
+    int32_t *ends = QN_ARENA_ARRAY(&t->arena, int32_t, 2);
+    if (!s || !parts || !ends)
         return QN_OOM();
+    ends[0] = roles[QN_TOKEN_BOS];
+    ends[1] = roles[QN_TOKEN_EOS];
     *s = (struct qn_surround){.kind = QN_SURROUND_TEMPLATE};
     struct qn_template *to[2] = {&s->single, &s->pair};
-    int32_t *begin = extras->add_bos && roles[QN_TOKEN_BOS] >= 0 ? &roles[QN_TOKEN_BOS] : NULL;
-    int32_t *end = extras->add_eos && roles[QN_TOKEN_EOS] >= 0 ? &roles[QN_TOKEN_EOS] : NULL;
+    int32_t *begin = add_bos && ends[0] >= 0 ? &ends[0] : NULL;
+    int32_t *end = add_eos && ends[1] >= 0 ? &ends[1] : NULL;
     for (int pair = 0; pair < 2; pair++) {
         to[pair]->parts = parts;
         for (int i = 0; i <= pair; i++) {
@@ -230,10 +240,9 @@ static qn_status set_frame(struct qn_tokenizer *t, const struct qn_tokenizer_ext
 static qn_status build_sentence(struct qn_tokenizer *t, const struct sp_model *model,
                                 const struct qn_tokenizer_extras *extras)
 {
-    static const struct {
-        enum qn_token_role role;
-        const char *text;
-    } usual[] = {{QN_TOKEN_BOS, "<s>"}, {QN_TOKEN_EOS, "</s>"}, {QN_TOKEN_PAD, "<pad>"}};
+    static const char *const usual[QN_NAMED_COUNT] = {
+        [QN_NAMED_BOS] = "<s>", [QN_NAMED_EOS] = "</s>", [QN_NAMED_PAD] = "<pad>"};
+    static const char *const llama[QN_NAMED_COUNT] = {"<s>", "</s>", "<unk>"};
     struct qn_unit_model *m = &t->pipeline->model;
     if (model->trainer.kind != 1 && model->trainer.kind != 2)
         return QN_ERROR(QN_UNSUPPORTED, "'trainer_spec' names the model type %s, expected UNIGRAM or BPE",
@@ -249,19 +258,16 @@ static qn_status build_sentence(struct qn_tokenizer *t, const struct sp_model *m
     QN_TRY(put_pieces(t, model));
     t->pipeline->vocab_size = t->count;
     QN_TRY(index_kept(t));
-    QN_TRY(set_steps(t, model));
+    QN_TRY(set_steps(t, model, extras));
     QN_TRY(add_control_tokens(t));
+    QN_TRY(qn_pipeline_add_tokens(t, extras, is_llama(extras) ? llama : NULL));
+    for (uint32_t i = 0; i < t->pipeline->added_count; i++) /* the normaliser would put a mark before them */
+        t->pipeline->added[i].normalized = false;
     QN_TRY(qn_pipeline_finish(t));
-    int32_t *roles = QN_ARENA_ARRAY(&t->arena, int32_t, QN_TOKEN_ROLE_COUNT);
-    if (!roles)
-        return QN_OOM();
-    for (int role = 0; role < QN_TOKEN_ROLE_COUNT; role++)
-        roles[role] = extras ? find_token(t, extras->roles[role]) : -1;
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-        if (roles[usual[i].role] < 0)
-            roles[usual[i].role] = find_token(t, qn_str_from(usual[i].text));
+    int32_t roles[QN_TOKEN_ROLE_COUNT];
+    qn_folder_roles(t, extras, usual, roles);
     if (extras)
-        QN_TRY(set_frame(t, extras, roles));
+        QN_TRY(qn_pipeline_set_frame(t, extras->add_bos != 0, extras->add_eos == 1, roles));
     qn_pipeline_set_roles(t, roles);
     return NULL;
 }
@@ -315,45 +321,63 @@ static bool next_line(struct qn_str *rest, struct qn_str *line)
     return true;
 }
 
-static qn_status set_bert_steps(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras, int32_t first,
-                                int32_t separator)
+static qn_status set_bert_steps(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras)
 {
     struct qn_pipeline *p = t->pipeline;
     p->normalizers = QN_ARENA_NEW(&t->arena, struct qn_normalizer);
     p->cutters = QN_ARENA_NEW(&t->arena, struct qn_cutter);
     p->decoders = QN_ARENA_NEW(&t->arena, struct qn_decode_step);
-    p->surrounds = QN_ARENA_NEW(&t->arena, struct qn_surround);
-    if (!p->normalizers || !p->cutters || !p->decoders || !p->surrounds)
+    if (!p->normalizers || !p->cutters || !p->decoders)
         return QN_OOM();
-    bool lower = !extras || !extras->keep_case;
+    bool lower = !extras || extras->lower_case != 0;
     *p->normalizers = (struct qn_normalizer){
         .kind = QN_NORMALIZER_BERT,
         .clean = true,
-        .chinese = !extras || !extras->keep_chinese,
-        .accents = extras && extras->strip_accents ? extras->strip_accents > 0 : lower,
+        .chinese = !extras || extras->cut_chinese != 0,
+        .accents = extras && extras->strip_accents >= 0 ? extras->strip_accents : lower,
         .lower = lower,
     };
     *p->cutters = (struct qn_cutter){.kind = QN_CUTTER_BERT};
     *p->decoders = (struct qn_decode_step){.kind = QN_DECODE_WORDPIECE, .cleanup = true, .content = p->model.prefix};
-    *p->surrounds = (struct qn_surround){.kind = QN_SURROUND_BERT, .first = first, .separator = separator};
     p->normalizer_count = p->cutter_count = p->decoder_count = 1;
     p->has_decoder = true;
-    p->has_surround = first >= 0 && separator >= 0;
-    p->surround_count = p->has_surround;
+    return NULL;
+}
+
+qn_status qn_pipeline_surround(struct qn_tokenizer *t, struct qn_surround surround)
+{
+    struct qn_pipeline *p = t->pipeline;
+    if (surround.first < 0 || surround.separator < 0)
+        return NULL;
+    p->surrounds = QN_ARENA_NEW(&t->arena, struct qn_surround);
+    if (!p->surrounds)
+        return QN_OOM();
+    *p->surrounds = surround;
+    p->surround_count = 1;
+    p->has_surround = true;
+    return NULL;
+}
+
+/* Those tokens that every such vocabulary has, where this one does. */
+static qn_status add_usual_tokens(struct qn_tokenizer *t, const char *const usual[QN_NAMED_COUNT])
+{
+    struct qn_pipeline *p = t->pipeline;
+    p->added = QN_ARENA_ARRAY(&t->arena, struct qn_added_token, QN_NAMED_COUNT);
+    if (!p->added)
+        return QN_OOM();
+    for (int i = 0; i < QN_NAMED_COUNT; i++)
+        if (usual[i] && qn_text_ids_find(&t->by_text, usual[i], strlen(usual[i])) >= 0)
+            p->added[p->added_count++] = (struct qn_added_token){.content = qn_str_from(usual[i]), .special = true};
     return NULL;
 }
 
 static qn_status build_bert(struct qn_tokenizer *t, struct qn_str text, const struct qn_tokenizer_extras *extras)
 {
-    static const struct {
-        enum qn_token_role role;
-        const char *text;
-    } usual[] = {{QN_TOKEN_BOS, "[CLS]"},
-                 {QN_TOKEN_SEP, "[SEP]"},
-                 {QN_TOKEN_UNK, "[UNK]"},
-                 {QN_TOKEN_PAD, "[PAD]"},
-                 {QN_TOKEN_MASK, "[MASK]"}};
-    enum { USUAL = sizeof usual / sizeof usual[0] };
+    static const char *const usual[QN_NAMED_COUNT] = {[QN_NAMED_UNK] = "[UNK]",
+                                                      [QN_NAMED_SEP] = "[SEP]",
+                                                      [QN_NAMED_PAD] = "[PAD]",
+                                                      [QN_NAMED_CLS] = "[CLS]",
+                                                      [QN_NAMED_MASK] = "[MASK]"};
     struct qn_unit_model *m = &t->pipeline->model;
     struct qn_str rest = text, line;
     uint32_t count = 0;
@@ -382,24 +406,20 @@ static qn_status build_bert(struct qn_tokenizer *t, struct qn_str text, const st
                                 .has_prefix = true,
                                 .prefix = QN_STR("##"),
                                 .longest_word = 100};
-    int32_t roles[QN_TOKEN_ROLE_COUNT];
-    for (int role = 0; role < QN_TOKEN_ROLE_COUNT; role++)
-        roles[role] = extras ? find_token(t, extras->roles[role]) : -1;
-    t->pipeline->added = QN_ARENA_ARRAY(&t->arena, struct qn_added_token, USUAL);
-    if (!t->pipeline->added)
+    struct qn_str unknown = extras ? extras->named[QN_NAMED_UNK].content : (struct qn_str){0};
+    m->unknown_text = unknown.size ? qn_arena_str(&t->arena, unknown) : QN_STR("[UNK]");
+    if (!m->unknown_text.data)
         return QN_OOM();
-    for (int i = 0; i < USUAL; i++) {
-        int32_t *role = &roles[usual[i].role];
-        if (*role < 0)
-            *role = find_token(t, qn_str_from(usual[i].text));
-        if (*role >= 0)
-            t->pipeline->added[t->pipeline->added_count++] = (struct qn_added_token){
-                .content = {t->tokens[*role].text, t->tokens[*role].text_size}, .special = true};
-    }
-    m->unknown = roles[QN_TOKEN_UNK];
-    m->unknown_text = QN_STR("[UNK]");
-    QN_TRY(set_bert_steps(t, extras, roles[QN_TOKEN_BOS], roles[QN_TOKEN_SEP]));
+    m->unknown = qn_text_ids_find(&t->by_text, m->unknown_text.data, m->unknown_text.size);
+    QN_TRY(set_bert_steps(t, extras));
+    QN_TRY(extras ? qn_pipeline_add_tokens(t, extras, usual) : add_usual_tokens(t, usual));
     QN_TRY(qn_pipeline_finish(t));
+    int32_t roles[QN_TOKEN_ROLE_COUNT];
+    qn_folder_roles(t, extras, usual, roles);
+    roles[QN_TOKEN_BOS] = qn_folder_token(t, extras, usual, QN_NAMED_CLS);
+    struct qn_surround surround = {
+        .kind = QN_SURROUND_BERT, .first = roles[QN_TOKEN_BOS], .separator = roles[QN_TOKEN_SEP]};
+    QN_TRY(qn_pipeline_surround(t, surround));
     qn_pipeline_set_roles(t, roles);
     return NULL;
 }
