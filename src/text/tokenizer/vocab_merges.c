@@ -1,5 +1,5 @@
-/* Tokenizers of folders without tokenizer.json that hold vocab.json and merges.txt: byte-level BPE, in the ways in which
- * transformers' classes cut a text and surround it. */
+/* Tokenizers of folders without tokenizer.json that hold vocab.json and merges.txt: byte-level BPE, in the ways in
+ * which transformers' classes cut a text and surround it. */
 #include <ctype.h>
 
 #include "text/tokenizer/folder_tokens.h"
