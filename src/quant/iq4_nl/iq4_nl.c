@@ -1,6 +1,5 @@
 #include "quant/iq4_nl/iq4_nl.h"
 
-#include "quant/iq4_search.h"
 #include "quant/search.h"
 #include "quant/type.h"
 
@@ -17,18 +16,28 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_iq4_nl *b = block;
+    b->d = found->d;
+    qn_search_pack_four((const uint8_t *)found->q, b->qs);
+}
+
+static const float trials[] = {-91.44f, -100.3f, -108,   -114.3f, -120.6f, -127, -133.3f, -139.7f, -149.9f,
+                               81.36f,  89.27f,  96.05f, 101.7f,  107.3f,  113,  118.7f,  124.3f,  133.3f};
+static const struct qn_search search = {.groups = 1,
+                                        .size = 32,
+                                        .levels = QN_LEVELS_IQ4,
+                                        .weighing = QN_WEIGH_RMS,
+                                        .refine = 4,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_iq4_nl),
+                                        .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_iq4_nl *b = blocks;
-    float x[32], w[32], d;
-    uint8_t q[32];
-    for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
-        float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_RMS, x, w);
-        b->d = qn_search_scale_half(qn_iq4_scale(x, w), amax, &d);
-        qn_iq4_round(x, d, q);
-        for (int k = 0; k < 16; k++)
-            b->qs[k] = (uint8_t)(q[k] | q[k + 16] << 4);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(IQ4_NL, dequantise, quantise);

@@ -1,6 +1,7 @@
 /* F32, F64, F16 and BF16: one number an element. Rounding is to nearest even. */
 #include <string.h>
 
+#include "quant/search.h"
 #include "quant/type.h"
 
 static void load_f32(const void *blocks, float *out, int64_t elems)
@@ -31,9 +32,7 @@ static void store_f64(const float *in, void *blocks, int64_t elems, const float 
 
 static void load_f16(const void *blocks, float *out, int64_t elems)
 {
-    const uint16_t *in = blocks;
-    for (int64_t i = 0; i < elems; i++)
-        out[i] = qn_half_load(in[i]);
+    qn_search_isa()->load_halves(blocks, out, elems);
 }
 
 static void store_f16(const float *in, void *blocks, int64_t elems, const float *importance)

@@ -1,7 +1,5 @@
 #include "quant/q2_k/q2_k.h"
 
-#include <string.h>
-
 #include "quant/search.h"
 #include "quant/type.h"
 
@@ -20,25 +18,37 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
-static const struct qn_search_shape shape = {.groups = 16, .size = 16, .lo = 0, .hi = 3, .code_lo = 0, .code_hi = 15};
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q2_k *b = block;
+    b->d = found->d;
+    b->dmin = found->m;
+    for (int j = 0; j < 16; j++)
+        b->scales[j] = (uint8_t)(found->sc[j] | found->mn[j] << 4);
+    for (int h = 0; h < 2; h++) {
+        const uint8_t *q = (const uint8_t *)found->q + 128 * h;
+        for (int l = 0; l < 32; l++)
+            b->qs[32 * h + l] = (uint8_t)(q[l] | q[32 + l] << 2 | q[64 + l] << 4 | q[96 + l] << 6);
+    }
+}
+
+static const float trials[] = {2, 2.2f, 2.4f, 2.6f, 2.8f, 3, 3.2f, 3.4f, 3.6f, 3.8f, 4, 4.3f, 4.6f, 5};
+static const struct qn_search search = {.groups = 16,
+                                        .size = 16,
+                                        .hi = 3,
+                                        .minimum = true,
+                                        .below_zero = true,
+                                        .code_hi = 15,
+                                        .weighing = QN_WEIGH_RMS,
+                                        .refine = 4,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q2_k),
+                                        .pack = pack};
 
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q2_k *b = blocks;
-    float x[256], w[256];
-    int8_t q[256];
-    uint8_t sc[16], mn[16];
-    for (int64_t i = 0; i < elems / 256; i++, b++, in += 256) {
-        float amax = qn_search_load(in, importance ? importance + i * 256 : 0, 256, 16, QN_WEIGH_RMS, x, w);
-        qn_search_groups_affine(&shape, x, w, amax, &b->d, &b->dmin, sc, mn, q);
-        memset(b->qs, 0, sizeof b->qs);
-        for (int j = 0; j < 16; j++) {
-            b->scales[j] = (uint8_t)(sc[j] | mn[j] << 4);
-            uint8_t *qs = b->qs + 32 * (j / 8) + 16 * (j % 2);
-            for (int l = 0; l < 16; l++)
-                qs[l] |= (uint8_t)(q[16 * j + l] << 2 * (j / 2 % 4));
-        }
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q2_K, dequantise, quantise);

@@ -15,18 +15,30 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q4_0 *b = block;
+    uint8_t q[32];
+    for (int k = 0; k < 32; k++)
+        q[k] = (uint8_t)(found->q[k] + 8);
+    b->d = found->d;
+    qn_search_pack_four(q, b->qs);
+}
+
+static const float trials[] = {-8.8f, -8.4f, -8.0f, -7.6f, -7.2f, 6.8f, 7.2f, 7.6f};
+static const struct qn_search search = {.groups = 1,
+                                        .size = 32,
+                                        .lo = -8,
+                                        .hi = 7,
+                                        .refine = 1,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q4_0),
+                                        .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q4_0 *b = blocks;
-    float x[32], w[32], d;
-    int8_t q[32];
-    for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
-        float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_EQUAL, x, w);
-        b->d = qn_search_scale_half(qn_search_scale(x, w, 32, -8, 7), amax, &d);
-        qn_search_round(x, 32, d, 0, -8, 7, q);
-        for (int k = 0; k < 16; k++)
-            b->qs[k] = (uint8_t)((q[k] + 8) | (q[k + 16] + 8) << 4);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q4_0, dequantise, quantise);

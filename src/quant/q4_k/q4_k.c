@@ -20,21 +20,36 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
-static const struct qn_search_shape shape = {.groups = 8, .size = 32, .lo = 0, .hi = 15, .code_lo = 0, .code_hi = 63};
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q4_k *b = block;
+    b->d = found->d;
+    b->dmin = found->m;
+    qn_k_scale_min_pack((const uint8_t *)found->sc, found->mn, b->scales);
+    for (int p = 0; p < 4; p++) {
+        const uint8_t *q = (const uint8_t *)found->q + 64 * p;
+        for (int l = 0; l < 32; l++)
+            b->qs[32 * p + l] = (uint8_t)(q[l] | q[32 + l] << 4);
+    }
+}
+
+static const float trials[] = {14, 14.2f, 14.4f, 14.6f, 14.8f, 15, 15.2f, 15.4f, 15.6f, 15.8f, 16, 16.3f, 16.6f, 17};
+static const struct qn_search search = {.groups = 8,
+                                        .size = 32,
+                                        .hi = 15,
+                                        .minimum = true,
+                                        .below_zero = true,
+                                        .code_hi = 63,
+                                        .weighing = QN_WEIGH_RMS,
+                                        .refine = 4,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q4_k),
+                                        .pack = pack};
 
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q4_k *b = blocks;
-    float x[256], w[256];
-    int8_t q[256];
-    uint8_t sc[8], mn[8];
-    for (int64_t i = 0; i < elems / 256; i++, b++, in += 256) {
-        float amax = qn_search_load(in, importance ? importance + i * 256 : 0, 256, 32, QN_WEIGH_RMS, x, w);
-        qn_search_groups_affine(&shape, x, w, amax, &b->d, &b->dmin, sc, mn, q);
-        qn_k_scale_min_pack(sc, mn, b->scales);
-        for (int k = 0; k < 128; k++)
-            b->qs[k] = (uint8_t)(q[64 * (k / 32) + k % 32] | q[64 * (k / 32) + 32 + k % 32] << 4);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q4_K, dequantise, quantise);

@@ -1,7 +1,5 @@
 #include "quant/q5_0/q5_0.h"
 
-#include <string.h>
-
 #include "quant/search.h"
 #include "quant/type.h"
 
@@ -19,21 +17,31 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q5_0 *b = block;
+    uint8_t q[32];
+    for (int k = 0; k < 32; k++)
+        q[k] = (uint8_t)(found->q[k] + 16);
+    b->d = found->d;
+    qn_search_pack_four(q, b->qs);
+    qn_search_pack_fifth(q, b->qh);
+}
+
+static const float trials[] = {-16.8f, -16.4f, -16.0f, -15.6f, -15.2f, 14.8f, 15.2f, 15.6f};
+static const struct qn_search search = {.groups = 1,
+                                        .size = 32,
+                                        .lo = -16,
+                                        .hi = 15,
+                                        .refine = 1,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q5_0),
+                                        .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q5_0 *b = blocks;
-    float x[32], w[32], d;
-    int8_t q[32];
-    for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
-        float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_EQUAL, x, w);
-        b->d = qn_search_scale_half(qn_search_scale(x, w, 32, -16, 15), amax, &d);
-        qn_search_round(x, 32, d, 0, -16, 15, q);
-        memset(b->qh, 0, sizeof b->qh);
-        for (int k = 0; k < 32; k++)
-            b->qh[k / 8] |= (uint8_t)((q[k] + 16) >> 4 << k % 8);
-        for (int k = 0; k < 16; k++)
-            b->qs[k] = (uint8_t)(((q[k] + 16) & 15) | ((q[k + 16] + 16) & 15) << 4);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q5_0, dequantise, quantise);

@@ -1,7 +1,5 @@
 #include "quant/q5_1/q5_1.h"
 
-#include <string.h>
-
 #include "quant/search.h"
 #include "quant/type.h"
 
@@ -19,23 +17,29 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q5_1 *b = block;
+    b->d = found->d;
+    b->m = found->m;
+    qn_search_pack_four((const uint8_t *)found->q, b->qs);
+    qn_search_pack_fifth((const uint8_t *)found->q, b->qh);
+}
+
+static const float trials[] = {30.2f, 30.6f, 31, 31.4f, 31.8f};
+static const struct qn_search search = {.groups = 1,
+                                        .size = 32,
+                                        .hi = 31,
+                                        .minimum = true,
+                                        .refine = 1,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q5_1),
+                                        .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q5_1 *b = blocks;
-    float x[32], w[32], d, m;
-    int8_t q[32];
-    for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
-        float amax = qn_search_load(in, importance ? importance + i * 32 : 0, 32, 32, QN_WEIGH_EQUAL, x, w);
-        qn_search_affine(x, w, 32, 31, false, &d, &m);
-        b->d = qn_search_scale_half(d, amax, &d);
-        b->m = qn_search_half(m, amax, &m);
-        qn_search_round(x, 32, d, m, 0, 31, q);
-        memset(b->qh, 0, sizeof b->qh);
-        for (int k = 0; k < 32; k++)
-            b->qh[k / 8] |= (uint8_t)(q[k] >> 4 << k % 8);
-        for (int k = 0; k < 16; k++)
-            b->qs[k] = (uint8_t)((q[k] & 15) | (q[k + 16] & 15) << 4);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q5_1, dequantise, quantise);

@@ -22,24 +22,40 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
-static const struct qn_search_shape shape = {.groups = 8, .size = 32, .lo = 0, .hi = 31, .code_lo = 0, .code_hi = 63};
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q5_k *b = block;
+    b->d = found->d;
+    b->dmin = found->m;
+    qn_k_scale_min_pack((const uint8_t *)found->sc, found->mn, b->scales);
+    for (int p = 0; p < 4; p++) {
+        const uint8_t *q = (const uint8_t *)found->q + 64 * p;
+        for (int l = 0; l < 32; l++)
+            b->qs[32 * p + l] = (uint8_t)((q[l] & 15) | (q[32 + l] & 15) << 4);
+    }
+    memset(b->qh, 0, sizeof b->qh);
+    for (int j = 0; j < 8; j++)
+        for (int l = 0; l < 32; l++)
+            b->qh[l] |= (uint8_t)(found->q[32 * j + l] >> 4 << j);
+}
+
+static const float trials[] = {30, 30.2f, 30.4f, 30.6f, 30.8f, 31, 31.2f, 31.4f, 31.6f, 31.8f, 32, 32.3f, 32.6f, 33};
+static const struct qn_search search = {.groups = 8,
+                                        .size = 32,
+                                        .hi = 31,
+                                        .minimum = true,
+                                        .below_zero = true,
+                                        .code_hi = 63,
+                                        .weighing = QN_WEIGH_RMS,
+                                        .refine = 4,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q5_k),
+                                        .pack = pack};
 
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q5_k *b = blocks;
-    float x[256], w[256];
-    int8_t q[256];
-    uint8_t sc[8], mn[8];
-    for (int64_t i = 0; i < elems / 256; i++, b++, in += 256) {
-        float amax = qn_search_load(in, importance ? importance + i * 256 : 0, 256, 32, QN_WEIGH_RMS, x, w);
-        qn_search_groups_affine(&shape, x, w, amax, &b->d, &b->dmin, sc, mn, q);
-        qn_k_scale_min_pack(sc, mn, b->scales);
-        memset(b->qh, 0, sizeof b->qh);
-        for (int k = 0; k < 256; k++)
-            b->qh[k % 32] |= (uint8_t)(q[k] >> 4 << k / 32);
-        for (int k = 0; k < 128; k++)
-            b->qs[k] = (uint8_t)((q[64 * (k / 32) + k % 32] & 15) | (q[64 * (k / 32) + 32 + k % 32] & 15) << 4);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q5_K, dequantise, quantise);

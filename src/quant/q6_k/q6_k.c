@@ -20,30 +20,43 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
-static const struct qn_search_shape shape = {
-    .groups = 16, .size = 16, .lo = -32, .hi = 31, .code_lo = -128, .code_hi = 127};
-
-static void pack(struct qn_q6_k *b, const int8_t q[256])
+static void pack(void *block, const struct qn_search_block *found)
 {
-    memset(b->ql, 0, sizeof b->ql);
-    memset(b->qh, 0, sizeof b->qh);
-    for (int i = 0; i < 256; i++) {
-        int h = i / 128, p = i / 32 % 4, l = i % 32, level = q[i] + 32;
-        b->ql[64 * h + 32 * (p % 2) + l] |= (uint8_t)((level & 15) << 4 * (p / 2));
-        b->qh[32 * h + l] |= (uint8_t)(level >> 4 << 2 * p);
+    struct qn_q6_k *b = block;
+    uint8_t q[256];
+    for (int k = 0; k < 256; k++)
+        q[k] = (uint8_t)(found->q[k] + 32);
+    b->d = found->d;
+    memcpy(b->scales, found->sc, sizeof b->scales);
+    for (int h = 0; h < 2; h++) {
+        const uint8_t *p = q + 128 * h;
+        for (int l = 0; l < 64; l++)
+            b->ql[64 * h + l] = (uint8_t)((p[l] & 15) | (p[64 + l] & 15) << 4);
+        for (int l = 0; l < 32; l++)
+            b->qh[32 * h + l] = (uint8_t)(p[l] >> 4 | p[32 + l] >> 4 << 2 | p[64 + l] >> 4 << 4 | p[96 + l] >> 4 << 6);
     }
 }
 
+static const float trials[] = {-30.8f, -31.1f,  -31.3f, -31.5f, -31.65f, -31.8f, -31.9f, -32,   -32.1f,
+                               -32.2f, -32.35f, -32.5f, -32.7f, -32.9f,  -33.2f, -33.6f, -34,   29.8f,
+                               30.1f,  30.3f,   30.5f,  30.65f, 30.8f,   30.9f,  31,     31.1f, 31.2f,
+                               31.35f, 31.5f,   31.7f,  31.9f,  32.2f,   32.6f,  33};
+static const struct qn_search search = {.groups = 16,
+                                        .size = 16,
+                                        .lo = -32,
+                                        .hi = 31,
+                                        .code_lo = -128,
+                                        .code_hi = 127,
+                                        .weighing = QN_WEIGH_RMS,
+                                        .refine = 4,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_q6_k),
+                                        .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_q6_k *b = blocks;
-    float x[256], w[256];
-    int8_t q[256];
-    for (int64_t i = 0; i < elems / 256; i++, b++, in += 256) {
-        float amax = qn_search_load(in, importance ? importance + i * 256 : 0, 256, 16, QN_WEIGH_RMS, x, w);
-        qn_search_groups_scale(&shape, x, w, amax, &b->d, b->scales, q);
-        pack(b, q);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q6_K, dequantise, quantise);

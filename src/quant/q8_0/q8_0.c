@@ -13,17 +13,20 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_q8_0 *b = block;
+    b->d = found->d;
+    memcpy(b->qs, found->q, sizeof b->qs);
+}
+
 /* Eight bits are fine enough that no search pays: the largest magnitude becomes 127. */
+static const struct qn_search search = {
+    .groups = 1, .size = 32, .lo = -127, .hi = 127, .block_bytes = sizeof(struct qn_q8_0), .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    (void)importance;
-    struct qn_q8_0 *b = blocks;
-    float x[32], d;
-    for (int64_t i = 0; i < elems / 32; i++, b++, in += 32) {
-        float amax = qn_search_normalise(in, 32, x);
-        b->d = qn_search_scale_half(1.0f / 127, amax, &d);
-        qn_search_round(x, 32, d, 0, -127, 127, b->qs);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(Q8_0, dequantise, quantise);

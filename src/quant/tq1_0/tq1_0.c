@@ -1,6 +1,6 @@
 #include "quant/tq1_0/tq1_0.h"
 
-#include "quant/ternary.h"
+#include "quant/search.h"
 #include "quant/type.h"
 
 /* `digits` rows of `width` elements to or from `width` bytes. */
@@ -12,7 +12,7 @@ static void unpack(const uint8_t *bytes, int width, int digits, float d, float *
             *out++ = d * (float)((int)((bytes[l] * power & 255) * 3 >> 8) - 1);
 }
 
-static void pack(const int8_t *q, int width, int digits, uint8_t *bytes)
+static void pack_part(const int8_t *q, int width, int digits, uint8_t *bytes)
 {
     for (int l = 0; l < width; l++) {
         unsigned number = 0;
@@ -33,16 +33,29 @@ static void dequantise(const void *blocks, float *out, int64_t elems)
     }
 }
 
+static void pack(void *block, const struct qn_search_block *found)
+{
+    struct qn_tq1_0 *b = block;
+    b->d = found->d;
+    pack_part(found->q, 32, 5, b->qs);
+    pack_part(found->q + 160, 16, 5, b->qs + 32);
+    pack_part(found->q + 240, 4, 4, b->qh);
+}
+
+static const float trials[] = {0.75f, 0.975f, 1.27f, 1.65f, 2.14f, 2.78f, 3.62f, 4.71f, 6.12f, 7.95f, 10.3f, 13.4f};
+static const struct qn_search search = {.groups = 1,
+                                        .size = 256,
+                                        .lo = -1,
+                                        .hi = 1,
+                                        .refine = 8,
+                                        .trials = trials,
+                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .block_bytes = sizeof(struct qn_tq1_0),
+                                        .pack = pack};
+
 static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
 {
-    struct qn_tq1_0 *b = blocks;
-    int8_t q[256];
-    for (int64_t i = 0; i < elems / 256; i++, b++, in += 256) {
-        b->d = qn_ternary_search(in, importance ? importance + i * 256 : 0, q);
-        pack(q, 32, 5, b->qs);
-        pack(q + 160, 16, 5, b->qs + 32);
-        pack(q + 240, 4, 4, b->qh);
-    }
+    qn_search(&search, in, importance, elems, blocks);
 }
 
 QN_QUANT_TYPE(TQ1_0, dequantise, quantise);
