@@ -71,6 +71,20 @@ static struct tile_sums measure(const struct qn_recode *r, const uint8_t *stored
     return sums;
 }
 
+/* Reports the first element that is not below the limit. */
+static void check(struct qn_recode *r, uint64_t at, const float *x, int64_t count, float limit)
+{
+    int bad = 0;
+    for (int64_t i = 0; i < count; i++) /* without a way out, so that it is done in vectors */
+        bad |= !(fabsf(x[i]) < limit);
+    for (int64_t i = 0; bad && i < count; i++) {
+        if (!(fabsf(x[i]) < limit)) {
+            report_bad(&r->bad, r->first + at + (uint64_t)i);
+            return;
+        }
+    }
+}
+
 static void recode_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
 {
     const struct run *run = context;
@@ -82,12 +96,8 @@ static void recode_tiles(void *context, int64_t begin, int64_t end, uint32_t thr
         int64_t count = (int64_t)(left < TILE_ELEMS ? left : TILE_ELEMS);
         uint8_t *stored = r->out + bytes_of(r->to, at);
         qn_quant(r->from)->dequantise(r->in + bytes_of(r->from, at), x, count);
-        for (int64_t i = 0; i < count && r->to != QN_DTYPE_F32; i++) {
-            if (!(fabsf(x[i]) < limit)) {
-                report_bad(&r->bad, r->first + at + (uint64_t)i);
-                break;
-            }
-        }
+        if (r->to != QN_DTYPE_F32)
+            check(r, at, x, count, limit);
         if (r->means) {
             w = x + TILE_ELEMS;
             spread_means(r, r->first + at, count, w);

@@ -7,14 +7,14 @@ enum { ROUNDS = 3, BLOCKS_MAX = LANES };
 /* ---- one scale a group ---------------------------------------------------------------------------------------- */
 
 struct best_scale {
-    vf score[STEPS], d[STEPS];
+    vf score[QN_STEPS], d[QN_STEPS];
 };
 
 /* Takes the least-squares scales of the trial where their error is smaller. True: some lane did. */
-INLINE bool take_scale(const struct sums *s, struct best_scale *best)
+QN_INLINE bool take_scale(const struct sums *s, struct best_scale *best)
 {
     vm better = {0};
-    for (int k = 0; k < STEPS; k++) {
+    for (int k = 0; k < QN_STEPS; k++) {
         vm solved = s->qq[k] > 0;
         vf d = s->xq[k] / choose(solved, s->qq[k], spread(1));
         vf score = s->xq[k] * d;
@@ -27,55 +27,55 @@ INLINE bool take_scale(const struct sums *s, struct best_scale *best)
 }
 
 /* Scale of each group, x ~ d * q. May be negative; 0 for a group of zeros. */
-INLINE void scales_of(const struct tile *t, const struct qn_search *s, const struct form form, float scales[LANES])
+QN_INLINE void scales_of(const struct tile *t, const struct qn_search *s, const struct form form, float scales[LANES])
 {
     float lo = (float)s->lo, hi = (float)s->hi;
-    for (int at = 0; at < LANES; at += WIDTH * STEPS) {
-        vf unit[STEPS], inverse[STEPS], none[STEPS] = {0};
+    for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
+        vf unit[QN_STEPS], inverse[QN_STEPS], none[QN_STEPS] = {0};
         struct best_scale best = {0};
         struct sums sums;
-        for (int k = 0; k < STEPS; k++) {
+        for (int k = 0; k < QN_STEPS; k++) {
             vf largest = {0};
             for (int i = 0; i < t->size; i++) {
-                vf x = load(&t->x[i][at + k * WIDTH]);
+                vf x = load(&t->x[i][at + k * QN_WIDTH]);
                 largest = choose(magnitude(x) > magnitude(largest), x, largest);
             }
             unit[k] = choose(magnitude(largest) < 1e-15f, spread(0), inverse_of(largest));
         }
         for (int r = 0; r < s->trial_count; r++) {
-            for (int k = 0; k < STEPS; k++)
+            for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = s->trials[r] * unit[k];
             round_sums(t, at, inverse, none, lo, hi, form, &sums);
             take_scale(&sums, &best);
         }
         for (int r = 0; r < s->refine; r++) {
-            for (int k = 0; k < STEPS; k++)
+            for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = inverse_of(best.d[k]);
             round_sums(t, at, inverse, none, lo, hi, form, &sums);
             if (!take_scale(&sums, &best))
                 break;
         }
-        for (int k = 0; k < STEPS; k++)
-            store(scales + at + k * WIDTH, choose(unit[k] == 0, spread(0), best.d[k]));
+        for (int k = 0; k < QN_STEPS; k++)
+            store(scales + at + k * QN_WIDTH, choose(unit[k] == 0, spread(0), best.d[k]));
     }
 }
 
 /* ---- scale and minimum a group -------------------------------------------------------------------------------- */
 
 struct best_affine {
-    vf error[STEPS], d[STEPS], m[STEPS];
+    vf error[QN_STEPS], d[QN_STEPS], m[QN_STEPS];
 };
 
 /* Least squares of d and m for the levels behind the sums, taken where d is positive and the error smaller. */
-INLINE bool take_affine(const struct sums *s, const struct moments *mo, bool below_zero, struct best_affine *best)
+QN_INLINE bool take_affine(const struct sums *s, const struct moments *mo, bool below_zero, struct best_affine *best)
 {
     vm better = {0};
-    for (int k = 0; k < STEPS; k++) {
+    for (int k = 0; k < QN_STEPS; k++) {
         vf det = mo->w[k] * s->qq[k] - s->q[k] * s->q[k];
         vm solved = det > 1e-12f * (mo->w[k] * s->qq[k]);
-        vf share = 1 / choose(solved, det, spread(1));
-        vf d = (mo->w[k] * s->xq[k] - mo->x[k] * s->q[k]) * share;
-        vf m = (s->qq[k] * mo->x[k] - s->q[k] * s->xq[k]) * share;
+        vf divisor = choose(solved, det, spread(1));
+        vf d = (mo->w[k] * s->xq[k] - mo->x[k] * s->q[k]) / divisor;
+        vf m = (s->qq[k] * mo->x[k] - s->q[k] * s->xq[k]) / divisor;
         if (below_zero) {
             vm above = m > 0;
             d = choose(above, s->xq[k] / choose(solved, s->qq[k], spread(1)), d);
@@ -92,13 +92,13 @@ INLINE bool take_affine(const struct sums *s, const struct moments *mo, bool bel
 }
 
 /* Where the search starts: the range covered, cut at 0. */
-INLINE void start_affine(const struct tile *t, int at, const struct qn_search *s, vf min[STEPS], vf unit[STEPS],
-                         struct best_affine *best)
+QN_INLINE void start_affine(const struct tile *t, int at, const struct qn_search *s, vf min[QN_STEPS],
+                            vf unit[QN_STEPS], struct best_affine *best)
 {
-    for (int k = 0; k < STEPS; k++) {
-        vf low = load(&t->x[0][at + k * WIDTH]), high = low;
+    for (int k = 0; k < QN_STEPS; k++) {
+        vf low = load(&t->x[0][at + k * QN_WIDTH]), high = low;
         for (int i = 1; i < t->size; i++) {
-            vf x = load(&t->x[i][at + k * WIDTH]);
+            vf x = load(&t->x[i][at + k * QN_WIDTH]);
             low = least(x, low);
             high = most(x, high);
         }
@@ -114,33 +114,33 @@ INLINE void start_affine(const struct tile *t, int at, const struct qn_search *s
 }
 
 /* Scale and minimum of each group, x ~ d * q + m, d >= 0. */
-INLINE void affine_of(const struct tile *t, const struct qn_search *s, const struct form form, float d[LANES],
-                      float m[LANES])
+QN_INLINE void affine_of(const struct tile *t, const struct qn_search *s, const struct form form, float d[LANES],
+                         float m[LANES])
 {
     float hi = (float)s->hi;
-    for (int at = 0; at < LANES; at += WIDTH * STEPS) {
-        vf unit[STEPS], min[STEPS], inverse[STEPS];
+    for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
+        vf unit[QN_STEPS], min[QN_STEPS], inverse[QN_STEPS];
         struct moments mo;
         struct best_affine best;
         struct sums sums;
         sum_moments(t, at, form.weighted, &mo);
         start_affine(t, at, s, min, unit, &best);
         for (int r = 0; r < s->trial_count; r++) {
-            for (int k = 0; k < STEPS; k++)
+            for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = s->trials[r] * unit[k];
             round_sums(t, at, inverse, min, 0, hi, form, &sums);
             take_affine(&sums, &mo, s->below_zero, &best);
         }
         for (int r = 0; r < s->refine; r++) {
-            for (int k = 0; k < STEPS; k++)
+            for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = inverse_of(best.d[k]);
             round_sums(t, at, inverse, best.m, 0, hi, form, &sums);
             if (!take_affine(&sums, &mo, s->below_zero, &best))
                 break;
         }
-        for (int k = 0; k < STEPS; k++) {
-            store(d + at + k * WIDTH, best.d[k]);
-            store(m + at + k * WIDTH, best.m[k]);
+        for (int k = 0; k < QN_STEPS; k++) {
+            store(d + at + k * QN_WIDTH, best.d[k]);
+            store(m + at + k * QN_WIDTH, best.m[k]);
         }
     }
 }
@@ -182,7 +182,7 @@ static float limit(float v, float lo, float hi)
 
 static float nearest_code(float code, float lo, float hi)
 {
-    return (limit(code, lo, hi) + ONE) - ONE;
+    return (limit(code, lo, hi) + QN_ROUNDER) - QN_ROUNDER;
 }
 
 /* A scale code (and one of the minimum) a lane, what they cost and the sums under them. */
@@ -195,27 +195,27 @@ struct lane_moments {
 };
 
 /* Sums of all lanes under scales d and minimums m. */
-INLINE void sums_under(const struct tile *t, const struct qn_search *s, const struct form form, const float d[LANES],
-                       const float m[LANES], struct codes *out)
+QN_INLINE void sums_under(const struct tile *t, const struct qn_search *s, const struct form form, const float d[LANES],
+                          const float m[LANES], struct codes *out)
 {
-    for (int at = 0; at < LANES; at += WIDTH * STEPS) {
-        vf inverse[STEPS], min[STEPS];
+    for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
+        vf inverse[QN_STEPS], min[QN_STEPS];
         struct sums sums;
-        for (int k = 0; k < STEPS; k++) {
-            inverse[k] = inverse_of(load(d + at + k * WIDTH));
-            min[k] = load(m + at + k * WIDTH);
+        for (int k = 0; k < QN_STEPS; k++) {
+            inverse[k] = inverse_of(load(d + at + k * QN_WIDTH));
+            min[k] = load(m + at + k * QN_WIDTH);
         }
         round_sums(t, at, inverse, min, (float)s->lo, (float)s->hi, form, &sums);
-        for (int k = 0; k < STEPS; k++) {
-            store(out->q + at + k * WIDTH, sums.q[k]);
-            store(out->qq + at + k * WIDTH, sums.qq[k]);
-            store(out->xq + at + k * WIDTH, sums.xq[k]);
+        for (int k = 0; k < QN_STEPS; k++) {
+            store(out->q + at + k * QN_WIDTH, sums.q[k]);
+            store(out->qq + at + k * QN_WIDTH, sums.qq[k]);
+            store(out->xq + at + k * QN_WIDTH, sums.xq[k]);
         }
     }
 }
 
 /* Takes the trial's codes in lanes where they cost less. */
-INLINE void take_cheaper(const struct codes *trial, struct codes *best)
+QN_INLINE void take_cheaper(const struct codes *trial, struct codes *best)
 {
     for (int l = 0; l < LANES; l++) {
         bool better = trial->error[l] < best->error[l];
@@ -236,8 +236,8 @@ struct block_search {
 };
 
 /* The best of the codes around the nearest; errors less a constant. */
-INLINE void choose_scales(const struct tile *t, const struct qn_search *s, const struct form form,
-                          const struct block_search *b, const float scales[LANES], struct codes *best)
+QN_INLINE void choose_scales(const struct tile *t, const struct qn_search *s, const struct form form,
+                             const struct block_search *b, const float scales[LANES], struct codes *best)
 {
     float lo = (float)s->code_lo, hi = (float)s->code_hi, start[LANES], factor[LANES], d[LANES], none[LANES] = {0};
     for (int l = 0; l < LANES; l++) {
@@ -281,8 +281,8 @@ static bool take_scales(struct block_search *b, int block, const struct codes *c
     return true;
 }
 
-INLINE void coded_scales(const struct tile *t, const struct qn_search *s, const struct form form, int groups,
-                         struct qn_search_found *found)
+QN_INLINE void coded_scales(const struct tile *t, const struct qn_search *s, const struct form form, int groups,
+                            struct qn_search_found *found)
 {
     struct block_search b = {.blocks = groups / s->groups, .per = s->groups};
     float scales[LANES];
@@ -326,9 +326,9 @@ static void factors_solve(const struct factors *f, float *d, float *dmin)
 }
 
 /* The best of the nine pairs of codes around the nearest. */
-INLINE void choose_affine(const struct tile *t, const struct qn_search *s, const struct form form,
-                          const struct block_search *b, const struct lane_moments *mo, const float scales[LANES],
-                          const float mins[LANES], struct codes *best)
+QN_INLINE void choose_affine(const struct tile *t, const struct qn_search *s, const struct form form,
+                             const struct block_search *b, const struct lane_moments *mo, const float scales[LANES],
+                             const float mins[LANES], struct codes *best)
 {
     float hi = (float)s->code_hi, factor[LANES], min_factor[LANES], sc_start[LANES], mn_start[LANES];
     float d[LANES], m[LANES];
@@ -386,14 +386,14 @@ static bool take_affines(struct block_search *b, int block, const struct codes *
     return true;
 }
 
-INLINE void coded_affines(const struct tile *t, const struct qn_search *s, const struct form form, int groups,
-                          struct qn_search_found *found)
+QN_INLINE void coded_affines(const struct tile *t, const struct qn_search *s, const struct form form, int groups,
+                             struct qn_search_found *found)
 {
     struct block_search b = {.blocks = groups / s->groups, .per = s->groups};
     struct lane_moments mo;
     float scales[LANES], mins[LANES];
     affine_of(t, s, form, scales, mins);
-    for (int at = 0; at < LANES; at += WIDTH * STEPS) {
+    for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
         struct moments sum;
         sum_moments(t, at, form.weighted, &sum);
         memcpy(mo.w + at, sum.w, sizeof sum.w);
@@ -427,17 +427,17 @@ INLINE void coded_affines(const struct tile *t, const struct qn_search *s, const
 /* ---- powers of two -------------------------------------------------------------------------------------------- */
 
 /* Weighted squared errors under scales d, in units of amax^2. */
-INLINE void errors_under(const struct tile *t, const struct form form, const float d[LANES], const float inverse[LANES],
-                         float errors[LANES])
+QN_INLINE void errors_under(const struct tile *t, const struct form form, const float d[LANES],
+                            const float inverse[LANES], float errors[LANES])
 {
-    for (int at = 0; at < LANES; at += WIDTH * STEPS) {
-        vf error[STEPS] = {0};
+    for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
+        vf error[QN_STEPS] = {0};
         for (int i = 0; i < t->size; i++) {
-            for (int k = 0; k < STEPS; k++) {
-                vf x = load(&t->x[i][at + k * WIDTH]), none = spread(0);
-                vf level = nearest_level(x * load(inverse + at + k * WIDTH), form.levels, none, none);
-                vf delta = x - load(d + at + k * WIDTH) * level;
-                error[k] += form.weighted ? load(&t->w[i][at + k * WIDTH]) * delta * delta : delta * delta;
+            for (int k = 0; k < QN_STEPS; k++) {
+                vf x = load(&t->x[i][at + k * QN_WIDTH]), none = spread(0);
+                vf level = nearest_level(x * load(inverse + at + k * QN_WIDTH), form.levels, none, none);
+                vf delta = x - load(d + at + k * QN_WIDTH) * level;
+                error[k] += form.weighted ? load(&t->w[i][at + k * QN_WIDTH]) * delta * delta : delta * delta;
             }
         }
         memcpy(errors + at, error, sizeof error);
@@ -445,7 +445,8 @@ INLINE void errors_under(const struct tile *t, const struct form form, const flo
 }
 
 /* The best of three exponents; the scales go to `scales`. */
-INLINE void exponents_of(const struct tile *t, const struct form form, uint16_t exponents[LANES], float scales[LANES])
+QN_INLINE void exponents_of(const struct tile *t, const struct form form, uint16_t exponents[LANES],
+                            float scales[LANES])
 {
     float d[LANES], inverse[LANES], errors[LANES], best[LANES];
     for (int l = 0; l < LANES; l++)
@@ -475,19 +476,19 @@ static void largest_of(const float *in, int groups, int size, float *amax)
 {
     for (int g = 0; g < groups; g++) {
         vf most_of = {0};
-        float lanes[WIDTH];
-        for (int i = 0; i < size; i += WIDTH, in += WIDTH)
+        float lanes[QN_WIDTH];
+        for (int i = 0; i < size; i += QN_WIDTH, in += QN_WIDTH)
             most_of = most(magnitude(clean(load(in))), most_of);
         store(lanes, most_of);
         amax[g] = 0;
-        for (int l = 0; l < WIDTH; l++)
+        for (int l = 0; l < QN_WIDTH; l++)
             amax[g] = lanes[l] > amax[g] ? lanes[l] : amax[g];
     }
 }
 
 /* Scales (and minimums) as they are stored; what they stand for, a group, goes to d and m. */
-INLINE void find_scales(const struct tile *t, const struct qn_search *s, const struct form form, int groups,
-                        struct qn_search_found *found, float d[LANES], float m[LANES])
+QN_INLINE void find_scales(const struct tile *t, const struct qn_search *s, const struct form form, int groups,
+                           struct qn_search_found *found, float d[LANES], float m[LANES])
 {
     if (form.levels == QN_LEVELS_FP4) {
         exponents_of(t, form, found->d, d);
@@ -517,8 +518,8 @@ INLINE void find_scales(const struct tile *t, const struct qn_search *s, const s
     }
 }
 
-INLINE void find_in_tile(const struct qn_search *s, const float *in, const float *importance, int groups,
-                         const bool minimum, const enum qn_levels levels, struct qn_search_found *found)
+QN_INLINE void find_in_tile(const struct qn_search *s, const float *in, const float *importance, int groups,
+                            const bool minimum, const enum qn_levels levels, struct qn_search_found *found)
 {
     struct tile t;
     float d[LANES], m[LANES] = {0};

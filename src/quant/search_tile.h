@@ -20,79 +20,79 @@
 #endif
 
 #if defined(__AVX512F__)
-#define WIDTH 16
-#define STEPS 1 /* vectors that are worked on at once */
+#define QN_WIDTH 16
+#define QN_STEPS 1 /* vectors that are worked on at once */
 #elif defined(__AVX2__)
-#define WIDTH 8
-#define STEPS 2
+#define QN_WIDTH 8
+#define QN_STEPS 2
 #else
-#define WIDTH 4
-#define STEPS 2
+#define QN_WIDTH 4
+#define QN_STEPS 2
 #endif
 enum { LANES = QN_SEARCH_LANES };
 
-typedef float vf __attribute__((vector_size(4 * WIDTH)));
-typedef int32_t vm __attribute__((vector_size(4 * WIDTH))); /* all ones in lanes that are true */
-typedef int8_t vb __attribute__((vector_size(WIDTH)));
+typedef float vf __attribute__((vector_size(4 * QN_WIDTH)));
+typedef int32_t vm __attribute__((vector_size(4 * QN_WIDTH))); /* all ones in lanes that are true */
+typedef int8_t vb __attribute__((vector_size(QN_WIDTH)));
 typedef float quad __attribute__((vector_size(16)));
 typedef int32_t quad_order __attribute__((vector_size(16)));
 
 #if defined(__clang__)
-#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#define QN_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
 #else
-#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (quad_order){i, j, k, l})
+#define QN_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (quad_order){i, j, k, l})
 #endif
 #if defined(QN_DEBUG)
-#define INLINE static inline
+#define QN_INLINE static inline
 #else
-#define INLINE static inline __attribute__((always_inline))
+#define QN_INLINE static inline __attribute__((always_inline))
 #endif
 
 /* 1.5 * 2^23: a float of this size has no bits below 1, so adding and subtracting it rounds to whole numbers, and after
  * adding it the low bits are those of the whole number. For |v| < 2^22. */
-#define ONE 12582912.0f
+#define QN_ROUNDER 12582912.0f
 
 /* ---- vectors -------------------------------------------------------------------------------------------------- */
 
-INLINE vf load(const float *p)
+QN_INLINE vf load(const float *p)
 {
     vf v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-INLINE void store(float *p, vf v)
+QN_INLINE void store(float *p, vf v)
 {
     memcpy(p, &v, sizeof v);
 }
 
-INLINE vf spread(float v)
+QN_INLINE vf spread(float v)
 {
     return (vf){0} + v;
 }
 
-INLINE vf choose(vm mask, vf yes, vf no)
+QN_INLINE vf choose(vm mask, vf yes, vf no)
 {
     return (vf)((mask & (vm)yes) | (~mask & (vm)no));
 }
 
-INLINE vf magnitude(vf v)
+QN_INLINE vf magnitude(vf v)
 {
     return (vf)((vm)v & 0x7fffffff);
 }
 
 /* 0 for what is not finite. */
-INLINE vf clean(vf v)
+QN_INLINE vf clean(vf v)
 {
     return (vf)((vm)v & (((vm)v & 0x7f800000) != 0x7f800000));
 }
 
 /* Neither is NaN; of equal ones the second. */
-INLINE vf least(vf a, vf b)
+QN_INLINE vf least(vf a, vf b)
 {
-#if WIDTH == 16
+#if QN_WIDTH == 16
     return (vf)_mm512_min_ps((__m512)a, (__m512)b);
-#elif WIDTH == 8
+#elif QN_WIDTH == 8
     return (vf)_mm256_min_ps((__m256)a, (__m256)b);
 #elif defined(__SSE__)
     return (vf)_mm_min_ps((__m128)a, (__m128)b);
@@ -101,11 +101,11 @@ INLINE vf least(vf a, vf b)
 #endif
 }
 
-INLINE vf most(vf a, vf b)
+QN_INLINE vf most(vf a, vf b)
 {
-#if WIDTH == 16
+#if QN_WIDTH == 16
     return (vf)_mm512_max_ps((__m512)a, (__m512)b);
-#elif WIDTH == 8
+#elif QN_WIDTH == 8
     return (vf)_mm256_max_ps((__m256)a, (__m256)b);
 #elif defined(__SSE__)
     return (vf)_mm_max_ps((__m128)a, (__m128)b);
@@ -115,9 +115,9 @@ INLINE vf most(vf a, vf b)
 }
 
 /* sum + step in lanes where v > bound. */
-INLINE vf add_above(vf sum, vf v, float bound, float step)
+QN_INLINE vf add_above(vf sum, vf v, float bound, float step)
 {
-#if WIDTH == 16
+#if QN_WIDTH == 16
     __mmask16 above = _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(bound), _CMP_GT_OQ);
     return (vf)_mm512_mask_add_ps((__m512)sum, above, (__m512)sum, _mm512_set1_ps(step));
 #else
@@ -125,11 +125,11 @@ INLINE vf add_above(vf sum, vf v, float bound, float step)
 #endif
 }
 
-INLINE bool any(vm mask)
+QN_INLINE bool any(vm mask)
 {
-    int32_t lanes[WIDTH], all = 0;
+    int32_t lanes[QN_WIDTH], all = 0;
     memcpy(lanes, &mask, sizeof lanes);
-    for (int i = 0; i < WIDTH; i++)
+    for (int i = 0; i < QN_WIDTH; i++)
         all |= lanes[i];
     return all != 0;
 }
@@ -140,7 +140,7 @@ static const int8_t iq4_values[16] = {QN_IQ4_VALUES};
 static const int8_t fp4_values[16] = {QN_MXFP4_VALUES};
 
 /* The level nearest to each v: in the tables it climbs from the lowest past every midpoint that lies below. */
-INLINE vf nearest_level(vf v, const enum qn_levels levels, vf lo, vf hi)
+QN_INLINE vf nearest_level(vf v, const enum qn_levels levels, vf lo, vf hi)
 {
     vf level;
     switch (levels) {
@@ -159,11 +159,11 @@ INLINE vf nearest_level(vf v, const enum qn_levels levels, vf lo, vf hi)
                               (float)(fp4_values[k] - fp4_values[k - 1]));
         return (vf)((vm)level | ((vm)v & INT32_MIN));
     }
-    return (least(most(v, lo), hi) + ONE) - ONE;
+    return (least(most(v, lo), hi) + QN_ROUNDER) - QN_ROUNDER;
 }
 
 /* The same as whole numbers: the level, or its index in the table. */
-INLINE vm nearest_index(vf v, const enum qn_levels levels, vf lo, vf hi)
+QN_INLINE vm nearest_index(vf v, const enum qn_levels levels, vf lo, vf hi)
 {
     vm index = {0};
     switch (levels) {
@@ -178,10 +178,10 @@ INLINE vm nearest_index(vf v, const enum qn_levels levels, vf lo, vf hi)
             index -= magnitude(v) > 0.5f * (float)(fp4_values[k] + fp4_values[k - 1]);
         return index + ((v < 0) & (index > 0) & 8);
     }
-    return (vm)(least(most(v, lo), hi) + ONE); /* its low byte */
+    return (vm)(least(most(v, lo), hi) + QN_ROUNDER); /* its low byte */
 }
 
-INLINE vf inverse_of(vf d)
+QN_INLINE vf inverse_of(vf d)
 {
     vf inverse = 1 / choose(d == 0, spread(1), d);
     return choose((d == 0) | (magnitude(inverse) > FLT_MAX), spread(0), inverse);
@@ -189,12 +189,12 @@ INLINE vf inverse_of(vf d)
 
 /* Index of the level nearest to (in - m) / d, for groups that lie behind each other, each with its own d and m; that of
  * 0 where d is 0. */
-INLINE void write_levels(const float *in, int groups, int size, const float *d, const float *m,
-                         const enum qn_levels levels, float lo, float hi, int8_t *q)
+QN_INLINE void write_levels(const float *in, int groups, int size, const float *d, const float *m,
+                            const enum qn_levels levels, float lo, float hi, int8_t *q)
 {
     for (int g = 0; g < groups; g++) {
         vf inverse = inverse_of(spread(d[g])), min = spread(m[g]);
-        for (int i = 0; i < size; i += WIDTH, in += WIDTH, q += WIDTH) {
+        for (int i = 0; i < size; i += QN_WIDTH, in += QN_WIDTH, q += QN_WIDTH) {
             vm index = nearest_index((clean(load(in)) - min) * inverse, levels, spread(lo), spread(hi));
             vb bytes = __builtin_convertvector(index, vb);
             memcpy(q, &bytes, sizeof bytes);
@@ -225,10 +225,10 @@ static void transpose(const float *in, int groups, int size, float to[][LANES])
             quad r[4];
             for (int k = 0; k < 4; k++)
                 memcpy(&r[k], rows[l + k] + i, sizeof r[k]);
-            quad a = SHUFFLE(r[0], r[1], 0, 4, 1, 5), b = SHUFFLE(r[0], r[1], 2, 6, 3, 7);
-            quad c = SHUFFLE(r[2], r[3], 0, 4, 1, 5), d = SHUFFLE(r[2], r[3], 2, 6, 3, 7);
-            quad columns[4] = {SHUFFLE(a, c, 0, 1, 4, 5), SHUFFLE(a, c, 2, 3, 6, 7), SHUFFLE(b, d, 0, 1, 4, 5),
-                               SHUFFLE(b, d, 2, 3, 6, 7)};
+            quad a = QN_SHUFFLE(r[0], r[1], 0, 4, 1, 5), b = QN_SHUFFLE(r[0], r[1], 2, 6, 3, 7);
+            quad c = QN_SHUFFLE(r[2], r[3], 0, 4, 1, 5), d = QN_SHUFFLE(r[2], r[3], 2, 6, 3, 7);
+            quad columns[4] = {QN_SHUFFLE(a, c, 0, 1, 4, 5), QN_SHUFFLE(a, c, 2, 3, 6, 7), QN_SHUFFLE(b, d, 0, 1, 4, 5),
+                               QN_SHUFFLE(b, d, 2, 3, 6, 7)};
             for (int k = 0; k < 4; k++)
                 memcpy(&to[i + k][l], &columns[k], sizeof columns[k]);
         }
@@ -251,7 +251,7 @@ static void largest_of_block(float lanes[LANES], int per)
 static void normalise(struct tile *t, int per, float mean[LANES])
 {
     float inverse[LANES];
-    for (int at = 0; at < LANES; at += WIDTH) {
+    for (int at = 0; at < LANES; at += QN_WIDTH) {
         vf largest = {0};
         for (int i = 0; i < t->size; i++) {
             vf x = clean(load(&t->x[i][at]));
@@ -266,7 +266,7 @@ static void normalise(struct tile *t, int per, float mean[LANES])
         inverse[l] = none ? 0 : 1 / t->amax[l];
         t->amax[l] = none ? 1 : t->amax[l];
     }
-    for (int at = 0; at < LANES; at += WIDTH) {
+    for (int at = 0; at < LANES; at += QN_WIDTH) {
         vf sum = {0}, unit = load(inverse + at);
         for (int i = 0; i < t->size; i++) {
             vf x = load(&t->x[i][at]) * unit;
@@ -278,7 +278,7 @@ static void normalise(struct tile *t, int per, float mean[LANES])
 }
 
 /* Weight by the rule of the type. */
-INLINE float rule_of(enum qn_weighing weighing, float x, float rms)
+QN_INLINE float rule_of(enum qn_weighing weighing, float x, float rms)
 {
     return weighing == QN_WEIGH_EQUAL ? 1 : rms + fabsf(x);
 }
@@ -289,7 +289,7 @@ static void weigh_by_importance(struct tile *t, int per, enum qn_weighing weighi
 {
     float heaviest[LANES] = {0}, square[LANES];
     for (int i = 0; i < t->size; i++) {
-        for (int at = 0; at < LANES; at += WIDTH)
+        for (int at = 0; at < LANES; at += QN_WIDTH)
             store(&t->w[i][at], clean(load(&t->w[i][at])));
         for (int l = 0; l < LANES; l++)
             heaviest[l] = t->w[i][l] > heaviest[l] ? t->w[i][l] : heaviest[l];
@@ -334,13 +334,13 @@ static void fill_tile(const struct qn_search *s, const float *in, const float *i
 
 /* ---- sums under a trial --------------------------------------------------------------------------------------- */
 
-/* Sums over the groups of STEPS vectors, each element times its weight: q the levels, x the elements. */
+/* Sums over the groups of QN_STEPS vectors, each element times its weight: q the levels, x the elements. */
 struct sums {
-    vf q[STEPS], qq[STEPS], xq[STEPS];
+    vf q[QN_STEPS], qq[QN_STEPS], xq[QN_STEPS];
 };
 
 struct moments {
-    vf w[STEPS], x[STEPS], xx[STEPS];
+    vf w[QN_STEPS], x[QN_STEPS], xx[QN_STEPS];
 };
 
 /* How the inner loops are made: constants, so that each combination has its own. */
@@ -350,15 +350,15 @@ struct form {
 };
 
 /* Rounds (x - m) * inverse to the levels and sums over the groups from lane `at` on. */
-INLINE void round_sums(const struct tile *t, int at, const vf *inverse, const vf *m, float lo, float hi,
-                       const struct form form, struct sums *s)
+QN_INLINE void round_sums(const struct tile *t, int at, const vf *inverse, const vf *m, float lo, float hi,
+                          const struct form form, struct sums *s)
 {
     struct sums sum = {0};
     for (int i = 0; i < t->size; i++) {
-        for (int k = 0; k < STEPS; k++) {
-            vf x = load(&t->x[i][at + k * WIDTH]);
+        for (int k = 0; k < QN_STEPS; k++) {
+            vf x = load(&t->x[i][at + k * QN_WIDTH]);
             vf level = nearest_level((form.minimum ? x - m[k] : x) * inverse[k], form.levels, spread(lo), spread(hi));
-            vf heavy = form.weighted ? load(&t->w[i][at + k * WIDTH]) * level : level;
+            vf heavy = form.weighted ? load(&t->w[i][at + k * QN_WIDTH]) * level : level;
             if (form.minimum)
                 sum.q[k] += heavy;
             sum.qq[k] += heavy * level;
@@ -368,13 +368,13 @@ INLINE void round_sums(const struct tile *t, int at, const vf *inverse, const vf
     *s = sum;
 }
 
-INLINE void sum_moments(const struct tile *t, int at, const bool weighted, struct moments *mo)
+QN_INLINE void sum_moments(const struct tile *t, int at, const bool weighted, struct moments *mo)
 {
     struct moments sum = {0};
     for (int i = 0; i < t->size; i++) {
-        for (int k = 0; k < STEPS; k++) {
-            vf x = load(&t->x[i][at + k * WIDTH]);
-            vf heavy = weighted ? load(&t->w[i][at + k * WIDTH]) : spread(1);
+        for (int k = 0; k < QN_STEPS; k++) {
+            vf x = load(&t->x[i][at + k * QN_WIDTH]);
+            vf heavy = weighted ? load(&t->w[i][at + k * QN_WIDTH]) : spread(1);
             sum.w[k] += heavy;
             sum.x[k] += heavy * x;
             sum.xx[k] += heavy * x * x;
