@@ -1,7 +1,7 @@
 /* conv_bench [threads-less]: the convolutions of ResNet-50 and MobileNetV2 on one thread, kernel by kernel: GFLOP/s and
  * the share of what this core's multiply-adds reach in the same run.
  *
- *     conv_bench [kernel name] [repetitions]
+ *     conv_bench [kernel name] [repetitions] [squares: 2 or 4, of Winograd kernels]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,10 +146,15 @@ static struct qn_conv_params params_of(const struct layer *l)
     return p;
 }
 
-/* Least seconds of a call, of processor time: other programs may run beside it; *macs its multiply-adds. */
-static double measure(const struct qn_kernel *kernel, const struct layer *l, int repetitions, double *macs)
+/* Least seconds of a call, of processor time: other programs may run beside it; *macs its multiply-adds. 0: a layer
+ * that the kernel does not take. */
+static double measure(const struct qn_kernel *kernel, const struct layer *l, int repetitions, int64_t squares,
+                      double *macs)
 {
     struct qn_conv_params p = params_of(l);
+    p.winograd = squares;
+    if (kernel->fits && !kernel->fits(&p))
+        return 0;
     int64_t weights = l->o * l->c / l->groups * l->kernel * l->kernel;
     float *w = random_floats(weights), *x = random_floats(p.x.batch), *y = random_floats(p.y.batch);
     float *bias = random_floats(l->o), *packed = w;
@@ -167,8 +172,6 @@ static double measure(const struct qn_kernel *kernel, const struct layer *l, int
     p.w = packed;
     double times[1000];
     void *scratch = kernel->scratch ? random_floats(kernel->scratch(&p) / 4 + 16) : NULL;
-    if (kernel->fits && !kernel->fits(&p))
-        fprintf(stderr, "the kernel does not take this layer\n");
     for (int i = 0; i < repetitions; i++) {
         double start = now();
         kernel->run(&p, 0, kernel->tiles(&p), scratch);
@@ -189,6 +192,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "conv_f32_avx512";
     int repetitions = argc > 2 ? atoi(argv[2]) : 9;
+    int64_t squares = argc > 3 ? atoi(argv[3]) : 0;
     const struct qn_kernel *kernel = NULL;
     for (uint32_t i = 0; i < qn_kernel_count; i++)
         if (strcmp(qn_kernels[i]->name, name) == 0)
@@ -210,7 +214,9 @@ int main(int argc, char **argv)
             model = l->model;
             total = total_macs = 0;
         }
-        double macs, seconds = measure(kernel, l, repetitions, &macs);
+        double macs, seconds = measure(kernel, l, repetitions, squares, &macs);
+        if (seconds == 0)
+            continue;
         total += seconds * (double)l->count;
         total_macs += macs * (double)l->count;
         printf("  %3d px %4d -> %4d, %dx%d / %d, groups %3d: %8.1f us %6.0f GFLOP/s %4.0f %%\n", (int)l->size,

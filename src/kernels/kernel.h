@@ -83,6 +83,8 @@ enum qn_pack {
     QN_PACK_CONV_I8 = 4,    /* integer_conv/integer_conv.h */
     QN_PACK_CONV_F32_8 = 5, /* conv/conv.h, by the floats in a vector */
     QN_PACK_CONV_F32_16 = 6,
+    QN_PACK_WINOGRAD_8 = 7, /* conv/winograd.h, likewise */
+    QN_PACK_WINOGRAD_16 = 8,
     QN_PACK_LIMIT = 32,
 };
 

@@ -83,6 +83,7 @@ struct conv_case {
     int64_t n, c, o, groups, in[3], kernel[3], stride[3], dilation[3], begin[3], end[3];
     int activation;
     bool residual;
+    int64_t winograd;
 };
 
 static struct qn_window window_of(const struct conv_case *k, bool transpose)
@@ -173,6 +174,7 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
                                .x = x.pixels,
                                .y = y.pixels,
                                .w = weights.view.data,
+                               .winograd = k->winograd,
                                .has_residual = k->residual,
                                .activation = k->activation,
                                .alpha = k->activation == QN_ACTIVATION_CLIP ? -0.5f : 0.2f,
@@ -238,6 +240,11 @@ static const struct conv_case conv_cases[] = {
     {1, 96, 112, 1, {1, 7, 7}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, false},
     {1, 1030, 6, 1, {1, 3, 5}, {1, 1, 1}, {0, 2, 2}, {0}, {0}, {0}, QN_ACTIVATION_NONE, false},
     {3, 32, 64, 1, {1, 20, 13}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_RELU, true},
+    /* 3x3 with steps of 1: fewer pixels than a square, no padding, much of it on one side, many squares and channels */
+    {2, 3, 33, 1, {1, 1, 3}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_SILU, true},
+    {1, 19, 9, 1, {1, 9, 8}, {1, 3, 3}, {0}, {0}, {0}, {0}, QN_ACTIVATION_CLIP, true},
+    {1, 17, 40, 1, {1, 4, 3}, {1, 3, 3}, {0}, {0}, {0, 5, 0}, {0, 0, 2}, QN_ACTIVATION_NONE, false},
+    {2, 40, 150, 1, {1, 21, 30}, {1, 3, 3}, {0}, {0}, {0, 1, 1}, {0, 1, 1}, QN_ACTIVATION_NONE, true},
     /* transposed: pixels that see nothing, steps with a common divisor, groups, a window of rows */
     {1, 20, 9, 1, {1, 7, 9}, {1, 2, 3}, {0, 3, 4}, {0}, {0, 1, 0}, {0, 0, 1}, QN_ACTIVATION_NONE, false},
     {2, 24, 40, 2, {1, 6, 11}, {1, 4, 5}, {0, 2, 4}, {0, 2, 6}, {0, 3, 5}, {0, 1, 2}, QN_ACTIVATION_NONE, false},
@@ -321,6 +328,11 @@ static void col2im_case(struct cf *cf, qn_dtype dtype)
     cf_release(&y.tensor);
 }
 
+static bool is_winograd(const struct qn_kernel *kernel)
+{
+    return kernel->pack == QN_PACK_WINOGRAD_8 || kernel->pack == QN_PACK_WINOGRAD_16;
+}
+
 void cf_conv(struct cf *cf)
 {
     enum { CASES = sizeof conv_cases / sizeof conv_cases[0] };
@@ -330,6 +342,12 @@ void cf_conv(struct cf *cf)
                 continue;
             conv_case(cf, &conv_cases[i], QN_OP_conv, float_types[t], true, i);
             conv_case(cf, &conv_cases[i], QN_OP_conv, float_types[t], false, i);
+            for (int64_t size = 2; size <= 4; size += 2) {
+                struct conv_case squares = conv_cases[i];
+                squares.winograd = size;
+                if (is_winograd(cf->kernel))
+                    conv_case(cf, &squares, QN_OP_conv, float_types[t], true, i);
+            }
             struct conv_case plain = conv_cases[i];
             plain.activation = QN_ACTIVATION_NONE;
             plain.residual = false;
@@ -374,8 +392,50 @@ static void pack_case(struct cf *cf, const struct conv_case *k, uint16_t op)
     cf_release(&to);
 }
 
+/* Each point of a pair of channels is the product of what the point makes of the rows and of the columns. */
+static void pack_winograd_case(struct cf *cf, int64_t c, int64_t o, int64_t size)
+{
+    static const double points[2][6] = {{0, 1, -1}, {0, M_SQRT1_2, -M_SQRT1_2, M_SQRT2, -M_SQRT2}};
+    static const double divisors[2][6] = {{1, 2, 2}, {1, -1.5, -1.5, 6, 6}};
+    int64_t edge = size + 2, n = c * o * 9, lanes = cf->kernel->pack == QN_PACK_WINOGRAD_16 ? 16 : 8;
+    struct qn_conv_params conv = {.op = QN_OP_conv, .c = c, .o = o, .groups = 1, .winograd = size};
+    conv.window = window_of(&(struct conv_case){.in = {1, 3, 3}, .kernel = {1, 3, 3}}, false);
+    int64_t floats = qn_conv_packed_bytes(&conv, cf->kernel->pack) / 4, at = 0;
+    struct cf_tensor weights = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 1, &n);
+    struct cf_tensor to = cf_tensor(QN_DTYPE_F32, 0, 1, &floats);
+    cf_case(cf, "winograd %d, %d to %d channels", (int)size, (int)c, (int)o);
+    cf_fill(&weights, -1, 1);
+    struct qn_conv_pack_params p = {.conv = conv, .from = weights.view.data, .to = to.view.data};
+    cf_run(cf, &p, (const struct qn_view *[]){&to.view}, 1);
+    double rows[6][3], *want = calloc((size_t)floats, sizeof *want);
+    for (int64_t i = 0; i < edge; i++)
+        for (int k = 0; k < 3; k++)
+            rows[i][k] = i + 1 == edge ? k == 2 : pow(points[size / 4][i], k) / divisors[size / 4][i];
+    for (int64_t first = 0, width; first < o; first += width) {
+        width = o - first > lanes ? 2 * lanes : lanes;
+        for (int64_t point = 0; point < edge * edge; point++)
+            for (int64_t i = 0; i < c; i++)
+                for (int64_t j = first; j < first + width; j++, at++)
+                    for (int64_t tap = 0; tap < 9 && j < o; tap++)
+                        want[at] += rows[point / edge][tap / 3] * rows[point % edge][tap % 3] *
+                                    (double)((const float *)weights.view.data)[(j * c + i) * 9 + tap];
+    }
+    cf_check(cf, &to, want, 1e-6, 1e-6);
+    cf_ran(cf, "pack_winograd", QN_DTYPE_F32);
+    free(want);
+    cf_release(&weights);
+    cf_release(&to);
+}
+
 void cf_pack_conv(struct cf *cf)
 {
+    if (is_winograd(cf->kernel)) {
+        for (int64_t size = 2; size <= 4; size += 2) {
+            pack_winograd_case(cf, 1, 1, size);
+            pack_winograd_case(cf, 19, 53, size);
+        }
+        return;
+    }
     for (size_t i = 0; i < sizeof conv_cases / sizeof conv_cases[0]; i++) {
         cf_case(cf, "number %d", (int)i);
         pack_case(cf, &conv_cases[i], QN_OP_conv);

@@ -112,6 +112,7 @@ static void conv_params(const struct qn_bind *b, struct qn_conv_params *p)
     p->has_residual = present(b, 3);
     if (p->has_residual)
         p->residual = qn_bind_pixels(&b->in[3], last);
+    p->winograd = a->winograd;
     p->activation = (int32_t)a->activation;
     p->alpha = a->alpha;
     p->beta = a->beta;

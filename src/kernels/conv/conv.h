@@ -28,6 +28,8 @@ struct qn_conv_params {
     float alpha, beta;
     struct qn_pixels offset, mask; /* deform_conv; mask.data NULL: all 1 */
     int64_t offset_groups;
+    int64_t
+        winograd; /* 2, 4: outputs along an axis of a square that Winograd's way may do at once (winograd.h); 0: none */
 };
 
 /* The generic kernel; the others hand it what they do not do themselves. */

@@ -1,7 +1,7 @@
 /* How the fast f32 kernels go about a convolution, and the weights in the form that they read. */
 #include <string.h>
 
-#include "kernels/conv/conv.h"
+#include "kernels/conv/winograd.h"
 #include "kernels/panel_words.h"
 
 #include "ir/ir.h"
@@ -118,6 +118,8 @@ static bool form_of(enum qn_pack pack, int64_t *lanes, int64_t *wide)
 int64_t qn_conv_packed_bytes(const struct qn_conv_params *p, enum qn_pack pack)
 {
     int64_t lanes, wide, floats = 0;
+    if (pack == QN_PACK_WINOGRAD_8 || pack == QN_PACK_WINOGRAD_16)
+        return qn_winograd_plan(p, pack == QN_PACK_WINOGRAD_16 ? 16 : 8).floats * (int64_t)sizeof(float);
     if (!form_of(pack, &lanes, &wide))
         return 0;
     for (int64_t i = 0; i < qn_conv_parts(p); i++) {

@@ -1,0 +1,8 @@
+#include "platform/cpu.h"
+
+#define ISA avx2
+#define SERIAL 2311
+#define NEEDS QN_CPU_AVX2
+#define RANK 11
+#define FORM QN_PACK_WINOGRAD_8
+#include "kernels/conv/winograd_vec.h"

@@ -1,0 +1,8 @@
+#include "platform/cpu.h"
+
+#define ISA avx512
+#define SERIAL 2321
+#define NEEDS QN_CPU_AVX512
+#define RANK 21
+#define FORM QN_PACK_WINOGRAD_16
+#include "kernels/conv/winograd_vec.h"
