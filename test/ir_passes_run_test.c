@@ -11,7 +11,7 @@
 #include "platform/cpu.h"
 #include "support/testing.h"
 
-enum { MAX_SLOTS = 16, FILE_FLOATS = 1 << 19 };
+enum { MAX_SLOTS = 16, FILE_FLOATS = 1 << 18 };
 
 static float file_data[2][FILE_FLOATS];
 
