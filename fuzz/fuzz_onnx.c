@@ -1,7 +1,8 @@
-/* Fuzzes the ONNX reader, `quern inspect` and the importer: what opens is walked and shown, brought into a graph,
- * verified, optimised and verified again. */
+/* Fuzzes the ONNX reader, `quern inspect`, the importer, and the writer of `quern quantize`: what opens is walked and
+ * shown, brought into a graph, verified, optimised and verified again, and laid out with its products in few bits. */
 #include "fuzz_model.h"
 
+#include "convert/onnx_layout.h"
 #include "exec/compiled.h"
 #include "format/model.h"
 #include "format/model_graph.h"
@@ -58,6 +59,37 @@ static void import(const struct qn_model *model)
         source->destroy(source->context);
 }
 
+/* Every piece has its bytes, and the sizes add up. */
+static void check_pieces(const struct qn_onnx_pieces *pieces)
+{
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < pieces->list.count; i++) {
+        const struct qn_onnx_piece *p = &pieces->list.items[i];
+        size += p->size;
+        if (p->part == QN_ONNX_BYTES)
+            touch(p->data, p->size);
+    }
+    if (size != pieces->size)
+        __builtin_trap();
+}
+
+static void quantise(const struct qn_onnx_file *file)
+{
+    const struct qn_convert_options options = {.allocator = qn_allocator_default()};
+    struct qn_onnx_products products;
+    struct qn_onnx_layout layout = {0};
+    qn_status status = qn_onnx_products_find(file, QN_DTYPE_Q4_1, &options, &products);
+    if (!status)
+        status = qn_onnx_layout_make(file, &products, "fuzz.onnx.data", options.allocator, &layout);
+    if (!status) {
+        check_pieces(&layout.model);
+        check_pieces(&layout.data);
+    }
+    qn_status_free(status);
+    qn_onnx_layout_deinit(&layout);
+    qn_onnx_products_deinit(&products);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct qn_model *model;
@@ -73,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         qn_status_free(qn_onnx_visit(&file->model, &visitor));
         show(model);
         import(model);
+        quantise(file);
     }
     qn_model_close(model);
     return 0;

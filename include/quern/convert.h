@@ -1,5 +1,5 @@
 /* Writing models: whatever language model Quern opens as GGUF, in the type that is wanted; GGUF as a Hugging Face
- * folder.
+ * folder; ONNX models with their products in fewer bits.
  *
  *     qn_status status = qn_convert("folder", "model.gguf", NULL, NULL);
  *     status = qn_quantize("folder", "model-q4_k_m.gguf", "Q4_K_M", NULL, NULL);
@@ -68,12 +68,17 @@ struct qn_convert_stats {
  * ends with ".gguf", and otherwise (GGUF input) as a folder with config.json and model.safetensors. Names, metadata and
  * tokenizer fields of GGUF are those of llama.cpp's converter. options and stats may be NULL. Errors: an unknown type,
  * output being one of the input's files (QN_INVALID_ARGUMENT), weights that the type cannot hold, an input that is no
- * language model, ONNX among them (QN_UNSUPPORTED), damaged input, weights that are not finite (QN_INVALID_FILE),
+ * language model (QN_UNSUPPORTED), damaged input, weights that are not finite (QN_INVALID_FILE),
  * progress said false (QN_CANCELLED). After an error a file that stood under the output's name before is untouched. */
 qn_status qn_convert(const char *input, const char *output, const struct qn_convert_options *options,
                      struct qn_convert_stats *stats) QN_MUST_USE;
 
-/* qn_convert with options.type = type, any but "auto"; the output is GGUF, whatever its name. */
+/* qn_convert with options.type = type, any but "auto"; the output is GGUF, whatever its name.
+ *
+ * An ONNX model stays one: the constant matrices of its products (MatMul, and Gemm without factors) become com.microsoft
+ * MatMulNBits of the types Q4_0, Q4_1 and Q8_0, with a scale for each 32 elements; all else is carried over. Rules in
+ * options.keeps name initialisers. Tensors that lie in other files go to "<output>.data". Errors: other types, an
+ * importance matrix, a model without such a product, an output that ends with ".gguf" (QN_UNSUPPORTED). */
 qn_status qn_quantize(const char *input, const char *output, const char *type, const struct qn_convert_options *options,
                       struct qn_convert_stats *stats) QN_MUST_USE;
 

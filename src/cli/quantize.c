@@ -45,9 +45,9 @@ int qn_cmd_quantize(int argc, char **argv)
     char patterns[QN_ARG_LIST_MAX][192];
     int64_t threads = 0;
     const struct qn_arg table[] = {
-        QN_ARG_POSITION("IN", &run.input, "GGUF file (the first of a split model), or a model's folder"),
+        QN_ARG_POSITION("IN", &run.input, "GGUF file (the first of a split model), a model's folder, or an ONNX model"),
         QN_ARG_POSITION("TYPE", &run.type, "what to make of it, in any letter case (list below)"),
-        QN_ARG_TEXT('o', "output", &run.output, "OUT", "GGUF file to write (required)"),
+        QN_ARG_TEXT('o', "output", &run.output, "OUT", "file to write (required): GGUF, or ONNX where IN is"),
         QN_ARG_INT('t', "threads", &threads, 1, 1024, "N", "threads (default: one a physical core)"),
         QN_ARG_FLAG(0, "pure", &run.options.pure, "every weight in TYPE, none in a finer one"),
         QN_ARG_TEXT(0, "imatrix", &run.options.imatrix, "FILE",
@@ -65,7 +65,8 @@ int qn_cmd_quantize(int argc, char **argv)
                                  "  quern quantize model-f16.gguf -o small.gguf Q2_K_S --imatrix model.imatrix.gguf\n"
                                  "  quern quantize model-f16.gguf -o mixed.gguf Q4_K_M --keep 'blk.0.*=q8_0'\n"
                                  "  quern quantize model-f16.gguf -o model-q4_0.gguf Q4_0 --error\n"
-                                 "\nTypes:\n"};
+                                 "  quern quantize model.onnx -o model-q4_0.onnx Q4_0 --keep 'lm_head*'\n"
+                                 "\nTypes (of ONNX: Q4_0, Q4_1, Q8_0):\n"};
     int code = QN_EXIT_OK;
     if (!qn_args_parse(&args, argc, argv, &code)) {
         if (code == QN_EXIT_OK)

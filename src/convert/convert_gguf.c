@@ -470,9 +470,6 @@ static qn_status check_source(struct job *job)
     QN_TRY(qn_model_info(job->model, &job->info));
     if (qn_model_gguf(job->model) || qn_model_find_meta(job->model, "general.architecture", &index))
         return NULL;
-    if (qn_model_onnx(job->model))
-        return QN_ERROR(QN_UNSUPPORTED,
-                        "ONNX files are not quantised or converted; give a model's folder or a GGUF file");
     return QN_ERROR(QN_UNSUPPORTED,
                     "a %s file has tensors, but nothing says which model they are; give the model's folder (with its "
                     "config.json) or a GGUF file",

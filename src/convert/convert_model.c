@@ -68,11 +68,13 @@ static qn_status check_output(const struct qn_model *model, const char *output)
     return NULL;
 }
 
-/* quantise: a model without a graph becomes GGUF, whatever the output's name. */
+/* ONNX stays ONNX. quantise: any other model becomes GGUF, whatever the output's name. */
 static qn_status write_model(struct qn_model *model, const char *output, bool quantise,
                              const struct qn_convert_options *options, struct qn_convert_stats *stats)
 {
     QN_TRY(check_output(model, output));
+    if (qn_model_onnx(model))
+        return qn_convert_onnx(model, output, options, stats);
     return quantise || ends_with(output, ".gguf") ? qn_convert_to_gguf(model, output, options, stats)
                                                   : qn_convert_to_folder(model, output, options, stats);
 }

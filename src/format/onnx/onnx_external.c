@@ -46,9 +46,8 @@ qn_status qn_onnx_external(const struct qn_onnx_tensor *tensor, struct qn_onnx_e
 
 /* ---- what ----------------------------------------------------------------------------------------------------- */
 
-/* The stored bytes of an external tensor. */
-static qn_status find_external(const struct qn_onnx_file *file, const struct qn_onnx_tensor *tensor, uint32_t *source,
-                               const uint8_t **data, uint64_t *size)
+qn_status qn_onnx_external_bytes(const struct qn_onnx_file *file, const struct qn_onnx_tensor *tensor, uint32_t *source,
+                                 const uint8_t **data, uint64_t *size)
 {
     struct qn_onnx_external where;
     uint64_t elements, stored;
@@ -94,7 +93,7 @@ qn_status qn_onnx_resolve(const struct qn_onnx_file *file, const struct qn_onnx_
     if (tensor->external) {
         const uint8_t *stored;
         uint64_t size;
-        QN_TRY(find_external(file, tensor, &out->file, &stored, &size));
+        QN_TRY(qn_onnx_external_bytes(file, tensor, &out->file, &stored, &size));
         QN_TRY(qn_onnx_stored_bytes(tensor, stored, size, arena, &out->data, &out->bytes, &out->in_file));
     } else {
         QN_TRY(qn_onnx_tensor_bytes(tensor, arena, &out->data, &out->bytes, &out->in_file));

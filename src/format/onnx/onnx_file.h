@@ -56,6 +56,10 @@ qn_status qn_onnx_resolve(const struct qn_onnx_file *file, const struct qn_onnx_
 qn_status qn_onnx_resolve_sparse(const struct qn_onnx_file *file, const struct qn_onnx_sparse *sparse,
                                  struct qn_arena *arena, struct qn_onnx_content *out) QN_MUST_USE;
 
+/* The bytes of a tensor that lies in another file, as they are stored there. */
+qn_status qn_onnx_external_bytes(const struct qn_onnx_file *file, const struct qn_onnx_tensor *tensor, uint32_t *source,
+                                 const uint8_t **data, uint64_t *size) QN_MUST_USE;
+
 /* ---- inside the reader ---------------------------------------------------------------------------------------- */
 
 /* Where an external tensor lies, from its external_data entries; checked for form, not against a file. */

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/str.h"
+#include "format/onnx/protobuf_write.h"
 
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_GROUP = 3, WIRE_GROUP_END = 4, WIRE_32 = 5 };
 
@@ -109,6 +110,20 @@ bool qn_pb_peek(const uint8_t *data, uint64_t size, uint64_t *offset, uint32_t *
     *offset = (uint64_t)(next - data);
     *number = entry.number;
     *wire = entry.wire;
+    return true;
+}
+
+bool qn_pb_next(const uint8_t *data, uint64_t size, uint64_t *offset, struct qn_pb_span *out)
+{
+    struct entry entry;
+    const char *bad;
+    if (*offset >= size)
+        return false;
+    const uint8_t *next = read_entry(data + *offset, data + size, &entry, &bad);
+    if (!next)
+        return false;
+    *out = (struct qn_pb_span){entry.number, entry.start, (uint64_t)(next - entry.start), entry.data, entry.size};
+    *offset += out->whole;
     return true;
 }
 
