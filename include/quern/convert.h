@@ -75,9 +75,9 @@ qn_status qn_convert(const char *input, const char *output, const struct qn_conv
 
 /* qn_convert with options.type = type, any but "auto"; the output is GGUF, whatever its name.
  *
- * An ONNX model stays one: the constant matrices of its products (MatMul, and Gemm without factors) become com.microsoft
- * MatMulNBits of the types Q4_0, Q4_1 and Q8_0, with a scale for each 32 elements; all else is carried over. Rules in
- * options.keeps name initialisers. Tensors that lie in other files go to "<output>.data". Errors: other types, an
+ * An ONNX model stays one: the constant matrices of its products (MatMul, and Gemm without factors) become
+ * MatMulNBits of com.microsoft: Q4_0, Q4_1 or Q8_0, with a scale for each 32 elements; all else is carried over. Rules
+ * in options.keeps name initialisers. Tensors that lie in other files go to "<output>.data". Errors: other types, an
  * importance matrix, a model without such a product, an output that ends with ".gguf" (QN_UNSUPPORTED). */
 qn_status qn_quantize(const char *input, const char *output, const char *type, const struct qn_convert_options *options,
                       struct qn_convert_stats *stats) QN_MUST_USE;

@@ -360,8 +360,8 @@ static qn_status change_candidate(struct finder *f, const struct candidate *c, q
     shape.n = (uint64_t)w->tensor->dims[c->rows ? 0 : 1];
     shape.k = (uint64_t)w->tensor->dims[c->rows ? 1 : 0];
     struct qn_onnx_change change = {.what = c->node, .fate = c->fate};
-    if (new_bytes(&shape) >= shape.n * shape.k * qn_dtype_info(shape.dtype)->block_bytes)
-        return NULL; /* rows far shorter than a block */
+    if (shape.k < QN_NBITS_BLOCK || new_bytes(&shape) >= shape.n * shape.k * qn_dtype_info(shape.dtype)->block_bytes)
+        return NULL; /* precision would go, and hardly a byte */
     QN_TRY(weight_of(f, w, &shape, &change.weight));
     if (c->fate == QN_ONNX_PRODUCT_ADD)
         QN_TRY(new_name(f, c->node->outputs[0], "_product", &change.sum));

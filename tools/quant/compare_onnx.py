@@ -117,7 +117,7 @@ def check(path, type_name, beside, tolerance):
         source = path
         if beside:
             source = temp / "source.onnx"
-            onnx.save(onnx.load(path), source, save_as_external_data=True, location="weights.bin", size_threshold=0,
+            onnx.save(onnx.load(path), source, save_as_external_data=True, location="weights.bin", size_threshold=1024,
                       convert_attribute=True)
         out = temp / "out.onnx"
         line = subprocess.run([QUERN, "quantize", str(source), "-o", str(out), type_name, "--error"], check=True,
