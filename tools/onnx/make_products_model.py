@@ -64,6 +64,8 @@ def make_products():
         n("MatMul", ["x", "w_ragged"], ["short_in"], name="ragged"),
         n("MatMul", ["short_in", "w_short"], ["short"], name="short"),
         n("MatMul", ["u", "w_batch"], ["batch"], name="batch"),
+        n("ReduceMax", ["x"], ["row"], axes=[0], keepdims=0),
+        n("MatMul", ["row", "w_plain"], ["vector"], name="vector"),
     ]
     weights = [
         weight("w_plain", 64, 48), weight("w_turned", 24, 48), weight("w_linear", 20, 48), weight("b_linear", 20),
@@ -74,7 +76,7 @@ def make_products():
     ]
     outs = {"behind": [3, 24], "constant": [3, 16], "linear": [3, 20], "matrix": [3, 12], "alpha": [3, 4],
             "chosen": [3, 8], "half": [3, 16], "gathered": [2, 10], "table": [3, 10], "given": [3, 4], "short": [3, 4],
-            "batch": [2, 3, 4]}
+            "batch": [2, 3, 4], "vector": [48]}
     graph = h.make_graph(nodes, "products", [value("x", [3, 64]), value("which", [], T.BOOL), value("w_given", [48, 4])],
                          [value(*o) for o in outs.items()], weights, value_info=[value("w_plain", [64, 48]), value("u", [3, 48])])
     model = h.make_model(graph, producer_name="tests", opset_imports=[h.make_opsetid("", 17)], ir_version=8)

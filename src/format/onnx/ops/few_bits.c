@@ -200,7 +200,13 @@ static void out_product(struct qn_lower *l, qn_value w, qn_value bias)
         return;
     struct qn_attr_matmul attr = {.trans_b = true, .packs = !qn_dtype_is_block(qn_onnx_type_of(l, w)->dtype)};
     qn_value in[2] = {qn_onnx_f32(l, x), w};
+    const struct qn_ints row = {1, {0}};
+    bool vector = qn_onnx_rank(l, x) == 1; /* as numpy's matmul */
+    if (vector)
+        in[0] = qn_onnx_unsqueeze(l, in[0], &row);
     qn_value y = qn_build_node(l->b, QN_OP_matmul, in, 2, &attr, NULL);
+    if (vector)
+        y = qn_onnx_squeeze(l, y, &row);
     if (bias)
         y = qn_build_binary(l->b, QN_OP_add, y, bias);
     qn_onnx_out(l, 0, qn_build_cast(l->b, y, qn_onnx_type_of(l, x)->dtype));
