@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/checked.h"
 #include "convert/convert_internal.h"
+#include "convert/gguf_vocab.h"
 #include "format/hf/hf_back.h"
 #include "platform/file.h"
 #include "quant/quant.h"
@@ -186,6 +187,7 @@ static qn_status run(struct job *job, const char *output)
 {
     const char *type = job->options->type ? job->options->type : "auto";
     qn_dtype dtype = QN_DTYPE_NONE;
+    bool found = false;
     if (strcasecmp(type, "auto") != 0) {
         dtype = qn_dtype_from_name(type, strlen(type));
         if (dtype != QN_DTYPE_F32 && dtype != QN_DTYPE_F16 && dtype != QN_DTYPE_BF16)
@@ -197,6 +199,8 @@ static qn_status run(struct job *job, const char *output)
         return QN_OOM();
     QN_TRY(qn_folder_create(output));
     QN_TRY(write_weights(job, weights.data));
+    QN_TRY(qn_vocab_back_write(job->model, output, job->allocator, &found));
+    job->stats.without_vocabulary = !found;
     job->stats.tensors = job->back->view.sources.count;
     job->stats.bytes_out = job->total;
     return qn_convert_write_text(output, "config.json", qn_strbuf_view(&job->back->text), job->allocator);

@@ -50,10 +50,21 @@ qn_status qn_gguf_vocab_sentencepiece(const uint8_t *data, uint64_t size, struct
 /* Fills tokens[] with room for count of them, and marks those that were never given. For the readers above. */
 qn_status qn_gguf_vocab_start(struct qn_gguf_vocab *vocab, bool scores) QN_MUST_USE;
 qn_status qn_gguf_vocab_put(struct qn_gguf_vocab *vocab, uint64_t id, struct qn_str text, int32_t type) QN_MUST_USE;
+/* An added token: one that is special, or looks so, is a control token, another is defined by the user and has spaces
+ * where SentencePiece has its mark. Ids beyond the vocabulary are left out. */
+qn_status qn_gguf_vocab_add(struct qn_gguf_vocab *vocab, uint64_t id, struct qn_str text, bool special) QN_MUST_USE;
 
 /* The name that llama.cpp has for the pre-tokeniser of a tokenizer.json: the one that cuts a text with all kinds of
  * characters in the same places. "default" when there is none. Static storage. */
 qn_status qn_gguf_pre_name(const struct qn_json *root, const struct qn_allocator *allocator,
                            const char **out) QN_MUST_USE;
+
+struct qn_model;
+
+/* The other way: tokenizer.json and tokenizer_config.json of a GGUF file's metadata, or the files of a folder as they
+ * are, written into `folder`. *found false: the model has no tokenizer, or one that tokenizer.json cannot hold, and
+ * nothing is written. */
+qn_status qn_vocab_back_write(const struct qn_model *model, const char *folder, const struct qn_allocator *allocator,
+                              bool *found) QN_MUST_USE;
 
 #endif

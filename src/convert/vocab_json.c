@@ -61,6 +61,22 @@ static struct qn_str with_spaces(struct qn_gguf_vocab *v, struct qn_str text)
     return (struct qn_str){copy, size};
 }
 
+qn_status qn_gguf_vocab_add(struct qn_gguf_vocab *v, uint64_t id, struct qn_str text, bool special)
+{
+    struct qn_str shown = text;
+    if (id >= v->count)
+        return NULL; /* the model never makes it, llama.cpp has no row for it */
+    bool control = special || looks_special(text);
+    if (!control && !(shown = with_spaces(v, text)).data)
+        return QN_OOM();
+    bool unknown = v->types[id] == QN_GGUF_TOKEN_UNKNOWN;
+    QN_TRY(qn_gguf_vocab_put(v, id, shown,
+                             unknown   ? QN_GGUF_TOKEN_UNKNOWN
+                             : control ? QN_GGUF_TOKEN_CONTROL
+                                       : QN_GGUF_TOKEN_USER_DEFINED));
+    return qn_map_put(&v->ids, text, (uint32_t)id) == QN_MAP_FAILED ? QN_OOM() : NULL;
+}
+
 static qn_status put_added(struct qn_gguf_vocab *v, const struct qn_json *root)
 {
     const struct qn_json *list = qn_json_member(root, "added_tokens");
@@ -72,19 +88,8 @@ static qn_status put_added(struct qn_gguf_vocab *v, const struct qn_json *root)
                              *special = qn_json_member(item, "special");
         if (!id || id->kind != QN_JSON_INT || id->integer < 0 || !content || content->kind != QN_JSON_STRING)
             return QN_ERROR(QN_INVALID_FILE, "added token %u: expected 'id' and 'content'", i);
-        struct qn_str text = qn_json_str(content), shown = text;
-        if ((uint64_t)id->integer >= v->count)
-            continue; /* the model never makes it, llama.cpp has no row for it */
-        bool control = (special && special->kind == QN_JSON_BOOL && special->boolean) || looks_special(text);
-        if (!control && !(shown = with_spaces(v, text)).data)
-            return QN_OOM();
-        bool unknown = v->types[id->integer] == QN_GGUF_TOKEN_UNKNOWN;
-        QN_TRY(qn_gguf_vocab_put(v, (uint64_t)id->integer, shown,
-                                 unknown   ? QN_GGUF_TOKEN_UNKNOWN
-                                 : control ? QN_GGUF_TOKEN_CONTROL
-                                           : QN_GGUF_TOKEN_USER_DEFINED));
-        if (qn_map_put(&v->ids, text, (uint32_t)id->integer) == QN_MAP_FAILED)
-            return QN_OOM();
+        QN_TRY(qn_gguf_vocab_add(v, (uint64_t)id->integer, qn_json_str(content),
+                                 special && special->kind == QN_JSON_BOOL && special->boolean));
     }
     return NULL;
 }
@@ -266,7 +271,8 @@ static qn_status read_unigram(struct qn_gguf_vocab *v, const struct qn_json *roo
     v->model = "t5";
     v->add_space = find_step(qn_json_member(root, "pre_tokenizer"), "Metaspace") != NULL;
     v->remove_spaces = find_step(qn_json_member(root, "normalizer"), "Precompiled") ||
-                       find_step(qn_json_member(root, "normalizer"), "Replace"); /* of runs of spaces */
+                       find_step(qn_json_member(root, "normalizer"), "Replace") || /* of runs of spaces */
+                       find_step(qn_json_member(root, "pre_tokenizer"), "WhitespaceSplit");
     return read_charsmap(v, root);
 }
 

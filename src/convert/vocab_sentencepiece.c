@@ -75,6 +75,8 @@ static qn_status put_piece(struct qn_gguf_vocab *v, uint32_t id, struct cursor p
         return QN_ERROR(QN_INVALID_FILE, "piece %u is damaged", id);
     if (id >= v->count)
         return QN_ERROR(QN_INVALID_FILE, "piece %u, but the model's embedding has %u rows", id, v->count);
+    if (type == QN_GGUF_TOKEN_USER_DEFINED) /* as llama.cpp's converter: what is added later says which are */
+        type = QN_GGUF_TOKEN_NORMAL;
     QN_TRY(qn_gguf_vocab_put(v, id, text, (int32_t)type)); /* the same numbers as GGUF's */
     v->scores[id] = score;
     return NULL;

@@ -50,6 +50,40 @@ static qn_status read_json(struct folder *f, const char *name, const struct qn_j
     return text.data ? qn_json_read(text, &options, &f->arena, out) : NULL;
 }
 
+/* Tokens that were added to a SentencePiece model. */
+static qn_status add_token(struct qn_gguf_vocab *v, const struct qn_json *id, struct qn_str text, bool special)
+{
+    if (!id || id->kind != QN_JSON_INT || id->integer < 0 || id->integer >= v->count)
+        return NULL;
+    v->scores[id->integer] = -1000.0f;
+    return qn_gguf_vocab_add(v, (uint64_t)id->integer, text, special);
+}
+
+static qn_status add_tokens(struct folder *f)
+{
+    const struct qn_json *added, *decoder = qn_json_member(f->tokenizer_config, "added_tokens_decoder");
+    QN_TRY(read_json(f, "added_tokens.json", &added));
+    const struct qn_json *item = added && added->kind == QN_JSON_OBJECT ? qn_json_first(added) : NULL;
+    for (uint32_t i = 0; item && i < added->size; i++) { /* text, id */
+        QN_TRY(add_token(&f->vocab, qn_json_next(item), qn_json_str(item), false));
+        item = qn_json_next(qn_json_next(item));
+    }
+    item = decoder && decoder->kind == QN_JSON_OBJECT ? qn_json_first(decoder) : NULL;
+    for (uint32_t i = 0; item && i < decoder->size; i++) { /* id, {content, special} */
+        const struct qn_json *value = qn_json_next(item), *text = qn_json_member(value, "content"),
+                             *special = qn_json_member(value, "special");
+        struct qn_json id = {.kind = QN_JSON_INT};
+        for (uint32_t k = 0; k < item->size && id.integer <= UINT32_MAX; k++)
+            id.integer = item->text[k] >= '0' && item->text[k] <= '9' ? id.integer * 10 + (item->text[k] - '0')
+                                                                      : (int64_t)UINT32_MAX + 1;
+        if (text && text->kind == QN_JSON_STRING)
+            QN_TRY(add_token(&f->vocab, &id, qn_json_str(text),
+                             special && special->kind == QN_JSON_BOOL && special->boolean));
+        item = qn_json_next(value);
+    }
+    return NULL;
+}
+
 static qn_status read_vocab(struct folder *f, uint32_t rows)
 {
     struct qn_gguf_vocab *v = &f->vocab;
@@ -73,7 +107,8 @@ static qn_status read_vocab(struct folder *f, uint32_t rows)
     QN_TRY(map_file(f, "tokenizer.model", &model, &path));
     if (!model.data)
         return NULL;
-    return qn_status_note(qn_gguf_vocab_sentencepiece((const uint8_t *)model.data, model.size, v), "%s", path);
+    QN_TRY(qn_status_note(qn_gguf_vocab_sentencepiece((const uint8_t *)model.data, model.size, v), "%s", path));
+    return add_tokens(f);
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
