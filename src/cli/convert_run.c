@@ -82,7 +82,7 @@ static void print_summary(const struct qn_convert_run *run, const struct qn_conv
         qn_terminal_warning("the head that fills masks (%llu tensors) was left out: GGUF has no place for it",
                             (unsigned long long)stats->left_out);
     if (stats->without_vocabulary)
-        qn_terminal_warning("no tokenizer that GGUF can hold was found: the file runs with token ids only");
+        qn_terminal_warning("no tokenizer that the output can hold was found: it runs with token ids only");
 }
 
 int qn_convert_run(struct qn_convert_run *run)

@@ -55,8 +55,9 @@ static void same_ids(const char *kind, const char *where, const struct qn_tokeni
 {
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct qn_tokens x = {0}, y = {0};
-        if (strcmp(kind, "unigram") == 0 && strchr(texts[i], '\n'))
-            continue; /* GGUF leaves it to the normaliser's table, which this one has not, to make them spaces */
+        /* Of Unigram GGUF says neither what white space is, without a table, nor what follows a special token. */
+        if (strcmp(kind, "unigram") == 0 && strcmp(where, "the file") == 0 && strpbrk(texts[i], "\n<"))
+            continue;
         qn_assert_ok(qn_tokenizer_encode(a, texts[i], strlen(texts[i]), NULL, &x));
         qn_assert_ok(qn_tokenizer_encode(b, texts[i], strlen(texts[i]), NULL, &y));
         if (x.count != y.count || (x.count && memcmp(x.ids, y.ids, x.count * sizeof *x.ids) != 0))
