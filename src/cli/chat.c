@@ -184,6 +184,8 @@ static qn_status encode(struct chat *chat, struct qn_tokens *tokens)
     } while (!status && tokens->count >= info.context && chat->args.context_shift && forget_oldest(chat));
     if (!status)
         status = qn_chat_parser_create(chat->format, prompt.data ? prompt.data : "", prompt.size, &chat->parser);
+    if (!status && chat->tools)
+        status = qn_chat_parser_set_tools(chat->parser, chat->tools, strlen(chat->tools));
     qn_text_free(&prompt);
     free(request.data);
     return status;
@@ -372,6 +374,30 @@ static void talk(struct chat *chat)
     }
 }
 
+/* The file of --tools is checked before a model is loaded. */
+static qn_status read_tools(struct chat *chat)
+{
+    struct qn_chat *format;
+    struct qn_chat_parser *parser;
+    if (!chat->tools_path)
+        return NULL;
+    if (!(chat->tools = read_whole(chat->tools_path)))
+        return QN_STATUS(QN_IO, "%s: cannot be read", chat->tools_path);
+    QN_COMMAND_TRY(qn_chat_create(NULL, NULL, NULL, &format));
+    qn_status status = qn_chat_parser_create(format, "", 0, &parser);
+    if (!status) {
+        status = qn_chat_parser_set_tools(parser, chat->tools, strlen(chat->tools));
+        qn_chat_parser_free(parser);
+    }
+    qn_chat_free(format);
+    if (status) {
+        qn_status named = QN_STATUS(qn_status_code(status), "%s: %s", chat->tools_path, qn_status_message(status));
+        qn_status_free(status);
+        return named;
+    }
+    return NULL;
+}
+
 static qn_status make_format(struct chat *chat)
 {
     struct qn_chat_options options = {.struct_size = sizeof options, .template_file = chat->template_path};
@@ -381,8 +407,6 @@ static qn_status make_format(struct chat *chat)
         options.template_text = chat->template_text;
         options.template_size = strlen(chat->template_text);
     }
-    if (chat->tools_path && !(chat->tools = read_whole(chat->tools_path)))
-        return QN_STATUS(QN_IO, "%s: cannot be read", chat->tools_path);
     QN_COMMAND_TRY(qn_chat_create(chat->lm.model, chat->lm.tokenizer, &options, &chat->format));
     chat->markers.struct_size = sizeof chat->markers;
     qn_chat_get_markers(chat->format, &chat->markers);
@@ -424,7 +448,9 @@ int qn_cmd_chat(int argc, char **argv)
         return code;
     if (chat.template_vars && *chat.template_vars != '{')
         return qn_args_fail(&args, "option '--template-vars': expected a JSON object, found '%s'", chat.template_vars);
-    qn_status status = qn_lm_open(&chat.args, true, &chat.lm);
+    qn_status status = read_tools(&chat);
+    if (!status)
+        status = qn_lm_open(&chat.args, true, &chat.lm);
     if (!status)
         status = make_format(&chat);
     if (status) {

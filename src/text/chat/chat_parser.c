@@ -1,5 +1,4 @@
 /* Cutting an answer into reasoning, content and calls. */
-#define _GNU_SOURCE
 #include <string.h>
 
 #include "text/chat/chat_parts.h"
@@ -8,10 +7,15 @@ enum state { IN_CONTENT, IN_REASONING, IN_CALL, AFTER_CALL };
 
 struct qn_chat_parser {
     const struct qn_chat *chat;
+    struct qn_arena arena; /* holds the tools */
+    const struct qn_json *tools;
     enum state state;
     bool started;          /* something of this part was given out: white space counts from here on */
-    bool after_reasoning;  /* reasoning_rest may come */
+    bool leads;            /* what may stand before the content may come */
+    bool after_reasoning;  /* reasoning_rest as well */
     bool answered;         /* something of the content was given out */
+    bool ended;            /* AFTER_CALL: the end of the call was there */
+    size_t call;           /* IN_CALL: where the call begins in what is held, behind its marker */
     struct qn_strbuf held; /* not given out yet */
 };
 
@@ -23,11 +27,44 @@ qn_status qn_chat_parser_create(const struct qn_chat *chat, const char *prompt, 
     if (!parser)
         return QN_OOM();
     parser->chat = chat;
+    parser->leads = true;
     qn_strbuf_init(&parser->held, chat->allocator);
-    while (size && strchr(" \t\r\n", prompt[size - 1]))
+    qn_arena_init(&parser->arena, chat->allocator);
+    while (size && qn_chat_is_gap(prompt[size - 1]))
         size--;
     if (chat->reasoning_begin.size && qn_str_ends((struct qn_str){prompt, size}, chat->reasoning_begin))
         parser->state = IN_REASONING;
+    return NULL;
+}
+
+/* A list of objects, each with the name of a function. */
+static qn_status check_tools(const struct qn_json *tools)
+{
+    if (tools->kind != QN_JSON_ARRAY)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "tools: a %s, expected a list", qn_json_kind_name(tools->kind));
+    const struct qn_json *tool = qn_json_first(tools);
+    for (uint32_t i = 0; i < tools->size; i++, tool = qn_json_next(tool)) {
+        const struct qn_json *function = qn_json_member(tool, "function");
+        const struct qn_json *name = qn_json_member(function ? function : tool, "name");
+        if (!name || name->kind != QN_JSON_STRING || !name->size)
+            return QN_ERROR(QN_INVALID_ARGUMENT,
+                            "tools: element %u has no name, expected {\"type\": \"function\", \"function\": "
+                            "{\"name\": ...}}",
+                            i);
+    }
+    return NULL;
+}
+
+qn_status qn_chat_parser_set_tools(struct qn_chat_parser *parser, const char *tools, size_t size)
+{
+    const struct qn_json_options options = {.name = "tools"};
+    const struct qn_json *root;
+    struct qn_str text = qn_arena_str(&parser->arena, (struct qn_str){tools, size});
+    if (!text.data)
+        return QN_OOM();
+    QN_TRY(qn_json_read(text, &options, &parser->arena, &root));
+    QN_TRY(check_tools(root));
+    parser->tools = root;
     return NULL;
 }
 
@@ -37,6 +74,7 @@ void qn_chat_parser_free(struct qn_chat_parser *parser)
         return;
     const struct qn_allocator *allocator = parser->chat->allocator;
     qn_strbuf_deinit(&parser->held);
+    qn_arena_deinit(&parser->arena);
     qn_free(allocator, parser, sizeof *parser);
 }
 
@@ -47,6 +85,8 @@ struct sink {
 
 static void drop(struct qn_chat_parser *p, size_t size)
 {
+    if (!size)
+        return;
     memmove(p->held.data, p->held.data + size, p->held.size - size + 1);
     p->held.size -= size;
 }
@@ -55,7 +95,7 @@ static void drop(struct qn_chat_parser *p, size_t size)
 static void give(struct qn_chat_parser *p, size_t size, const struct sink *sink)
 {
     size_t skip = 0;
-    while (!p->started && skip < size && strchr(" \t\r\n", p->held.data[skip]))
+    while (!p->started && skip < size && qn_chat_is_gap(p->held.data[skip]))
         skip++;
     if (size > skip) {
         sink->call(sink->context, p->state == IN_REASONING ? QN_CHAT_REASONING : QN_CHAT_CONTENT, p->held.data + skip,
@@ -70,210 +110,228 @@ static void enter(struct qn_chat_parser *p, enum state state)
 {
     p->state = state;
     p->started = false;
-}
-
-/* Where the marker begins in what is held; `maybe` falls to where its beginning may stand at the end. */
-static const char *find_marker(const struct qn_chat_parser *p, struct qn_str marker, size_t *maybe)
-{
-    if (!marker.size || !p->held.size)
-        return NULL;
-    const char *at = memmem(p->held.data, p->held.size, marker.data, marker.size);
-    size_t most = marker.size - 1 < p->held.size ? marker.size - 1 : p->held.size;
-    for (size_t size = most; size && !at; size--)
-        if (memcmp(p->held.data + p->held.size - size, marker.data, size) == 0) {
-            if (p->held.size - size < *maybe)
-                *maybe = p->held.size - size;
-            break;
-        }
-    return at;
+    p->leads = state == IN_CONTENT;
 }
 
 /* Trailing white space stays held: it may stand before a marker. */
 static size_t without_gap(const struct qn_chat_parser *p, size_t size)
 {
-    while (size && strchr(" \t\r\n", p->held.data[size - 1]))
+    while (size && qn_chat_is_gap(p->held.data[size - 1]))
         size--;
     return size;
 }
 
 /* ---- calls ---------------------------------------------------------------------------------------------------- */
 
-static qn_status give_call(const struct qn_json *name, struct qn_str plain_name, struct qn_str arguments,
-                           const struct qn_chat_parser *p, const struct sink *sink)
+/* The call at p->call. *more: it is not whole yet; what is none becomes content, with its marker. */
+static qn_status read_call(struct qn_chat_parser *p, const struct sink *sink, bool *more)
 {
+    struct qn_str held = qn_strbuf_view(&p->held);
     struct qn_strbuf out;
+    size_t at = p->call;
+    bool list = p->chat->call.style == QN_CHAT_CALL_OBJECT || p->chat->call.style == QN_CHAT_CALL_KEYED;
+    enum qn_chat_match match;
+    while (list && at < held.size && (qn_chat_is_gap(held.data[at]) || strchr("[,", held.data[at])))
+        at++;
     qn_strbuf_init(&out, p->chat->allocator);
-    struct qn_json_writer writer = {.out = &out};
-    qn_strbuf_add(&out, "{\"name\": ");
-    qn_json_write_str(&writer, name ? qn_json_str(name) : plain_name);
-    qn_strbuf_add(&out, ", \"arguments\": ");
-    qn_strbuf_append(&out, arguments.data, arguments.size);
-    qn_strbuf_add(&out, "}");
-    qn_status status = out.failed ? QN_OOM() : NULL;
-    if (!status)
+    qn_status status = qn_chat_read_call(p->chat, p->tools, held, &at, &out, &match);
+    *more = !status && match == QN_CHAT_MORE;
+    if (!status && match == QN_CHAT_YES) {
         sink->call(sink->context, QN_CHAT_TOOL_CALL, out.data, out.size);
+        drop(p, at);
+        enter(p, AFTER_CALL);
+        p->ended = false;
+        p->answered = true;
+    } else if (!status && match == QN_CHAT_NO) {
+        enter(p, IN_CONTENT);
+        p->leads = false;
+        give(p, p->call ? p->call : 1, sink); /* a bare object that is no call is not looked at again */
+    }
     qn_strbuf_deinit(&out);
     return status;
 }
 
-/* The text of a member's value: nodes do not know theirs, so it is found again behind the key. */
-static struct qn_str member_text(struct qn_str object, struct qn_str key)
-{
-    for (size_t at = 1; at < object.size;) {
-        const char *quote = memchr(object.data + at, '"', object.size - at);
-        if (!quote)
-            break;
-        size_t begin = (size_t)(quote - object.data) + 1, end = begin;
-        while (end < object.size && object.data[end] != '"')
-            end += object.data[end] == '\\' ? 2 : 1;
-        bool is = end < object.size && end - begin == key.size && memcmp(quote + 1, key.data, key.size) == 0;
-        size_t value = end + 1;
-        while (value < object.size && strchr(" \t\r\n:", object.data[value]))
-            value++;
-        if (value >= object.size)
-            break;
-        char c = object.data[value];
-        size_t stop = c == '{' || c == '[' ? qn_chat_json_end(object, value) : 0;
-        if (is && stop)
-            return (struct qn_str){object.data + value, stop - value};
-        if (!stop && c == '"') {
-            for (stop = value + 1; stop < object.size && object.data[stop] != '"';)
-                stop += object.data[stop] == '\\' ? 2 : 1;
-            stop++;
-        }
-        at = stop ? stop : value + 1;
-    }
-    return QN_STR("{}");
-}
-
-/* One object with a name and arguments; *is: it was one. */
-static qn_status read_object(const struct qn_chat_parser *p, struct qn_str object, const struct sink *sink, bool *is)
-{
-    struct qn_arena arena;
-    const struct qn_json *root = NULL;
-    qn_arena_init(&arena, p->chat->allocator);
-    qn_status status = qn_json_read(object, NULL, &arena, &root);
-    *is = false;
-    if (!status) {
-        const struct qn_json *name = qn_json_member(root, p->chat->name_key.data);
-        *is = name && name->kind == QN_JSON_STRING;
-        if (*is)
-            status = give_call(name, (struct qn_str){0}, member_text(object, p->chat->arguments_key), p, sink);
-    } else if (qn_status_code(status) != QN_OUT_OF_MEMORY) {
-        qn_status_free(status);
-        status = NULL;
-    }
-    qn_arena_deinit(&arena);
-    return status;
-}
-
-/* A call that begins behind its marker. *more: it is not whole yet; a call that is none becomes content. */
-static qn_status read_call(struct qn_chat_parser *p, const struct sink *sink, bool *more)
-{
-    struct qn_str held = qn_strbuf_view(&p->held);
-    size_t at = 0, end, name = 0;
-    bool is = true;
-    if (p->chat->tool_style == QN_CHAT_TOOL_NAMED) {
-        const char *brace = memchr(held.data, '{', held.size);
-        at = brace ? (size_t)(brace - held.data) : held.size;
-        const char *middle = p->chat->tool_middle.size
-                                 ? memmem(held.data, at, p->chat->tool_middle.data, p->chat->tool_middle.size)
-                                 : NULL;
-        name = middle ? (size_t)(middle - held.data) : at;
-    } else {
-        while (at < held.size && strchr(" \t\r\n[,", held.data[at]))
-            at++;
-    }
-    *more = at >= held.size || (held.data[at] == '{' && !qn_chat_json_end(held, at));
-    if (*more)
-        return NULL;
-    end = held.data[at] == '{' ? qn_chat_json_end(held, at) : 0;
-    struct qn_str object = {held.data + at, end - at};
-    if (!end)
-        is = false;
-    else if (p->chat->tool_style == QN_CHAT_TOOL_NAMED)
-        QN_TRY(give_call(NULL, (struct qn_str){held.data, name}, object, p, sink));
-    else
-        QN_TRY(read_object(p, object, sink, &is));
-    enter(p, is ? AFTER_CALL : IN_CONTENT);
-    if (is)
-        drop(p, end);
-    return NULL;
-}
-
-/* Behind a call: its end marker, or the next object of a list. */
+/* Behind a call: its end, then the next one of its section or list, or the section's end. */
 static void after_call(struct qn_chat_parser *p, bool *more)
 {
-    struct qn_str held = qn_strbuf_view(&p->held), tail = p->chat->tool_end;
-    size_t at = 0;
-    while (at < held.size && strchr(" \t\r\n],", held.data[at]))
-        at++;
-    struct qn_str rest = {held.data + at, held.size - at};
-    bool comma = at && memchr(held.data, ',', at);
-    *more = !rest.size || (tail.size && rest.size < tail.size && memcmp(rest.data, tail.data, rest.size) == 0);
+    const struct qn_chat_call_shape *c = &p->chat->call;
+    struct qn_str held = qn_strbuf_view(&p->held);
+    bool list = c->style == QN_CHAT_CALL_OBJECT || c->style == QN_CHAT_CALL_KEYED, comma = false;
+    size_t at = 0, to;
+    enum qn_chat_match match;
+    while (at < held.size && (qn_chat_is_gap(held.data[at]) || held.data[at] == ',' || (list && held.data[at] == ']')))
+        comma |= held.data[at++] == ',';
+    *more = at == held.size;
     if (*more)
         return;
-    if (rest.data[0] == '{' && comma) {
-        enter(p, IN_CALL);
+    if (!p->ended && c->end.size) {
+        match = qn_chat_match(held, &at, c->end);
+        *more = match == QN_CHAT_MORE;
+        if (*more)
+            return;
+        p->ended = true;
+        drop(p, at);
         return;
     }
-    drop(p, at + (tail.size && qn_str_starts(rest, tail) ? tail.size : 0));
+    to = at;
+    match = c->begin.size && c->section_begin.size ? qn_chat_match(held, &to, c->begin) : QN_CHAT_NO;
+    if (match == QN_CHAT_YES || (!c->begin.size && list && held.data[at] == '{' && (comma || c->section_begin.size))) {
+        enter(p, IN_CALL);
+        p->call = match == QN_CHAT_YES ? to : at;
+        return;
+    }
+    *more = match == QN_CHAT_MORE;
+    struct qn_str ends[] = {c->section_end, qn_chat_first_tag(c->section_end)};
+    for (size_t i = 0, end = at; i < 2 && match != QN_CHAT_YES; i++, end = at) {
+        match = ends[i].size ? qn_chat_match(held, &end, ends[i]) : QN_CHAT_NO;
+        *more |= match == QN_CHAT_MORE;
+        to = end;
+    }
+    if (match != QN_CHAT_YES && *more)
+        return;
+    *more = false;
+    if (match != QN_CHAT_YES && !list && !c->begin.size && c->section_begin.size) { /* names follow each other */
+        enter(p, IN_CALL);
+        p->call = at;
+        return;
+    }
+    drop(p, match == QN_CHAT_YES ? to : at);
     enter(p, IN_CONTENT);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------------------------- */
 
-static qn_status in_text(struct qn_chat_parser *p, const struct sink *sink, bool *more)
+/* The first of the markers in what is held; `maybe` falls to where one may begin that is not whole yet. */
+struct found {
+    struct qn_str marker;
+    size_t begin, end;
+    bool whole;
+};
+
+static struct found look_for(const struct qn_chat_parser *p, struct qn_str marker, size_t *maybe)
+{
+    struct found f = {.marker = marker};
+    enum qn_chat_match match =
+        marker.size ? qn_chat_find(qn_strbuf_view(&p->held), 0, marker, &f.begin, &f.end) : QN_CHAT_NO;
+    if (match == QN_CHAT_MORE && f.begin < *maybe)
+        *maybe = f.begin;
+    f.whole = match == QN_CHAT_YES;
+    return f;
+}
+
+static void in_reasoning(struct qn_chat_parser *p, const struct sink *sink, bool *more)
+{
+    size_t maybe = p->held.size;
+    struct found end = look_for(p, p->chat->reasoning_end, &maybe);
+    give(p, without_gap(p, end.whole ? end.begin : maybe), sink);
+    *more = !end.whole;
+    if (!end.whole)
+        return;
+    struct found again = look_for(p, p->chat->reasoning_end, &maybe);
+    drop(p, again.end);
+    enter(p, IN_CONTENT);
+    p->after_reasoning = true;
+}
+
+/* Drops what a template writes before content. *more: that is not certain yet. */
+static bool drop_leads(struct qn_chat_parser *p, bool *more)
 {
     const struct qn_chat *chat = p->chat;
-    size_t maybe = without_gap(p, p->held.size);
-    *more = true;
-    if (p->state == IN_REASONING) {
-        const char *end = find_marker(p, chat->reasoning_end, &maybe);
-        if (end) {
-            size_t at = (size_t)(end - p->held.data), kept = without_gap(p, at);
-            give(p, kept, sink);
-            drop(p, at - kept + chat->reasoning_end.size);
-            enter(p, IN_CONTENT);
-            p->after_reasoning = chat->reasoning_rest.size > 0;
-            *more = false;
-            return NULL;
-        }
-        give(p, without_gap(p, maybe), sink);
-        return NULL;
-    }
-    if (p->after_reasoning) {
-        struct qn_str rest = chat->reasoning_rest;
-        size_t gap = strspn(p->held.data, " \t\r\n"), size = p->held.size - gap;
-        if (size < rest.size && memcmp(p->held.data + gap, rest.data, size) == 0)
-            return NULL;
-        p->after_reasoning = false;
-        drop(p, qn_str_starts((struct qn_str){p->held.data + gap, size}, rest) ? gap + rest.size : 0);
-        *more = false;
-        return NULL;
-    }
-    const char *thought = find_marker(p, chat->reasoning_begin, &maybe), *call = NULL;
-    if (chat->tool_style) {
-        call = find_marker(p, chat->tool_begin, &maybe);
-        if (!chat->tool_begin.size && !p->answered && p->held.size) { /* a bare object as the whole answer */
-            size_t at = strspn(p->held.data, " \t\r\n");
-            call = p->held.data[at] == '{' ? p->held.data + at : NULL;
-            if (call && !qn_chat_json_end(qn_strbuf_view(&p->held), at))
-                return NULL;
-        }
-    }
-    const char *first = thought && (!call || thought < call) ? thought : call;
-    if (!first) {
-        give(p, without_gap(p, maybe), sink);
-        return NULL;
-    }
-    size_t at = (size_t)(first - p->held.data), kept = without_gap(p, at);
-    give(p, kept, sink);
-    drop(p, at - kept + (first == thought ? chat->reasoning_begin.size : chat->tool_begin.size));
-    p->answered |= first == call;
-    enter(p, first == thought ? IN_REASONING : IN_CALL);
+    const struct qn_str leads[] = {p->after_reasoning ? chat->reasoning_rest : QN_STR(""), chat->content_begin,
+                                   chat->turn_begin};
+    size_t drops = 0;
     *more = false;
-    return NULL;
+    for (size_t i = 0; i < sizeof leads / sizeof leads[0]; i++) {
+        size_t at = 0;
+        enum qn_chat_match match = leads[i].size ? qn_chat_match(qn_strbuf_view(&p->held), &at, leads[i]) : QN_CHAT_NO;
+        *more |= match == QN_CHAT_MORE;
+        if (match == QN_CHAT_YES && at > drops)
+            drops = at;
+    }
+    if (*more)
+        return false;
+    drop(p, drops);
+    p->after_reasoning &= drops == 0;
+    return drops > 0;
+}
+
+/* Whether a head as <|channel|>...<|message|> stands here, where the template writes those: its end. 0: no. */
+static size_t head_end(const struct qn_chat_parser *p, bool *more)
+{
+    struct qn_str lead = p->chat->content_begin, tag = qn_chat_first_tag(lead), held = qn_strbuf_view(&p->held);
+    size_t at = 0, begin, end, last = lead.size;
+    *more = false;
+    if (!p->chat->turn_begin.size)
+        return 0;
+    enum qn_chat_match match = qn_chat_match(held, &at, tag);
+    *more = match == QN_CHAT_MORE;
+    if (match != QN_CHAT_YES)
+        return 0;
+    while (last && lead.data[last - 1] != '<')
+        last--;
+    match = last ? qn_chat_find(held, at, (struct qn_str){lead.data + last - 1, lead.size - last + 1}, &begin, &end)
+                 : QN_CHAT_NO;
+    *more = match != QN_CHAT_YES;
+    return *more ? 0 : end;
+}
+
+static void in_content(struct qn_chat_parser *p, const struct sink *sink, bool *more)
+{
+    const struct qn_chat *chat = p->chat;
+    size_t maybe = p->held.size;
+    bool wait = false;
+    if (p->leads && drop_leads(p, &wait)) {
+        *more = false;
+        return;
+    }
+    *more = true;
+    struct found thought = look_for(p, chat->reasoning_begin, &maybe), call = look_for(p, chat->tool_begin, &maybe);
+    struct found end = look_for(p, chat->content_end, &maybe), turn = {0};
+    if (chat->turn_begin.size) /* a part ends as reasoning does, and the next begins as a turn */
+        turn = look_for(p, chat->reasoning_end, &maybe);
+    if (chat->call.style && !chat->tool_begin.size && !p->answered) { /* a bare object as the whole answer */
+        size_t at = 0;
+        while (qn_chat_is_gap(p->held.data[at]))
+            at++;
+        call.whole = at < p->held.size && strchr("{[", p->held.data[at]);
+        call.begin = call.end = at;
+    }
+    if (wait && !call.whole && !thought.whole)
+        return;
+    struct found *all[] = {&thought, &call, &end, &turn}, *first = NULL;
+    for (size_t i = 0; i < 4; i++)
+        if (all[i]->whole && (!first || all[i]->begin < first->begin))
+            first = all[i];
+    bool thinks = first == &thought && first->begin == 0;
+    size_t head = p->leads && !thinks ? head_end(p, &wait) : 0;
+    if (head && (!first || head <= first->begin)) {
+        drop(p, head);
+        p->leads = false;
+        *more = false;
+        return;
+    }
+    if (p->leads && wait && !thinks && first != &call)
+        return;
+    if (first == &call && p->leads && (wait || head > call.begin)) { /* a head with the call's name in it */
+        drop(p, call.begin);
+        call.end -= call.begin;
+        call.begin = 0;
+    }
+    size_t kept = without_gap(p, first ? first->begin : maybe), before = p->held.size;
+    if (kept)
+        p->leads = false;
+    give(p, kept, sink);
+    if (!first)
+        return;
+    *more = false;
+    size_t stop = first->end - (before - p->held.size);
+    if (first == &call) {
+        enter(p, IN_CALL);
+        p->call = stop;
+        return;
+    }
+    drop(p, stop);
+    enter(p, first == &thought ? IN_REASONING : IN_CONTENT);
 }
 
 static qn_status go_on(struct qn_chat_parser *p, const struct sink *sink)
@@ -283,8 +341,10 @@ static qn_status go_on(struct qn_chat_parser *p, const struct sink *sink)
             QN_TRY(read_call(p, sink, &more));
         else if (p->state == AFTER_CALL)
             after_call(p, &more);
+        else if (p->state == IN_REASONING)
+            in_reasoning(p, sink, &more);
         else
-            QN_TRY(in_text(p, sink, &more));
+            in_content(p, sink, &more);
     }
     return NULL;
 }
@@ -305,7 +365,7 @@ qn_status qn_chat_parser_finish(struct qn_chat_parser *parser, qn_chat_sink *sin
     if (parser->state == AFTER_CALL)
         parser->held.size = 0;
     if (parser->state == IN_CALL)
-        enter(parser, IN_CONTENT);
+        parser->state = IN_CONTENT;
     if (parser->held.size)
         give(parser, without_gap(parser, parser->held.size), &s);
     qn_strbuf_clear(&parser->held);

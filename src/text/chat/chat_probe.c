@@ -1,22 +1,99 @@
-/* What a template writes around reasoning and calls of tools, found by rendering what is known. */
+/* What a template writes around reasoning and content, found by rendering what is known. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <string.h>
 
-#include "text/chat/chat_parts.h"
+#include "text/chat/chat_probe.h"
 
-#define USER "{\"role\": \"user\", \"content\": \"qnprobeuser\"}"
+/* ---- texts ---------------------------------------------------------------------------------------------------- */
 
-static bool is_gap(char c)
+static struct qn_str view(const struct qn_text *text)
 {
-    return c && strchr(" \t\r\n", c);
+    return (struct qn_str){text->data ? text->data : "", text->size};
 }
 
-/* A template may refuse a probe; only a lack of memory is an error. */
-static qn_status try_render(const struct qn_chat *chat, struct qn_str request, struct qn_text *out)
+size_t qn_chat_word(struct qn_str text, const char *words)
 {
+    const char *at = text.size ? memmem(text.data, text.size, words, strlen(words)) : NULL;
+    return at ? (size_t)(at - text.data) : SIZE_MAX;
+}
+
+size_t qn_chat_common_begin(struct qn_str a, struct qn_str b)
+{
+    size_t size = 0;
+    while (size < a.size && size < b.size && a.data[size] == b.data[size])
+        size++;
+    while (size && size < a.size && ((uint8_t)a.data[size] & 0xc0) == 0x80)
+        size--; /* not within a character */
+    const char *open = size ? memrchr(a.data, '<', size) : NULL;
+    bool whole = size == a.size || size == b.size;
+    return open && !whole && !memchr(open, '>', (size_t)(a.data + size - open)) ? (size_t)(open - a.data) : size;
+}
+
+size_t qn_chat_common_end(struct qn_str a, struct qn_str b)
+{
+    size_t size = 0;
+    while (size < a.size && size < b.size && a.data[a.size - 1 - size] == b.data[b.size - 1 - size])
+        size++;
+    while (size && ((uint8_t)a.data[a.size - size] & 0xc0) == 0x80)
+        size--;
+    if (!size || size == a.size || size == b.size)
+        return size;
+    struct qn_str common = {a.data + a.size - size, size};
+    const char *close = memchr(common.data, '>', size), *open = memchr(common.data, '<', size);
+    if (close && (!open || close < open)) /* the end of a tag that begins differently */
+        return open ? (size_t)(common.data + size - open) : (size_t)(common.data + size - close - 1);
+    return size;
+}
+
+qn_status qn_chat_keep(struct qn_chat *chat, struct qn_str text, struct qn_str *out)
+{
+    text = qn_chat_trim(text);
+    *out = qn_arena_str(&chat->arena, text.size ? text : QN_STR(""));
+    return out->data ? NULL : QN_OOM();
+}
+
+/* The last tag of a text, or the words behind it: "<think>" of "<|assistant|><think>". */
+static struct qn_str last_tag(struct qn_str text)
+{
+    text = qn_chat_trim(text);
+    const char *close = text.size ? memrchr(text.data, '>', text.size) : NULL;
+    bool ends = close && close + 1 == text.data + text.size;
+    const char *tag = ends ? memrchr(text.data, '<', text.size) : close ? close + 1 : NULL;
+    return qn_chat_trim(tag ? (struct qn_str){tag, (size_t)(text.data + text.size - tag)} : text);
+}
+
+struct qn_str qn_chat_without_lead(const struct qn_chat_prober *p, struct qn_str text)
+{
+    struct qn_str shut = p->chat->reasoning_end;
+    const char *end = shut.size && text.size ? memmem(text.data, text.size, shut.data, shut.size) : NULL;
+    if (end)
+        text = qn_chat_part_of(text, (size_t)(end - text.data) + shut.size, text.size);
+    struct qn_str lead = qn_chat_trim(p->chat->content_begin), trimmed = qn_chat_trim(text);
+    size_t same = lead.size && !end ? qn_chat_common_begin(trimmed, lead) : 0;
+    return qn_chat_trim(qn_chat_part_of(trimmed, same, trimmed.size));
+}
+
+/* ---- rendering ------------------------------------------------------------------------------------------------ */
+
+static const char tool_list[] =
+    "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"" QN_PROBE_TOOL "\", \"description\": \"d\","
+    " \"parameters\": {\"type\": \"object\", \"properties\": {\"qnprobekey\": {\"type\": \"string\", \"description\":"
+    " \"k\"}, \"qnprobeother\": {\"type\": \"string\", \"description\": \"k\"}, \"qnprobecount\": {\"type\":"
+    " \"integer\", \"description\": \"k\"}}, \"required\": [\"qnprobekey\"]}}}], ";
+
+/* A template may refuse a probe; only a lack of memory is an error. */
+static qn_status try_render(struct qn_chat_prober *p, const char *messages, bool tools, bool prompt,
+                            struct qn_text *out)
+{
+    struct qn_chat *chat = p->chat;
+    struct qn_str request =
+        qn_arena_printf(&chat->arena, "{%s\"messages\": [" QN_PROBE_USER "%s%s], \"add_generation_prompt\": %s}",
+                        tools ? tool_list : "", *messages ? ", " : "", messages, prompt ? "true" : "false");
     out->size = 0;
     out->allocator = chat->allocator;
+    if (!request.data)
+        return QN_OOM();
     qn_status status = qn_chat_render_marked(chat, request, false, out);
     if (!status || qn_status_code(status) == QN_OUT_OF_MEMORY)
         return status;
@@ -25,71 +102,27 @@ static qn_status try_render(const struct qn_chat *chat, struct qn_str request, s
     return NULL;
 }
 
-static const char *find(const struct qn_text *text, const char *words)
+qn_status qn_chat_probe_answer(struct qn_chat_prober *p, const char *messages, bool tools, struct qn_str *answer)
 {
-    return text->size ? memmem(text->data, text->size, words, strlen(words)) : NULL;
-}
-
-/* The run without gaps that ends before `end`, past gaps. */
-static struct qn_str run_before(const char *begin, const char *end)
-{
-    while (end > begin && is_gap(end[-1]))
-        end--;
-    const char *from = end;
-    while (from > begin && !is_gap(from[-1]))
-        from--;
-    return (struct qn_str){from, (size_t)(end - from)};
-}
-
-static struct qn_str run_after(const char *begin, const char *end)
-{
-    while (begin < end && is_gap(*begin))
-        begin++;
-    const char *to = begin;
-    while (to < end && !is_gap(*to))
-        to++;
-    return (struct qn_str){begin, (size_t)(to - begin)};
-}
-
-/* The last tag of a run: "<think>" of "<|assistant|><think>". */
-static struct qn_str last_tag(struct qn_str run)
-{
-    const char *tag = run.size ? memrchr(run.data, '<', run.size) : NULL;
-    return tag ? (struct qn_str){tag, (size_t)(run.data + run.size - tag)} : run;
-}
-
-/* Its first one, where it begins with one. */
-static struct qn_str first_tag(struct qn_str run)
-{
-    const char *end = run.size && run.data[0] == '<'   ? memchr(run.data, '>', run.size)
-                      : run.size && run.data[0] == '[' ? memchr(run.data, ']', run.size)
-                                                       : NULL;
-    return end ? (struct qn_str){run.data, (size_t)(end + 1 - run.data)} : run;
-}
-
-/* Takes off what the prompt of the answer ends with already: "<|assistant|>" of "<|assistant|><think>". */
-static struct qn_str without_prompt(struct qn_str run, const struct qn_text *prompt)
-{
-    size_t end = prompt->size;
-    while (end && is_gap(prompt->data[end - 1]))
-        end--;
-    for (size_t size = run.size; size; size--)
-        if (size <= end && memcmp(prompt->data + end - size, run.data, size) == 0)
-            return (struct qn_str){run.data + size, run.size - size};
-    return run;
-}
-
-static qn_status keep(struct qn_chat *chat, struct qn_str text, struct qn_str *out)
-{
-    *out = qn_arena_str(&chat->arena, text);
-    return out->data ? NULL : QN_OOM();
+    if (!p->prompted || p->prompt_tools != tools)
+        QN_TRY(try_render(p, "", tools, true, &p->prompt));
+    p->prompted = true;
+    p->prompt_tools = tools;
+    QN_TRY(try_render(p, messages, tools, false, &p->text));
+    struct qn_str text = view(&p->text), prompt = view(&p->prompt);
+    size_t begin = qn_chat_common_begin(text, prompt), user = qn_chat_word(text, "qnprobeuser");
+    if (user != SIZE_MAX && begin < user) /* a template that writes no prompts, or other ones */
+        begin = user + strlen("qnprobeuser");
+    *answer = qn_chat_part_of(text, begin < text.size ? begin : text.size, text.size);
+    return NULL;
 }
 
 /* ---- reasoning ------------------------------------------------------------------------------------------------ */
 
 /* Tags of the template's text, as </think>: the template takes what stands before one out of an old answer. */
-static qn_status probe_tags(struct qn_chat *chat, struct qn_text *text)
+static qn_status probe_tags(struct qn_chat_prober *p)
 {
+    struct qn_chat *chat = p->chat;
     struct qn_str rest = chat->source;
     for (int tries = 0; tries < 16; tries++) {
         const char *at = memmem(rest.data, rest.size, "</", 2);
@@ -101,176 +134,118 @@ static qn_status probe_tags(struct qn_chat *chat, struct qn_text *text)
         rest = (struct qn_str){at + end, size - end};
         if (end == 2 || end > 40 || end >= size || at[end] != '>')
             continue;
-        struct qn_str request =
+        struct qn_str message =
             qn_arena_printf(&chat->arena,
-                            "{\"messages\": [" USER
-                            ", {\"role\": \"assistant\", \"content\": \"<%.*s>qnprobethought</%.*s>qnprobeanswer\"},"
-                            " " USER "]}",
+                            "{\"role\": \"assistant\", \"content\": \"<%.*s>qnprobethought</%.*s>qnprobeanswer\"},"
+                            " " QN_PROBE_USER,
                             (int)end - 2, at + 2, (int)end - 2, at + 2);
-        if (!request.data)
+        if (!message.data)
             return QN_OOM();
-        QN_TRY(try_render(chat, request, text));
-        if (!find(text, "qnprobeanswer") || find(text, "qnprobethought"))
+        QN_TRY(try_render(p, message.data, false, false, &p->text));
+        struct qn_str text = view(&p->text);
+        if (qn_chat_word(text, "qnprobeanswer") == SIZE_MAX || qn_chat_word(text, "qnprobethought") != SIZE_MAX)
             continue;
-        QN_TRY(keep(chat, (struct qn_str){at, end + 1}, &chat->reasoning_end));
+        QN_TRY(qn_chat_keep(chat, (struct qn_str){at, end + 1}, &chat->reasoning_end));
         chat->reasoning_begin = qn_arena_printf(&chat->arena, "<%.*s>", (int)end - 2, at + 2);
         return chat->reasoning_begin.data ? NULL : QN_OOM();
     }
     return NULL;
 }
 
-static qn_status probe_reasoning(struct qn_chat *chat, const struct qn_text *prompt, struct qn_text *text)
+static qn_status probe_reasoning(struct qn_chat_prober *p)
 {
-    QN_TRY(try_render(chat,
-                      QN_STR("{\"messages\": [" USER ", {\"role\": \"assistant\", \"reasoning_content\": "
-                             "\"qnprobethought\", \"content\": \"qnprobeanswer\"}]}"),
-                      text));
-    const char *thought = find(text, "qnprobethought"), *answer = find(text, "qnprobeanswer");
-    if (!thought || !answer || answer < thought)
-        return probe_tags(chat, text);
-    struct qn_str run = run_before(text->data, thought), begin = without_prompt(run, prompt);
+    static const char message[] =
+        "{\"role\": \"assistant\", \"reasoning_content\": \"qnprobethought\", \"content\": \"qnprobeanswer\"}";
+    struct qn_chat *chat = p->chat;
+    struct qn_str answer;
+    QN_TRY(qn_chat_probe_answer(p, message, false, &answer));
+    size_t thought = qn_chat_word(answer, "qnprobethought"), content = qn_chat_word(answer, "qnprobeanswer");
+    if (thought == SIZE_MAX || content == SIZE_MAX || content < thought)
+        return probe_tags(p);
+    struct qn_str begin = qn_chat_trim(qn_chat_part_of(answer, 0, thought));
     if (!begin.size) /* the prompt opens it */
-        begin = last_tag(run);
-    struct qn_str end = run_after(thought + strlen("qnprobethought"), answer);
+        begin = last_tag(view(&p->prompt));
+    struct qn_str end = qn_chat_trim(qn_chat_part_of(answer, thought + strlen("qnprobethought"), content));
     if (!begin.size || !end.size)
         return NULL;
-    QN_TRY(keep(chat, begin, &chat->reasoning_begin));
-    struct qn_str tag = first_tag(end);
-    QN_TRY(keep(chat, tag, &chat->reasoning_end));
-    return keep(chat, (struct qn_str){end.data + tag.size, end.size - tag.size}, &chat->reasoning_rest);
+    QN_TRY(qn_chat_keep(chat, begin, &chat->reasoning_begin));
+    struct qn_str tag = qn_chat_first_tag(end);
+    QN_TRY(qn_chat_keep(chat, tag, &chat->reasoning_end));
+    return qn_chat_keep(chat, qn_chat_part_of(end, tag.size, end.size), &chat->reasoning_rest);
 }
 
-/* ---- calls of tools ------------------------------------------------------------------------------------------- */
+/* ---- content -------------------------------------------------------------------------------------------------- */
 
-size_t qn_chat_json_end(struct qn_str text, size_t at)
+/* Where the parts of an answer have heads, as <|channel|>final<|message|>, each may come as a turn of its own. */
+static qn_status probe_turns(struct qn_chat_prober *p)
 {
-    int open = 0;
-    bool quoted = false;
-    for (; at < text.size; at++) {
-        char c = text.data[at];
-        if (quoted) {
-            at += c == '\\';
-            quoted = c != '"';
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '{' || c == '[') {
-            open++;
-        } else if (c == '}' || c == ']') {
-            if (--open <= 0)
-                return at + 1;
-        }
-    }
-    return 0;
-}
-
-/* Which members of the object hold the name and the arguments. */
-static qn_status find_keys(struct qn_chat *chat, struct qn_str object, bool *found)
-{
-    const struct qn_json *root = NULL;
-    qn_status status = qn_json_read(object, NULL, &chat->arena, &root);
-    *found = false;
-    if (status && qn_status_code(status) == QN_OUT_OF_MEMORY)
-        return status;
-    qn_status_free(status);
-    if (status || root->kind != QN_JSON_OBJECT)
+    struct qn_chat *chat = p->chat;
+    struct qn_str head = chat->content_begin, tag = qn_chat_first_tag(head);
+    struct qn_text bare = {0};
+    if (!tag.size || tag.size == head.size || head.data[tag.size] == '<' || head.data[head.size - 1] != '>')
         return NULL;
-    const struct qn_json *key = qn_json_first(root);
-    for (uint32_t i = 0; i < root->size; i++) {
-        const struct qn_json *value = qn_json_next(key);
-        if (value->kind == QN_JSON_STRING && qn_str_is(qn_json_str(value), "qnprobetool"))
-            QN_TRY(keep(chat, qn_json_str(key), &chat->name_key));
-        if (qn_json_member(value, "qnprobekey"))
-            QN_TRY(keep(chat, qn_json_str(key), &chat->arguments_key));
-        key = qn_json_next(value);
+    qn_status status = try_render(p, "", false, false, &bare);
+    if (!status) {
+        size_t same = qn_chat_common_begin(view(&bare), view(&p->prompt));
+        status = qn_chat_keep(chat, qn_chat_part_of(view(&p->prompt), same, p->prompt.size), &chat->turn_begin);
     }
-    *found = chat->name_key.size && chat->arguments_key.size;
-    return NULL;
+    qn_text_free(&bare);
+    return status;
 }
 
-static qn_status read_call(struct qn_chat *chat, const struct qn_text *prompt, const struct qn_text *text,
-                           const char *name, const char *value)
+static qn_status probe_content(struct qn_chat_prober *p)
 {
-    const char *end = text->data + text->size, *open = name, *brace;
-    struct qn_str all = {text->data, text->size};
-    bool found;
-    while (name[-1] == '"' && open > text->data && *open != '{')
-        open--;
-    size_t stop = *open == '{' ? qn_chat_json_end(all, (size_t)(open - text->data)) : 0;
-    if (stop) {
-        QN_TRY(find_keys(chat, (struct qn_str){open, (size_t)(text->data + stop - open)}, &found));
-        if (!found)
-            return NULL;
-        const char *before = open, *after = text->data + stop;
-        while (before > text->data && (is_gap(before[-1]) || before[-1] == '['))
-            before--;
-        while (after < end && (is_gap(*after) || *after == ']'))
-            after++;
-        struct qn_str run = run_before(text->data, before), tail = run_after(after, end);
-        run = without_prompt(run, prompt);
-        chat->tool_style = QN_CHAT_TOOL_OBJECT;
-        QN_TRY(keep(chat, last_tag(run), &chat->tool_begin));
-        return run.size ? keep(chat, first_tag(tail), &chat->tool_end) : NULL;
-    }
-    brace = memchr(name, '{', (size_t)(value - name));
-    stop = brace && name[-1] != '"' ? qn_chat_json_end(all, (size_t)(brace - text->data)) : 0;
-    struct qn_str run = without_prompt(run_before(text->data, name), prompt);
-    if (!stop || !run.size || run.data + run.size != name)
+    struct qn_chat *chat = p->chat;
+    struct qn_str answer;
+    QN_TRY(qn_chat_probe_answer(p, "{\"role\": \"assistant\", \"content\": \"qnprobeanswer\"}", false, &answer));
+    size_t content = qn_chat_word(answer, "qnprobeanswer");
+    if (content == SIZE_MAX)
         return NULL;
-    const char *middle = name + strlen("qnprobetool");
-    chat->tool_style = QN_CHAT_TOOL_NAMED;
-    QN_TRY(keep(chat, run, &chat->tool_begin));
-    QN_TRY(keep(chat, (struct qn_str){middle, (size_t)(brace - middle)}, &chat->tool_middle));
-    return keep(chat, first_tag(run_after(text->data + stop, end)), &chat->tool_end);
-}
-
-static qn_status probe_tools(struct qn_chat *chat, const struct qn_text *prompt, struct qn_text *text)
-{
-    const char *name = NULL, *value;
-    QN_TRY(try_render(
-        chat,
-        QN_STR("{\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"qnprobetool\", \"description\": \"d\","
-               " \"parameters\": {\"type\": \"object\", \"properties\": {\"qnprobekey\": {\"type\": \"string\","
-               " \"description\": \"k\"}}, \"required\": [\"qnprobekey\"]}}}], \"messages\": [" USER
-               ", {\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": [{\"id\": \"call00001\", \"type\":"
-               " \"function\", \"function\": {\"name\": \"qnprobetool\", \"arguments\": {\"qnprobekey\":"
-               " \"qnprobevalue\"}}}]}]}"),
-        text));
-    value = find(text, "qnprobevalue");
-    for (const char *at = text->data; value && at && at < value;) {
-        at = memmem(at, (size_t)(value - at), "qnprobetool", 11);
-        name = at ? at : name;
-        at = at ? at + 1 : NULL;
-    }
-    return name && name > text->data ? read_call(chat, prompt, text, name, value) : NULL;
+    struct qn_str lead = qn_chat_without_lead(p, qn_chat_part_of(answer, 0, content));
+    struct qn_str begin = chat->reasoning_begin;
+    if (begin.size && qn_str_starts(lead, begin)) /* reasoning that is empty */
+        lead = qn_chat_part_of(lead, begin.size, lead.size);
+    QN_TRY(qn_chat_keep(chat, lead, &chat->content_begin));
+    struct qn_str tail = qn_chat_trim(qn_chat_part_of(answer, content + strlen("qnprobeanswer"), answer.size));
+    struct qn_str tag = qn_chat_first_tag(tail);
+    bool marker = tail.size && (tag.size < tail.size || !isalnum((uint8_t)tail.data[tail.size - 1]));
+    QN_TRY(qn_chat_keep(chat, marker ? tag : QN_STR(""), &chat->content_end));
+    return probe_turns(p);
 }
 
 qn_status qn_chat_probe(struct qn_chat *chat)
 {
-    struct qn_text prompt = {.allocator = chat->allocator}, text = {.allocator = chat->allocator};
-    chat->reasoning_begin = chat->reasoning_end = chat->reasoning_rest = chat->tool_begin = chat->tool_middle =
-        chat->tool_end = QN_STR("");
+    struct qn_chat_prober p = {.chat = chat};
+    const struct qn_str none = QN_STR("");
+    chat->reasoning_begin = chat->reasoning_end = chat->reasoning_rest = none;
+    chat->content_begin = chat->content_end = chat->turn_begin = none;
+    qn_chat_forget_calls(chat);
     if (!chat->own)
         return NULL;
-    qn_status status = try_render(chat, QN_STR("{\"messages\": [" USER "], \"add_generation_prompt\": true}"), &prompt);
+    qn_status status = probe_reasoning(&p);
     if (!status)
-        status = probe_reasoning(chat, &prompt, &text);
+        status = probe_content(&p);
     if (!status)
-        status = probe_tools(chat, &prompt, &text);
-    qn_text_free(&prompt);
-    qn_text_free(&text);
+        status = qn_chat_learn_calls(&p);
+    qn_text_free(&p.prompt);
+    qn_text_free(&p.text);
     return status;
 }
 
 void qn_chat_get_markers(const struct qn_chat *chat, struct qn_chat_markers *out)
 {
-    const struct qn_str all[] = {chat->reasoning_begin, chat->reasoning_end, chat->tool_begin, chat->tool_end};
+    const struct qn_chat_call_shape *c = &chat->call;
+    const struct qn_str all[] = {
+        chat->reasoning_begin, chat->reasoning_end, chat->tool_begin, c->begin,     c->end,
+        c->section_end,        c->id_end,           c->name_end,      c->name_rest, c->param_begin,
+        c->param_end,          c->key_end,          c->value_begin,   c->separator, c->quote};
     struct qn_chat_markers markers = {.struct_size = out->struct_size,
                                       .reasoning_begin = chat->reasoning_begin.data,
                                       .reasoning_end = chat->reasoning_end.data,
                                       .tool_begin = chat->tool_begin.data,
-                                      .tool_end = chat->tool_end.data};
+                                      .tool_end = c->end.size ? c->end.data : c->section_end.data};
     for (uint32_t i = 0; i < chat->controls.count; i++)
-        for (size_t j = 0; j < 4; j++)
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
             markers.special |= all[j].size && memmem(all[j].data, all[j].size, chat->controls.items[i].data,
                                                      chat->controls.items[i].size);
     memcpy(out, &markers, out->struct_size < sizeof markers ? out->struct_size : sizeof markers);

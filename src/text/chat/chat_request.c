@@ -105,9 +105,34 @@ static void put_value(struct request *r, const struct qn_json *v)
 
 /* ---- messages ------------------------------------------------------------------------------------------------- */
 
+/* The arguments as a text, for templates that want them so. */
+static void put_as_text(struct request *r, const struct qn_json *v)
+{
+    struct qn_strbuf all = r->json;
+    struct qn_json_writer writer = r->writer;
+    qn_strbuf_init(&r->json, r->chat->allocator);
+    r->writer = (struct qn_json_writer){.out = &r->json};
+    put_value(r, v);
+    struct qn_str text = qn_arena_str(&r->arena, qn_strbuf_view(&r->json));
+    bool failed = r->json.failed || !text.data;
+    qn_strbuf_deinit(&r->json);
+    r->json = all;
+    r->writer = writer;
+    r->json.failed |= failed;
+    qn_json_write_str(&r->writer, text.data ? text : QN_STR(""));
+}
+
 /* Arguments that are a text with a JSON object, as the OpenAI interface sends them, become the object. */
 static void put_arguments(struct request *r, const struct qn_json *v)
 {
+    if (r->chat->arguments_as_text && v->kind == QN_JSON_OBJECT) {
+        put_as_text(r, v);
+        return;
+    }
+    if (r->chat->arguments_as_text) {
+        put_value(r, v);
+        return;
+    }
     const struct qn_json *object = NULL;
     qn_status status = v->kind == QN_JSON_STRING ? qn_json_read(qn_json_str(v), NULL, &r->arena, &object) : NULL;
     qn_status_free(status);

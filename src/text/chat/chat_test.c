@@ -126,8 +126,8 @@ static void answers(void **state)
         "I look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"}\"}}\n</tool_call>\n"
         "<tool_call>\n{\"arguments\": {}, \"name\": \"g\"}\n</tool_call>",
         "|c:I look.|t:{\"name\": \"f\", \"arguments\": {\"a\": \"}\"}}|t:{\"name\": \"g\", \"arguments\": {}}");
-    expect_parts(CHATML, "", "<tool_call>\n{\"name\": \"f\"", "|c:{\"name\": \"f\"");
-    expect_parts(CHATML, "", "<tool_call>oh</tool_call>", "|c:oh</tool_call>");
+    expect_parts(CHATML, "", "<tool_call>\n{\"name\": \"f\"", "|c:<tool_call>\n{\"name\": \"f\"");
+    expect_parts(CHATML, "", "<tool_call>oh</tool_call>", "|c:<tool_call>oh</tool_call>");
     /* a bare object, a list of them, and a name before its arguments */
     expect_parts(
         "{% for m in messages %}[{{ m.role }}]\n\n{% if m.tool_calls %}{\"name\": \"{{ m.tool_calls[0].function"
