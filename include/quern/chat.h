@@ -86,8 +86,8 @@ struct qn_chat_parser;
 qn_status qn_chat_parser_create(const struct qn_chat *chat, const char *prompt, size_t size,
                                 struct qn_chat_parser **out) QN_MUST_USE;
 /* The tools of the request, a JSON list: their schemas tell what an argument is that the model writes without a sign of
- * its type ("5": a text or a number). Without them what can be read as JSON is taken for that. Each is {"name": ..., "parameters": schema}, or
- * has such an object as "function"; others are QN_INVALID_ARGUMENT. Copied. */
+ * its type ("5": a text or a number). Without them what can be read as JSON is taken for that. Each is {"name": ...,
+ * "parameters": schema}, or has such an object as "function"; others are QN_INVALID_ARGUMENT. Copied. */
 qn_status qn_chat_parser_set_tools(struct qn_chat_parser *parser, const char *tools, size_t size) QN_MUST_USE;
 typedef void qn_chat_sink(void *context, enum qn_chat_part part, const char *text, size_t size);
 /* Takes the next piece and gives out what is certain. */
