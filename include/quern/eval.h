@@ -100,7 +100,7 @@ bool qn_trace_record(void *trace, const struct qn_observation *step);
 /* One value of run A beside that of run B. Texts belong to trace A. */
 struct qn_trace_row {
     const char *name, *op; /* a step without a name is called after the last one that has one: "blk.0.attn_q > rope" */
-    int32_t layer;         /* of "blk.<n>.", -1: outside */
+    int32_t layer;         /* of "blk.<n>.", "/layer.<n>/" and the like, -1: outside */
     uint64_t elements;
     bool comparable;          /* shapes are equal */
     bool parts;               /* relative error above the tolerance, or not comparable */

@@ -1,6 +1,7 @@
 /* Traces of runs, and two of them side by side. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -60,15 +61,29 @@ void qn_trace_destroy(struct qn_trace *trace)
 
 /* ---- recording ------------------------------------------------------------------------------------------------ */
 
+static bool is_layer_word(struct qn_str word)
+{
+    static const char *const words[] = {"blk", "layer", "layers", "block", "blocks", "h"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (qn_str_is(word, words[i]))
+            return true;
+    return false;
+}
+
+/* "blk.3.ffn_down" as GGUF has it, "/encoder/layer.3/output/Add_output_0" as exporters to ONNX do. -1: none */
 static int32_t layer_of(const char *name)
 {
-    int32_t layer = 0;
-    if (strncmp(name, "blk.", 4) != 0)
-        return -1;
-    const char *at = name + 4;
-    for (; *at >= '0' && *at <= '9' && layer < 1000000; at++)
-        layer = layer * 10 + (*at - '0');
-    return at > name + 4 && (*at == '.' || !*at) ? layer : -1;
+    struct qn_str before = {0};
+    for (const char *at = name;; at++) {
+        size_t size = strcspn(at, "./");
+        size_t digits = strspn(at, "0123456789");
+        if (size && size == digits && size < 7 && is_layer_word(before))
+            return (int32_t)strtol(at, NULL, 10);
+        before = (struct qn_str){at, size};
+        at += size;
+        if (!*at)
+            return -1;
+    }
 }
 
 /* Whether the step makes a value that means something beyond the kernels of one machine. */
