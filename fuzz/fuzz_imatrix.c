@@ -1,5 +1,5 @@
-/* Importance matrices, GGUF and the older .dat: whatever the bytes are, opening ends with an error that names the file or
- * with entries whose every mean is a finite number that can be found by name. */
+/* Importance matrices, GGUF and the older .dat: whatever the bytes are, opening ends with an error that names the file,
+ * or with entries that can be found by name and whose every mean is a finite number. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -168,6 +168,9 @@ qn_value qn_lm_linear(struct qn_lm *lm, qn_value x, const char *name, uint32_t i
     struct qn_attr_matmul attr = {.trans_b = true, .packs = lm->packs};
     qn_value w = qn_lm_weight(lm, name, ".weight", true, 2, (uint32_t[]){out, in});
     qn_value y = qn_build_node(&lm->b, QN_OP_matmul, (qn_value[]){x, w}, 2, &attr, name);
+    qn_value scale = qn_lm_vector(lm, name, ".scale", false, 1);
+    if (scale)
+        y = qn_build_binary(&lm->b, QN_OP_mul, y, scale);
     qn_value bias = qn_lm_vector(lm, name, ".bias", false, out);
     return bias ? qn_lm_add(lm, y, bias) : y;
 }

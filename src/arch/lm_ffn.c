@@ -104,14 +104,20 @@ qn_value qn_lm_shared_expert(struct qn_lm *lm, qn_value x, uint32_t width)
     return qn_build_binary(b, QN_OP_mul, y, share);
 }
 
-/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in], plus their <name>.bias [experts,
- * out] where the source has one: [N, K, 1, out] */
+/* x [N, K or 1, 1, in] times the chosen experts' <name>.weight [experts, out, in], times their <name>.scale [experts]
+ * and plus their <name>.bias [experts, out] where the source has those: [N, K, 1, out] */
 static qn_value expert_linear(struct qn_lm *lm, qn_value x, qn_value ids, const char *name, uint32_t in, uint32_t out)
 {
     struct qn_build *b = &lm->b;
     qn_value w = qn_lm_weight(lm, name, ".weight", true, 3, (uint32_t[]){lm->config->experts, out, in});
     qn_value bias = qn_lm_weight(lm, name, ".bias", false, 2, (uint32_t[]){lm->config->experts, out});
     qn_value y = qn_build_matmul(b, x, qn_build_gather(b, w, ids, 0, QN_DTYPE_F32), true, name);
+    qn_value scale = qn_lm_vector(lm, name, ".scale", false, lm->config->experts);
+    if (scale) {
+        scale = qn_build_gather(b, scale, ids, 0, QN_DTYPE_F32);
+        scale = qn_build_reshape(b, scale, 4, (qn_dim[]){lm->n, lm->config->experts_used, 1, 1});
+        y = qn_build_binary(b, QN_OP_mul, y, scale);
+    }
     if (!bias)
         return y;
     bias = qn_build_gather(b, bias, ids, 0, QN_DTYPE_F32);
