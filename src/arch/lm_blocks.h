@@ -63,7 +63,7 @@ qn_value qn_lm_weight(struct qn_lm *lm, const char *name, const char *suffix, bo
 qn_value qn_lm_vector(struct qn_lm *lm, const char *name, const char *suffix, bool required, uint32_t size);
 /* Rows of <name>.weight [rows, dim] by index. */
 qn_value qn_lm_embedding(struct qn_lm *lm, const char *name, uint32_t rows, qn_value indices);
-/* x [..., in] times <name>.weight [out, in], times <name>.scale [1] and plus <name>.bias [out] where the file has those.
+/* x [..., in] times <name>.weight [out, in], times <name>.scale [1] and plus <name>.bias [out] where those are there.
  * (Models in NVFP4 have the scale; their <name>.input_scale is for kernels that round activations to that type.) */
 qn_value qn_lm_linear(struct qn_lm *lm, qn_value x, const char *name, uint32_t in, uint32_t out);
 qn_value qn_lm_rms_norm(struct qn_lm *lm, qn_value x, const char *name, uint32_t dim);
