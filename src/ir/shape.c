@@ -670,6 +670,11 @@ static qn_status take_sinks(const struct qn_shape_context *c, uint32_t i, const 
     return NULL;
 }
 
+static bool divides(qn_dim part, qn_dim whole)
+{
+    return part > 0 && whole > 0 && whole % part == 0;
+}
+
 static qn_status attention(const struct qn_shape_context *c)
 {
     const struct qn_attr_attention *attr = c->attr;
@@ -681,8 +686,11 @@ static qn_status attention(const struct qn_shape_context *c)
     for (uint32_t i = 0; i < 3; i++) {
         QN_TRY(take_rank(c, i, FLOATS, rank));
         for (uint32_t k = 0; k + 2 < rank; k++)
-            QN_TRY(same_dim(c, i, k, 0, k));
+            if (k + 3 < rank || rank == QN_MAX_RANK || !divides(c->inputs[i]->dims[k], q->dims[k]))
+                QN_TRY(same_dim(c, i, k, 0, k));
     }
+    if (rank > 2)
+        QN_TRY(same_dim(c, 2, rank - 3, 1, rank - 3));
     QN_TRY(same_dim(c, 1, rank - 1, 0, rank - 1));
     QN_TRY(same_dim(c, 2, rank - 2, 1, rank - 2));
     QN_TRY(product_dtype(c, 0, 1, &scores.dtype));

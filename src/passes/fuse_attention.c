@@ -2,7 +2,8 @@
  * scores may be capped: cap * tanh(scores / cap). The scale may lie on the scores, on q, on k, or on several of them,
  * as a product or a quotient. k^T is a matmul with trans_b or a transpose node. The mask is added, or the scores stand
  * in a `where` whose other branch is minus infinity or so far below zero that a sum with it is that number itself. A
- * column of sinks may be appended to the scores, and its share cut off behind the softmax. */
+ * column of sinks may be appended to the scores, and its share cut off behind the softmax. Keys and values that were
+ * repeated for several heads each are read where they were before that. */
 #include <math.h>
 
 #include "ir/build.h"
@@ -22,6 +23,8 @@ struct parts {
     bool guarded;    /* rows that see nothing give 0 instead of NaN */
     bool transposed; /* k is to be transposed by perm first */
     struct qn_ints perm;
+    qn_dim groups; /* heads of k and v before they were repeated; 0: they were not */
+    qn_value repeated[2];
 };
 
 /* Takes scalar factors off a value that is read once. */
@@ -172,6 +175,58 @@ static qn_node find_sinks(const struct qn_rewrite *r, qn_value v, struct parts *
     return softmax;
 }
 
+/* v [b, heads, n, d], heads of which were repeated in a row, before that: of a shape with the elements of
+ * [b, groups, n, d]. 0 when it is something else. */
+static qn_value unrepeated(const struct qn_rewrite *r, qn_value v, qn_dim *groups)
+{
+    const struct qn_type *type = qn_match_type(r, v);
+    qn_node merge = qn_match_op(r, v, QN_OP_reshape);
+    qn_node expand = merge ? qn_match_op(r, qn_match_input(r, merge, 0), QN_OP_expand) : 0;
+    if (!expand || type->rank != 4)
+        return 0;
+    const struct qn_type *many = qn_match_type(r, qn_match_input(r, merge, 0));
+    qn_value x = qn_match_input(r, expand, 0);
+    const struct qn_type *few = qn_match_type(r, x);
+    if (many->rank != 5 || few->rank != 5 || few->dims[2] != 1 || few->dims[1] < 1 || many->dims[2] < 1)
+        return 0;
+    for (uint32_t i = 0; i < 5; i++)
+        if (i != 2 && (many->dims[i] != few->dims[i] || (i != 1 && type->dims[i - (i > 2)] != few->dims[i])))
+            return 0;
+    qn_node split = qn_match_op(r, x, QN_OP_reshape);
+    *groups = few->dims[1];
+    return split ? qn_match_input(r, split, 0) : x;
+}
+
+/* Keys and values as they were before both were repeated. */
+static void find_groups(const struct qn_rewrite *r, struct parts *p)
+{
+    qn_dim of_keys = 0, of_values = 0;
+    if (p->transposed && (p->perm.count != 4 || p->perm.items[0] != 0 || p->perm.items[1] != 1))
+        return;
+    qn_value k = unrepeated(r, p->k, &of_keys), v = unrepeated(r, p->v, &of_values);
+    if (!k || !v || of_keys != of_values)
+        return;
+    p->repeated[0] = p->k;
+    p->repeated[1] = p->v;
+    p->k = k;
+    p->v = v;
+    p->groups = of_keys;
+}
+
+/* The dims before the last two go together; p->k and p->v are what they were found as. */
+static bool match_heads(const struct qn_rewrite *r, const struct parts *p)
+{
+    const struct qn_type *q = qn_match_type(r, p->q), *k = qn_match_type(r, p->k), *v = qn_match_type(r, p->v);
+    for (uint32_t i = 0; i + 2 < q->rank; i++) {
+        qn_dim heads = k->dims[p->transposed ? p->perm.items[i] : i];
+        bool shared =
+            i + 3 == q->rank && q->rank < QN_MAX_RANK && heads > 0 && q->dims[i] > 0 && q->dims[i] % heads == 0;
+        if (v->dims[i] != heads || (q->dims[i] != heads && !shared))
+            return false;
+    }
+    return true;
+}
+
 static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p)
 {
     if (qn_graph_node(r->from, root)->op != QN_OP_matmul ||
@@ -196,9 +251,9 @@ static bool find_parts(const struct qn_rewrite *r, qn_node root, struct parts *p
     if (q->rank != k->rank || q->rank != v->rank || q->dtype != k->dtype || q->dtype != v->dtype ||
         qn_dtype_info(q->dtype)->class_ != QN_DTYPE_CLASS_FLOAT || q->dtype == QN_DTYPE_F64)
         return false; /* the scale of an attention node is an f32 */
-    for (uint32_t i = 0; i + 2 < q->rank; i++)
-        if (q->dims[i] != v->dims[i] || q->dims[i] != k->dims[p->transposed ? p->perm.items[i] : i])
-            return false;
+    if (!match_heads(r, p))
+        return false;
+    find_groups(r, p);
     return true;
 }
 
@@ -209,6 +264,21 @@ static qn_value build_mask(struct qn_build *b, const struct parts *p, qn_value c
     return qn_build_where(b, condition, p->inverted ? fill : zero, p->inverted ? zero : fill);
 }
 
+/* Keys and values as [b, groups, n, d]. */
+static qn_status take_groups(struct qn_rewrite *r, struct qn_build *b, const struct parts *p, qn_value *all)
+{
+    for (uint32_t i = 1; i < 3; i++) {
+        const struct qn_type *type = qn_match_type(r, p->repeated[i - 1]);
+        qn_dim dims[4];
+        for (uint32_t k = 0; k < 4; k++)
+            QN_TRY(qn_rewrite_dim(r, type->dims[k], &dims[k]));
+        dims[1] = p->groups;
+        if (qn_graph_type(r->to, all[i])->rank != 4)
+            all[i] = qn_build_reshape(b, all[i], 4, dims);
+    }
+    return b->status;
+}
+
 static qn_status emit_attention(struct qn_rewrite *r, qn_node root, const struct qn_match *match,
                                 const qn_value *inputs, qn_value *outs)
 {
@@ -217,6 +287,8 @@ static qn_status emit_attention(struct qn_rewrite *r, qn_node root, const struct
     if (!find_parts(r, root, &p))
         return QN_ERROR(QN_INTERNAL, "attention is not found again");
     qn_value all[5] = {inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]};
+    if (p.groups)
+        QN_TRY(take_groups(r, &b, &p, all));
     if (p.transposed)
         all[1] = qn_build_transpose(&b, all[1], p.perm.count, p.perm.items);
     if (p.condition)

@@ -1,6 +1,6 @@
 /* rope as exporters of PyTorch spell it: x cos + rotate_half(x) sin, where rotate_half joins minus the second half of
  * the last axis and the first, and both halves of the angles are the same. x [B, H, S, D] is tokens' heads transposed,
- * cos and sin [B, 1, S, D]; rope takes the heads inside tokens, so the transpose comes after it. */
+ * cos and sin [B or 1, 1, S, D]; rope takes the heads inside tokens, so the transpose comes after it. */
 #include "ir/build.h"
 #include "passes/match.h"
 #include "passes/pass.h"
@@ -65,12 +65,13 @@ static bool is_rotated(const struct qn_rewrite *r, qn_value v, qn_value x)
            qn_match_slice(r, qn_match_input(r, concat, 1), 3, 0, type->dims[3] / 2) == x;
 }
 
-/* The angles of all tokens: [B, 1, S, D] with equal halves. */
+/* The angles of all tokens: [B, 1, S, D], or of all sequences alike: [1, 1, S, D]; with equal halves. */
 static bool are_angles(const struct qn_rewrite *r, qn_value v, const struct qn_type *x)
 {
     const struct qn_type *type = qn_match_type(r, v);
-    return type->rank == 4 && type->dtype == x->dtype && type->dims[0] == x->dims[0] && type->dims[1] == 1 &&
-           type->dims[2] == x->dims[2] && type->dims[3] == x->dims[3] && equal_halves(r, v, type->dims[3], DEPTH);
+    return type->rank == 4 && type->dtype == x->dtype && type->dims[1] == 1 &&
+           (type->dims[0] == x->dims[0] || type->dims[0] == 1) && type->dims[2] == x->dims[2] &&
+           type->dims[3] == x->dims[3] && equal_halves(r, v, type->dims[3], DEPTH);
 }
 
 static qn_status emit_turned(struct qn_rewrite *r, qn_node root, const struct qn_match *match, const qn_value *inputs,
@@ -81,7 +82,11 @@ static qn_status emit_turned(struct qn_rewrite *r, qn_node root, const struct qn
     qn_dim tokens = qn_build_expr(&b, QN_EXPR_MUL, x.dims[0], x.dims[1]), width = x.dims[3];
     qn_value operands[3] = {qn_build_reshape(&b, inputs[0], 3, (qn_dim[]){tokens, x.dims[2], width})};
     for (uint32_t i = 1; i < 3; i++) {
-        qn_value rows = qn_build_reshape(&b, inputs[i], 2, (qn_dim[]){tokens, width});
+        const struct qn_attr_reshape all = {.dims = {4, {x.dims[0], 1, x.dims[1], width}}};
+        qn_value rows = inputs[i];
+        if (qn_build_dim(&b, rows, 0) != x.dims[0])
+            rows = qn_build_node(&b, QN_OP_expand, &rows, 1, &all, NULL);
+        rows = qn_build_reshape(&b, rows, 2, (qn_dim[]){tokens, width});
         operands[i] = qn_build_slice(&b, rows, 1, 0, width / 2);
     }
     if (b.status)

@@ -391,6 +391,21 @@ static const struct op_case cases[] = {
       {NUMBERS, 2, {1, 300}, 0, 299.9, false},
       {NUMBERS, 1, {2}, 0, 0, false},
       {NUMBERS, 1, {2}, 260, 299.9, false}}},
+    {QN_OP_attention, /* heads that share keys and values */
+     ATTR(attention, .scale = 0.2f),
+     false,
+     {{FLOATS, 4, {2, 6, 7, 32}, -2, 2, false},
+      {THIS, 4, {2, 2, 40, 32}, -1, 1, false},
+      {THIS, 4, {2, 2, 40, 24}, -1, 1, false},
+      {FLOATS, 4, {2, 1, 7, 40}, -3, 1, false},
+      {FLOATS, 3, {6, 1, 1}, -2, 4, false}}},
+    {QN_OP_attention, /* the same, all heads inside tokens, a mask a head, one head of keys */
+     ATTR(attention, .scale = 0.2f, .turned = 15),
+     false,
+     {{FLOATS, 4, {2, 7, 6, 32}, -2, 2, false},
+      {THIS, 4, {2, 40, 1, 32}, -1, 1, false},
+      {THIS, 4, {2, 40, 1, 24}, -1, 1, false},
+      {FLOATS, 3, {6, 7, 40}, -3, 1, false}}},
     {QN_OP_attention, /* sinks, one a head, and no mask */
      ATTR(attention, .scale = 0.2f),
      false,

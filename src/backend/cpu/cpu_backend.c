@@ -371,28 +371,55 @@ static struct qn_view straight(const struct qn_view *view, bool turned)
     return out;
 }
 
+/* [..., heads, m, d] as [..., groups, heads / groups, m, d]; an axis of one head becomes two of one. */
+static struct qn_view grouped(const struct qn_view *view, int64_t groups)
+{
+    struct qn_view out = *view;
+    uint32_t at = view->rank - 3;
+    if (!view->data && view->dtype == QN_DTYPE_NONE)
+        return out;
+    out.rank++;
+    for (uint32_t i = view->rank; i > at + 1; i--) {
+        out.dims[i] = view->dims[i - 1];
+        out.strides[i] = view->strides[i - 1];
+    }
+    bool one = view->dims[at] == 1;
+    out.dims[at] = one ? 1 : groups;
+    out.dims[at + 1] = one ? 1 : view->dims[at] / groups;
+    out.strides[at] = view->strides[at] * out.dims[at + 1];
+    out.strides[at + 1] = view->strides[at];
+    return out;
+}
+
 static void bind_attention(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
     struct qn_attention_params *p = PARAMS(qn_attention_params, params);
     const struct qn_attr_attention *attr = b->attr;
+    struct qn_view views[5] = {straight(&b->in[0], attr->turned & 1), straight(&b->in[1], attr->turned & 2),
+                               straight(&b->in[2], attr->turned & 4)};
     struct qn_view y = straight(&b->out[0], attr->turned & 8), batch = y;
-    struct qn_view *targets[3] = {&p->q, &p->k, &p->v};
-    for (uint32_t i = 0; i < 3; i++) {
-        struct qn_view x = straight(&b->in[i], attr->turned & 1 << i);
-        batch.dims[batch.rank - 2] = x.dims[x.rank - 2];
-        batch.dims[batch.rank - 1] = x.dims[x.rank - 1];
-        *targets[i] = broadcast(&x, &batch);
+    bool has_mask = b->in_count > 3 && b->in[3].dtype != QN_DTYPE_NONE;
+    bool has_sinks = b->in_count > 4 && b->in[4].dtype != QN_DTYPE_NONE;
+    uint32_t rank = y.rank;
+    int64_t groups = rank > 2 ? views[1].dims[rank - 3] : 0;
+    batch.dims[rank - 2] = views[0].dims[rank - 2];
+    batch.dims[rank - 1] = views[1].dims[rank - 2];
+    views[3] = has_mask ? broadcast(&b->in[3], &batch) : (struct qn_view){0};
+    batch.dims[rank - 1] = 1;
+    views[4] = has_sinks ? broadcast(&b->in[4], &batch) : (struct qn_view){0};
+    if (rank > 2 && groups != y.dims[rank - 3] && rank < QN_MAX_RANK) {
+        for (uint32_t i = 0; i < 5; i++)
+            views[i] = grouped(&views[i], groups);
+        y = grouped(&y, groups);
+        rank++;
     }
-    if (b->in_count > 3 && b->in[3].dtype != QN_DTYPE_NONE) {
-        batch.dims[batch.rank - 2] = p->q.dims[batch.rank - 2];
-        batch.dims[batch.rank - 1] = p->k.dims[batch.rank - 2];
-        p->mask = broadcast(&b->in[3], &batch);
-    }
-    if (b->in_count > 4 && b->in[4].dtype != QN_DTYPE_NONE) {
-        batch.dims[batch.rank - 2] = p->q.dims[batch.rank - 2];
-        batch.dims[batch.rank - 1] = 1;
-        p->sinks = broadcast(&b->in[4], &batch);
+    batch = y;
+    struct qn_view *targets[5] = {&p->q, &p->k, &p->v, &p->mask, &p->sinks};
+    for (uint32_t i = 0; i < 5; i++) {
+        batch.dims[rank - 2] = views[i].dims[rank - 2];
+        batch.dims[rank - 1] = views[i].dims[rank - 1];
+        *targets[i] = i < 3 || views[i].dtype != QN_DTYPE_NONE ? broadcast(&views[i], &batch) : views[i];
     }
     p->y = y;
     p->scale = attr->scale;

@@ -19,7 +19,7 @@ bool qn_contents_dtype(qn_dtype dtype)
 struct qn_item qn_item_number(int64_t number)
 {
     if (number == INT64_MIN)
-        return (struct qn_item){0};
+        return (struct qn_item){.lowest = true};
     return (struct qn_item){.known = true, .plus = number > 0 ? number : 0, .minus = number < 0 ? -number : 0};
 }
 

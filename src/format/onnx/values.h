@@ -6,9 +6,10 @@
 
 enum { QN_CONTENTS_MAX = 32 };
 
-/* An integer is plus - minus, both sizes (>= 0), of which at most one is a number other than 0. A float is `real`. */
+/* An integer is plus - minus, both sizes (>= 0), of which at most one is a number other than 0. A float is `real`.
+ * `lowest`: it is the least i64, which has no such form and is not known, but as a bound means "from the start". */
 struct qn_item {
-    bool known;
+    bool known, lowest;
     qn_dim plus, minus;
     double real;
 };

@@ -383,7 +383,11 @@ static bool bound_of(const struct follow *f, const char *name, uint32_t input, i
     }
     if (!has(f, input))
         return input > 2;
-    return f->in[input] && f->in[input]->count == 1 && qn_item_get(&f->in[input]->items[0], out);
+    if (!f->in[input] || f->in[input]->count != 1)
+        return false;
+    const struct qn_item *item = &f->in[input]->items[0];
+    *out = -INT64_MAX;
+    return item->lowest || qn_item_get(item, out);
 }
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high)

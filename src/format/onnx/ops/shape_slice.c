@@ -83,6 +83,8 @@ static qn_dim bound(struct qn_lower *l, const struct axis_cut *c, const struct q
                     uint32_t k, qn_dim lowest)
 {
     const struct qn_item *item = contents && k < contents->count && !contents->inputs ? &contents->items[k] : NULL;
+    const struct qn_item lowest_item = qn_item_number(-INT64_MAX);
+    item = item && item->lowest ? &lowest_item : item;
     if (item && item->known && (item->plus == 0 || item->minus == 0))
         return most(l, lowest, known_bound(l, c, item));
     return run_bound(l, c, element(l, input, k), lowest);
