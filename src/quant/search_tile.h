@@ -33,7 +33,6 @@ enum { LANES = QN_SEARCH_LANES };
 
 typedef float vf __attribute__((vector_size(4 * QN_WIDTH)));
 typedef int32_t vm __attribute__((vector_size(4 * QN_WIDTH))); /* all ones in lanes that are true */
-typedef int8_t vb __attribute__((vector_size(QN_WIDTH)));
 typedef float quad __attribute__((vector_size(16)));
 typedef int32_t quad_order __attribute__((vector_size(16)));
 
@@ -127,11 +126,30 @@ QN_INLINE vf add_above(vf sum, vf v, float bound, float step)
 
 QN_INLINE bool any(vm mask)
 {
-    int32_t lanes[QN_WIDTH], all = 0;
-    memcpy(lanes, &mask, sizeof lanes);
+#if QN_WIDTH == 16
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#elif QN_WIDTH == 8
+    return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+    return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+#endif
+}
+
+/* The low bytes of the lanes. */
+QN_INLINE void store_bytes(int8_t *to, vm v)
+{
+#if QN_WIDTH == 16
+    __m128i bytes = _mm512_cvtepi32_epi8((__m512i)v);
+    memcpy(to, &bytes, sizeof bytes);
+#elif QN_WIDTH == 8
+    __m256i order = _mm256_set1_epi32(0x0c080400), four = _mm256_shuffle_epi8((__m256i)v, order);
+    int low = _mm256_extract_epi32(four, 0), high = _mm256_extract_epi32(four, 4);
+    memcpy(to, &low, sizeof low);
+    memcpy(to + 4, &high, sizeof high);
+#else
     for (int i = 0; i < QN_WIDTH; i++)
-        all |= lanes[i];
-    return all != 0;
+        to[i] = (int8_t)v[i];
+#endif
 }
 
 /* ---- levels --------------------------------------------------------------------------------------------------- */
@@ -196,8 +214,7 @@ QN_INLINE void write_levels(const float *in, int groups, int size, const float *
         vf inverse = inverse_of(spread(d[g])), min = spread(m[g]);
         for (int i = 0; i < size; i += QN_WIDTH, in += QN_WIDTH, q += QN_WIDTH) {
             vm index = nearest_index((clean(load(in)) - min) * inverse, levels, spread(lo), spread(hi));
-            vb bytes = __builtin_convertvector(index, vb);
-            memcpy(q, &bytes, sizeof bytes);
+            store_bytes(q, index);
         }
     }
 }
