@@ -44,6 +44,19 @@ struct qn_search_block {
     const int8_t *q;   /* levels; with a table their indexes */
 };
 
+/* How far the search goes. */
+struct qn_search_effort {
+    /* The levels (with a minimum: the widths of the range) at which a group's largest element is put, inside the range
+     * or past it: past the end it is cut off, which pays where it stands alone. */
+    const float *trials;
+    int count;
+    int refine; /* steps of going back and forth, at most */
+};
+#define QN_SEARCH_EFFORT(array, steps)                \
+    {                                                 \
+        array, sizeof(array) / sizeof *(array), steps \
+    }
+
 /* What a type is, as far as the search goes. Static. */
 struct qn_search {
     int groups, size; /* a block: 1, 8 or 16 groups of 16, 32 or 256 elements */
@@ -53,12 +66,8 @@ struct qn_search {
     bool below_zero;      /* the minimum is at most 0 */
     int code_lo, code_hi; /* of the groups' scales (-code_lo >= code_hi) and minimums (0..code_hi) */
     enum qn_weighing weighing;
-    /* The levels (with a minimum: the widths of the range) at which a group's largest element is put, inside the range
-     * or past it: past the end it is cut off, which pays where it stands alone. None: it is put at hi, and that is all
-     * there is to it. */
-    const float *trials;
-    int trial_count;
-    int refine; /* steps of going back and forth, at most */
+    struct qn_search_effort effort;  /* none: the largest element is put at hi, and that is all there is to it */
+    struct qn_search_effort weighed; /* with importance; none: the same */
     size_t block_bytes;
     void (*pack)(void *block, const struct qn_search_block *found);
 };

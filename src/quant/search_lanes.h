@@ -42,13 +42,13 @@ QN_INLINE void scales_of(const struct tile *t, const struct qn_search *s, const 
             }
             unit[k] = choose(magnitude(largest) < 1e-15f, spread(0), inverse_of(largest));
         }
-        for (int r = 0; r < s->trial_count; r++) {
+        for (int r = 0; r < t->effort->count; r++) {
             for (int k = 0; k < QN_STEPS; k++)
-                inverse[k] = s->trials[r] * unit[k];
+                inverse[k] = t->effort->trials[r] * unit[k];
             round_sums(t, at, inverse, none, lo, hi, form, &sums);
             take_scale(&sums, &best);
         }
-        for (int r = 0; r < s->refine; r++) {
+        for (int r = 0; r < t->effort->refine; r++) {
             for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = inverse_of(best.d[k]);
             round_sums(t, at, inverse, none, lo, hi, form, &sums);
@@ -125,13 +125,13 @@ QN_INLINE void affine_of(const struct tile *t, const struct qn_search *s, const 
         struct sums sums;
         sum_moments(t, at, form.weighted, &mo);
         start_affine(t, at, s, min, unit, &best);
-        for (int r = 0; r < s->trial_count; r++) {
+        for (int r = 0; r < t->effort->count; r++) {
             for (int k = 0; k < QN_STEPS; k++)
-                inverse[k] = s->trials[r] * unit[k];
+                inverse[k] = t->effort->trials[r] * unit[k];
             round_sums(t, at, inverse, min, 0, hi, form, &sums);
             take_affine(&sums, &mo, s->below_zero, &best);
         }
-        for (int r = 0; r < s->refine; r++) {
+        for (int r = 0; r < t->effort->refine; r++) {
             for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = inverse_of(best.d[k]);
             round_sums(t, at, inverse, best.m, 0, hi, form, &sums);
@@ -540,7 +540,7 @@ static void find(const struct qn_search *s, const float *in, const float *import
         find_in_tile(s, in, importance, groups, false, QN_LEVELS_FP4, found);
     } else if (s->minimum) {
         find_in_tile(s, in, importance, groups, true, QN_LEVELS_WHOLE, found);
-    } else if (s->trial_count) {
+    } else if (s->effort.count) {
         find_in_tile(s, in, importance, groups, false, QN_LEVELS_WHOLE, found);
     } else {
         float d[LANES], m[LANES] = {0};

@@ -12,7 +12,7 @@ enum { ELEMS = QN_SEARCH_LANES * QN_SEARCH_MAX };
 static const float scale_trials[] = {-8.4f, -8, -7.2f, 6.8f, 7.6f}, affine_trials[] = {14, 15, 15.4f, 17},
                    table_trials[] = {-127, -110, 113}, ternary_trials[] = {0.75f, 1.3f, 2, 4};
 
-#define TRIALS(array) .trials = array, .trial_count = sizeof array / sizeof *array, .refine = 3
+#define TRIALS(array) .effort = QN_SEARCH_EFFORT(array, 3)
 
 /* One of each form, with and without groups. */
 static const struct qn_search searches[] = {

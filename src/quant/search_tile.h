@@ -224,6 +224,7 @@ QN_INLINE void write_levels(const float *in, int groups, int size, const float *
 /* Sixteen groups, element i of group l at [i][l]. Lanes without a group hold zeros. */
 struct tile {
     int size;
+    const struct qn_search_effort *effort;
     bool weighted;     /* false: w is not set, every weight is 1 */
     float amax[LANES]; /* largest magnitude of the group's block, 1 where all are 0; the unit of x */
     _Alignas(64) float x[QN_SEARCH_MAX][LANES];
@@ -332,6 +333,7 @@ static void fill_tile(const struct qn_search *s, const float *in, const float *i
 {
     float mean[LANES], rms[LANES];
     t->size = s->size;
+    t->effort = importance && s->weighed.count ? &s->weighed : &s->effort;
     t->weighted = importance || s->weighing != QN_WEIGH_EQUAL;
     transpose(in, groups, s->size, t->x);
     normalise(t, s->groups, mean);

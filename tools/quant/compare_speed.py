@@ -18,10 +18,11 @@ import tempfile
 import gguf
 import numpy as np
 
-from compare_error import SCHEMES
+from compare_error import SCHEMES, SIZE, write_imatrix
 
 
-def write_model(path, mebibytes, size=2048):
+def write_model(path, mebibytes):
+    size = SIZE
     matrices = max(1, mebibytes * 2**20 // (2 * size * size))
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(matrices)
@@ -32,13 +33,15 @@ def write_model(path, mebibytes, size=2048):
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(256)
     rng = np.random.default_rng(1)
+    names = [f"blk.{i}.attn_output.weight" for i in range(matrices)]
     for i in range(matrices):
         values = rng.standard_normal((size, size), dtype=np.float32) * 0.02
-        writer.add_tensor(f"blk.{i}.attn_output.weight", values.astype(np.float16))
+        writer.add_tensor(names[i], values.astype(np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    return names
 
 
 def seconds(command):
@@ -55,19 +58,25 @@ def main():
     parser.add_argument("--types", default=",".join(SCHEMES), help="comma-separated")
     parser.add_argument("--mebibytes", type=int, default=256, help="size of the F16 file")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--imatrix", action="store_true", help="both get an importance matrix")
     parser.add_argument("--folder", help="where the files go; best in memory")
     args = parser.parse_args()
     quern, peer = os.environ["QUERN"], os.environ["LLAMA_QUANTIZE"]
     print("| type | quern, s | llama.cpp, s | of llama.cpp's |")
     print("|---|---|---|---|")
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        source, out = (str(pathlib.Path(folder, name)) for name in ("in.gguf", "out.gguf"))
-        write_model(source, args.mebibytes)
+        source, out, matrix = (str(pathlib.Path(folder, name)) for name in ("in.gguf", "out.gguf", "imatrix.gguf"))
+        names = write_model(source, args.mebibytes)
+        option = []
+        if args.imatrix:
+            rng = np.random.default_rng(2)
+            write_imatrix(matrix, {name: np.exp(rng.standard_normal(SIZE, dtype=np.float32)) for name in names})
+            option = ["--imatrix", matrix]
         for dtype in args.types.split(","):
             ours, theirs = [], []
             for _ in range(args.runs):
-                ours.append(seconds([quern, "quantize", "--pure", "-q", "-t", "1", source, SCHEMES[dtype], "-o", out]))
-                theirs.append(seconds([peer, "--pure", source, out, SCHEMES[dtype], "1"]))
+                ours.append(seconds([quern, "quantize", "--pure", "-q", "-t", "1", source, SCHEMES[dtype], "-o", out, *option]))
+                theirs.append(seconds([peer, "--pure", *option, source, out, SCHEMES[dtype], "1"]))
             print(f"| {dtype} | {min(ours):.2f} | {min(theirs):.2f} | {min(ours) / min(theirs):.2f} |", flush=True)
 
 

@@ -29,9 +29,7 @@ static const struct qn_search search = {.groups = 1,
                                         .size = 32,
                                         .levels = QN_LEVELS_IQ4,
                                         .weighing = QN_WEIGH_RMS,
-                                        .refine = 4,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 4),
                                         .block_bytes = sizeof(struct qn_iq4_nl),
                                         .pack = pack};
 

@@ -45,9 +45,7 @@ static const struct qn_search search = {.groups = 8,
                                         .code_lo = -32,
                                         .code_hi = 31,
                                         .weighing = QN_WEIGH_RMS,
-                                        .refine = 4,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 4),
                                         .block_bytes = sizeof(struct qn_iq4_xs),
                                         .pack = pack};
 

@@ -40,9 +40,7 @@ static const struct qn_search search = {.groups = 16,
                                         .below_zero = true,
                                         .code_hi = 15,
                                         .weighing = QN_WEIGH_RMS,
-                                        .refine = 4,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 4),
                                         .block_bytes = sizeof(struct qn_q2_k),
                                         .pack = pack};
 

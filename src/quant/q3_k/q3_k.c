@@ -55,9 +55,7 @@ static const struct qn_search search = {.groups = 16,
                                         .code_lo = -32,
                                         .code_hi = 31,
                                         .weighing = QN_WEIGH_ABS,
-                                        .refine = 4,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 4),
                                         .block_bytes = sizeof(struct qn_q3_k),
                                         .pack = pack};
 

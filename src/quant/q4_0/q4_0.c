@@ -26,13 +26,15 @@ static void pack(void *block, const struct qn_search_block *found)
 }
 
 static const float trials[] = {-8.8f, -8.4f, -8.0f, -7.6f, -7.2f, 6.8f, 7.2f, 7.6f};
+static const float weighed_trials[] = {
+    -6.8f, -7.1f, -7.3f, -7.5f, -7.65f, -7.8f, -7.9f, -8, -8.1f, -8.2f, -8.35f, -8.5f, -8.7f, -8.9f, -9.2f, -9.6f, -10,
+    5.8f,  6.1f,  6.3f,  6.5f,  6.65f,  6.8f,  6.9f,  7,  7.1f,  7.2f,  7.35f,  7.5f,  7.7f,  7.9f,  8.2f,  8.6f,  9};
 static const struct qn_search search = {.groups = 1,
                                         .size = 32,
                                         .lo = -8,
                                         .hi = 7,
-                                        .refine = 1,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 1),
+                                        .weighed = QN_SEARCH_EFFORT(weighed_trials, 4),
                                         .block_bytes = sizeof(struct qn_q4_0),
                                         .pack = pack};
 

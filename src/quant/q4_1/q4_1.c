@@ -24,13 +24,14 @@ static void pack(void *block, const struct qn_search_block *found)
 }
 
 static const float trials[] = {14.2f, 14.6f, 15, 15.4f, 15.8f};
+static const float weighed_trials[] = {14,    14.2f, 14.4f, 14.6f, 14.8f, 15,    15.2f,
+                                       15.4f, 15.6f, 15.8f, 16,    16.3f, 16.6f, 17};
 static const struct qn_search search = {.groups = 1,
                                         .size = 32,
                                         .hi = 15,
                                         .minimum = true,
-                                        .refine = 1,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 1),
+                                        .weighed = QN_SEARCH_EFFORT(weighed_trials, 4),
                                         .block_bytes = sizeof(struct qn_q4_1),
                                         .pack = pack};
 

@@ -29,13 +29,16 @@ static void pack(void *block, const struct qn_search_block *found)
 }
 
 static const float trials[] = {-16.8f, -16.4f, -16.0f, -15.6f, -15.2f, 14.8f, 15.2f, 15.6f};
+static const float weighed_trials[] = {-14.8f, -15.1f,  -15.3f, -15.5f, -15.65f, -15.8f, -15.9f, -16,   -16.1f,
+                                       -16.2f, -16.35f, -16.5f, -16.7f, -16.9f,  -17.2f, -17.6f, -18,   13.8f,
+                                       14.1f,  14.3f,   14.5f,  14.65f, 14.8f,   14.9f,  15,     15.1f, 15.2f,
+                                       15.35f, 15.5f,   15.7f,  15.9f,  16.2f,   16.6f,  17};
 static const struct qn_search search = {.groups = 1,
                                         .size = 32,
                                         .lo = -16,
                                         .hi = 15,
-                                        .refine = 1,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 1),
+                                        .weighed = QN_SEARCH_EFFORT(weighed_trials, 4),
                                         .block_bytes = sizeof(struct qn_q5_0),
                                         .pack = pack};
 

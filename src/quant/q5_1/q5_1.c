@@ -27,13 +27,14 @@ static void pack(void *block, const struct qn_search_block *found)
 }
 
 static const float trials[] = {30.2f, 30.6f, 31, 31.4f, 31.8f};
+static const float weighed_trials[] = {30,    30.2f, 30.4f, 30.6f, 30.8f, 31,    31.2f,
+                                       31.4f, 31.6f, 31.8f, 32,    32.3f, 32.6f, 33};
 static const struct qn_search search = {.groups = 1,
                                         .size = 32,
                                         .hi = 31,
                                         .minimum = true,
-                                        .refine = 1,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 1),
+                                        .weighed = QN_SEARCH_EFFORT(weighed_trials, 4),
                                         .block_bytes = sizeof(struct qn_q5_1),
                                         .pack = pack};
 

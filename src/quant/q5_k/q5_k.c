@@ -47,9 +47,7 @@ static const struct qn_search search = {.groups = 8,
                                         .below_zero = true,
                                         .code_hi = 63,
                                         .weighing = QN_WEIGH_RMS,
-                                        .refine = 4,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 4),
                                         .block_bytes = sizeof(struct qn_q5_k),
                                         .pack = pack};
 

@@ -48,9 +48,7 @@ static const struct qn_search search = {.groups = 16,
                                         .code_lo = -128,
                                         .code_hi = 127,
                                         .weighing = QN_WEIGH_RMS,
-                                        .refine = 4,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 4),
                                         .block_bytes = sizeof(struct qn_q6_k),
                                         .pack = pack};
 

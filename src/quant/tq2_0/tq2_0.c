@@ -30,9 +30,7 @@ static const struct qn_search search = {.groups = 1,
                                         .size = 256,
                                         .lo = -1,
                                         .hi = 1,
-                                        .refine = 8,
-                                        .trials = trials,
-                                        .trial_count = sizeof trials / sizeof *trials,
+                                        .effort = QN_SEARCH_EFFORT(trials, 8),
                                         .block_bytes = sizeof(struct qn_tq2_0),
                                         .pack = pack};
 
