@@ -44,9 +44,7 @@ static const struct qn_search range = {.groups = 1,
                                        .hi = TOP,
                                        .minimum = true,
                                        .below_zero = true,
-                                       .refine = 1,
-                                       .trials = widths,
-                                       .trial_count = sizeof widths / sizeof *widths,
+                                       .effort = QN_SEARCH_EFFORT(widths, 1),
                                        .block_bytes = sizeof(struct found),
                                        .pack = keep};
 
@@ -59,9 +57,7 @@ static void find_levels(int zero, const float *x, const float *w, int count, str
                                      .size = N,
                                      .lo = -zero,
                                      .hi = TOP - zero,
-                                     .refine = 1,
-                                     .trials = trials,
-                                     .trial_count = sizeof trials / sizeof *trials,
+                                     .effort = QN_SEARCH_EFFORT(trials, 1),
                                      .block_bytes = sizeof(struct found),
                                      .pack = keep};
     qn_search(&search, x, w, (int64_t)count * N, out);
