@@ -46,6 +46,9 @@ static qn_status fill_means(const uint8_t *sums, uint64_t columns, float count, 
             return QN_ERROR(QN_INVALID_FILE, "entry '%.*s': value %" PRIu64 " is %g, expected a finite sum of squares",
                             QN_STR_ARG(name), i, (double)sum);
         means[i] = count > 0 ? sum / count : 1;
+        if (isinf(means[i]))
+            return QN_ERROR(QN_INVALID_FILE, "entry '%.*s': value %" PRIu64 " is %g over a count of %g: no finite mean",
+                            QN_STR_ARG(name), i, (double)sum, (double)count);
     }
     return NULL;
 }
