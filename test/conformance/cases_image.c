@@ -563,6 +563,11 @@ static void resize_case(struct cf *cf, qn_dtype dtype, int32_t mode, int number)
     p.resize = (struct qn_resize_params){.x = x.view, .y = y.view, .mode = mode, .cubic_a = -0.75};
     for (int i = 0; i < 3; i++)
         p.resize.axes[i] = (struct qn_resize_axis){.in = in[i], .out = out[i], .scale = (double)out[i] / (double)in[i]};
+    if (cf->kernel->fits && !cf->kernel->fits(&p)) {
+        cf_release(&x);
+        cf_release(&y);
+        return;
+    }
     cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
     double *v = cf_values(&x.view), want[3 * 7 * 9];
     for (int64_t i = 0; i < 3 * 7 * 9; i++) {
@@ -584,6 +589,46 @@ static void resize_case(struct cf *cf, qn_dtype dtype, int32_t mode, int number)
     free(v);
     cf_release(&x);
     cf_release(&y);
+}
+
+/* The fast kernels against the generic one: every mode and way to number positions, with and without antialiasing, the
+ * last axis resized and not. */
+static void resize_cases(struct cf *cf)
+{
+    static const int64_t in[] = {2, 5, 7, 70}, outs[][4] = {{2, 11, 4, 70}, {2, 5, 9, 133}, {3, 3, 16, 24}};
+    for (int number = 0; number < 3 * 3 * 6 * 2; number++) {
+        int mode = number % 3, coordinates = number / 9 % 6;
+        const int64_t *out = outs[number / 3 % 3];
+        cf_case(cf, "resize number %d, mode %d, coordinates %d", number, mode, coordinates);
+        struct cf_tensor x = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 4, in), y = cf_tensor(QN_DTYPE_F32, 0, 4, out);
+        struct cf_tensor plain = cf_tensor(QN_DTYPE_F32, 0, 4, out);
+        cf_fill(&x, -1, 1);
+        struct qn_image_params p = {.op = QN_OP_resize};
+        p.resize = (struct qn_resize_params){.x = x.view,
+                                             .y = y.view,
+                                             .mode = mode,
+                                             .coordinates = coordinates,
+                                             .rounding = number % 4,
+                                             .cubic_a = -0.5,
+                                             .outside = 3,
+                                             .antialias = number >= 54 && mode > 0,
+                                             .exclude_outside = mode == 2 && number % 2};
+        for (int i = 0; i < 4; i++)
+            p.resize.axes[i] = (struct qn_resize_axis){
+                .in = in[i], .out = out[i], .scale = (double)out[i] / (double)in[i], .roi_begin = -0.1, .roi_end = 0.9};
+        if (cf->kernel->fits(&p)) {
+            cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
+            p.resize.y = plain.view;
+            cf_run_all(&qn_image_ref, &p);
+            double *want = cf_values(&plain.view);
+            cf_check(cf, &y, want, 1e-6, 2e-6);
+            cf_ran(cf, "resize", QN_DTYPE_F32);
+            free(want);
+        }
+        cf_release(&x);
+        cf_release(&y);
+        cf_release(&plain);
+    }
 }
 
 /* Bilinear, zeros outside, corners not aligned. */
@@ -651,6 +696,12 @@ static void roi_align_case(struct cf *cf, qn_dtype dtype)
 
 void cf_image(struct cf *cf)
 {
+    if (cf->kernel->dtype == QN_DTYPE_F32) {
+        resize_cases(cf);
+        for (int number = 0; number < CF_LAYOUTS; number++)
+            resize_case(cf, QN_DTYPE_F32, number % 2, number);
+        return;
+    }
     for (int t = 0; t < 4; t++) {
         for (int number = 0; number < CF_LAYOUTS; number++) {
             resize_case(cf, float_types[t], number % 2, number);

@@ -60,6 +60,8 @@ struct qn_resize_tap {
     int64_t index;
     double weight;
 };
+/* The axis is copied. */
+bool qn_resize_stays(const struct qn_resize_params *p, uint32_t axis);
 /* Taps that an output position of the axis has at most; 1 where the axis stays as it is. */
 int64_t qn_resize_tap_count(const struct qn_resize_params *p, uint32_t axis);
 /* The taps of every position of the axis: taps[position * count + i]. */

@@ -11,10 +11,14 @@ static int64_t floor_of(double x)
     return whole - ((double)whole > x);
 }
 
-/* The axis is copied. */
 static bool stays(const struct qn_resize_params *p, const struct qn_resize_axis *a)
 {
     return a->in == a->out && (!a->given || a->scale == 1) && p->coordinates != QN_RESIZE_CROP;
+}
+
+bool qn_resize_stays(const struct qn_resize_params *p, uint32_t axis)
+{
+    return stays(p, &p->axes[axis]);
 }
 
 static double shrink(const struct qn_resize_params *p, const struct qn_resize_axis *a)

@@ -33,8 +33,7 @@ QN_INLINE vf pool_load(const float *x, int64_t left)
 /* NaN is larger than all. */
 QN_INLINE vf pool_larger(vf a, vf x)
 {
-    a = vf_select(vf_less(a, x), x, a);
-    return vf_select(vf_nan(x), x, a);
+    return vf_select(vf_nan(x), x, vf_max(x, a)); /* the second where one is NaN: only this stands in a chain */
 }
 
 /* `vectors` vectors of channels; the last has `left` of them. */
@@ -84,6 +83,13 @@ QN_INLINE void pool_row(const struct qn_pool_params *p, bool mean, int64_t n, in
         r[2] = range_of(&p->window, 2, at[2]);
         for (; c + POOL_VECTORS * VF_LANES <= p->c; c += POOL_VECTORS * VF_LANES)
             pool_pixel(p, POOL_VECTORS, mean, r, x + c, y + c, VF_LANES);
+        if (p->c - c > 2 * VF_LANES) {
+            pool_pixel(p, 3, mean, r, x + c, y + c, p->c - c - 2 * VF_LANES);
+            c += 3 * VF_LANES;
+        } else if (p->c - c > VF_LANES) {
+            pool_pixel(p, 2, mean, r, x + c, y + c, p->c - c - VF_LANES);
+            c += 2 * VF_LANES;
+        }
         for (; c < p->c; c += VF_LANES)
             pool_pixel(p, 1, mean, r, x + c, y + c, p->c - c);
     }

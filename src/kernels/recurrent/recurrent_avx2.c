@@ -5,5 +5,4 @@
 #define NAME "recurrent_avx2"
 #define NEEDS QN_CPU_AVX2
 #define RANK 10
-#define ROWS 2
 #include "kernels/recurrent/recurrent_vec.h"

@@ -5,5 +5,4 @@
 #define NAME "recurrent_avx512"
 #define NEEDS QN_CPU_AVX512
 #define RANK 20
-#define ROWS 4
 #include "kernels/recurrent/recurrent_vec.h"

@@ -1,34 +1,34 @@
-/* RECURRENT on vectors, f32. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS, RANK and ROWS (rows
- * that a register tile takes beside four weight rows) and includes this.
+/* RECURRENT on vectors, f32. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes
+ * this.
  *
  * Both products are dot products of weight rows as they lie: lane j of an accumulator sums elements j, j + VF_LANES,
- * ... and the lanes fold in halves, whatever stands beside them, so that a sequence's bits do not depend on the batch.
- * The inputs' part is taken for several steps at once, so that its weights are read once for all of them. */
+ * ... and the lanes are added up in one order. Where there are many steps the weights are first turned into panels, and
+ * each sum is one chain along k. Either way nothing depends on what stands beside a sequence in its batch. The inputs'
+ * part is taken for several steps at once, so that its weights are read once for all of them. */
+#include "kernels/panel_words.h"
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/simd/vec_activation.h"
 
 enum {
-    SOURCES = 32,                        /* rows of x projected at once */
-    STEPS = SOURCES / QN_RECURRENT_BATCH /* steps that they are */
+    SOURCES = 32,                         /* rows of x projected at once */
+    STEPS = SOURCES / QN_RECURRENT_BATCH, /* steps that they are */
+    PANEL_VECTORS = 8,
+    PANEL = PANEL_VECTORS * VF_LANES, /* columns: weight rows */
+    PANEL_STEPS = 8,                  /* from so many on they are worth the time */
+    PANEL_BYTES = 1 << 20,            /* of a direction, at most: they stay in the second cache level */
 };
 
-/* Sums over the lanes of four vectors. */
-QN_INLINE __m128 fold_four(vf a, vf b, vf c, vf d)
+QN_INLINE vf load_some(const float *p, int64_t part)
 {
-#if defined(__AVX512F__)
-    __m256 a2 = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
-    __m256 b2 = _mm256_add_ps(_mm512_castps512_ps256(b), _mm512_extractf32x8_ps(b, 1));
-    __m256 c2 = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
-    __m256 d2 = _mm256_add_ps(_mm512_castps512_ps256(d), _mm512_extractf32x8_ps(d, 1));
-#else
-    __m256 a2 = a, b2 = b, c2 = c, d2 = d;
-#endif
-    __m128 w = _mm_add_ps(_mm256_castps256_ps128(a2), _mm256_extractf128_ps(a2, 1));
-    __m128 x = _mm_add_ps(_mm256_castps256_ps128(b2), _mm256_extractf128_ps(b2, 1));
-    __m128 y = _mm_add_ps(_mm256_castps256_ps128(c2), _mm256_extractf128_ps(c2, 1));
-    __m128 z = _mm_add_ps(_mm256_castps256_ps128(d2), _mm256_extractf128_ps(d2, 1));
-    _MM_TRANSPOSE4_PS(w, x, y, z);
-    return _mm_add_ps(_mm_add_ps(w, y), _mm_add_ps(x, z));
+    return part >= VF_LANES ? vf_load(p) : vf_load_part(p, part);
+}
+
+QN_INLINE void store_some(float *p, vf v, int64_t part)
+{
+    if (part >= VF_LANES)
+        vf_store(p, v);
+    else
+        vf_store_part(p, v, part);
 }
 
 struct product {
@@ -37,100 +37,155 @@ struct product {
     const float *const *rows; /* left operand, k floats each */
     const float *const *add;  /* n floats for each row, added to the sums; NULL: none */
     float *const *out;        /* n floats for each row; may be what is added */
+    const float *panels;      /* w in panels; NULL: as it lies */
 };
 
-QN_INLINE void store_four(const struct product *p, int64_t row, int64_t j, __m128 sums)
+/* The sums of `count` rows with VF_LANES / count weight rows, from j on. */
+QN_INLINE void store_sums(const struct product *p, int64_t row, const int count, int64_t j, vf sums)
 {
-    float lanes[4];
-    if (j + 4 <= p->n) {
-        if (p->add)
-            sums = _mm_add_ps(sums, _mm_loadu_ps(p->add[row] + j));
-        _mm_storeu_ps(p->out[row] + j, sums);
-        return;
-    }
-    _mm_storeu_ps(lanes, sums);
-    for (int64_t i = j; i < p->n; i++)
-        p->out[row][i] = lanes[i - j] + (p->add ? p->add[row][i] : 0);
-}
-
-/* `groups` times four weight rows from j on, against `count` rows. */
-QN_INLINE void product_tile(const struct product *p, int64_t row, int count, int64_t j, int groups)
-{
-    vf sums[8 > 4 * ROWS ? 8 : 4 * ROWS];
-    const float *w[8];
-    int weights = 4 * groups;
-    for (int i = 0; i < weights; i++) {
-        int64_t at = j + i < p->n ? j + i : p->n - 1;
-        w[i] = p->w + at * p->k;
-    }
-    for (int i = 0; i < weights * count; i++)
-        sums[i] = vf_zero();
-    int64_t k = 0;
-    for (; k + VF_LANES <= p->k; k += VF_LANES) {
-        vf x[ROWS];
-        for (int r = 0; r < count; r++)
-            x[r] = vf_load(p->rows[row + r] + k);
-        for (int i = 0; i < weights; i++) {
-            vf v = vf_load(w[i] + k);
-            for (int r = 0; r < count; r++)
-                sums[r * weights + i] = vf_fma(v, x[r], sums[r * weights + i]);
-        }
-    }
-    if (k < p->k) {
-        for (int r = 0; r < count; r++) {
-            vf x = vf_load_part(p->rows[row + r] + k, p->k - k);
-            for (int i = 0; i < weights; i++)
-                sums[r * weights + i] = vf_fma(vf_load_part(w[i] + k, p->k - k), x, sums[r * weights + i]);
-        }
-    }
+    const int weights = VF_LANES / count;
+    float lanes[VF_LANES];
+    vf_store(lanes, sums);
     for (int r = 0; r < count; r++) {
-        for (int g = 0; g < groups; g++) {
-            const vf *four = sums + r * weights + 4 * g;
-            store_four(p, row + r, j + 4 * g, fold_four(four[0], four[1], four[2], four[3]));
+        float *out = p->out[row + r] + j;
+        const float *add = p->add ? p->add[row + r] + j : NULL;
+        if (j + weights <= p->n) {
+            for (int i = 0; i < weights; i++)
+                out[i] = lanes[r * weights + i] + (add ? add[i] : 0);
+            continue;
+        }
+        for (int64_t i = 0; i < p->n - j; i++)
+            out[i] = lanes[r * weights + i] + (add ? add[i] : 0);
+    }
+}
+
+/* Elements k on of both sides, `part` of them, join the sums. */
+QN_INLINE void product_step(const float *const *w, const float *const *x, const int count, int64_t k, const bool whole,
+                            int64_t part, vf *sums)
+{
+    const int weights = VF_LANES / count;
+    vf left[VF_LANES];
+    QN_UNROLL
+    for (int r = 0; r < count; r++)
+        left[r] = whole ? vf_load(x[r] + k) : vf_load_part(x[r] + k, part);
+    QN_UNROLL
+    for (int i = 0; i < weights; i++) {
+        vf v = whole ? vf_load(w[i] + k) : vf_load_part(w[i] + k, part);
+        QN_UNROLL
+        for (int r = 0; r < count; r++)
+            sums[r * weights + i] = vf_fma(v, left[r], sums[r * weights + i]);
+    }
+}
+
+/* `count` rows against VF_LANES / count weight rows: as many sums as a vector has lanes, which fold into one. */
+QN_INLINE void product_tile(const struct product *p, int64_t row, const int count, int64_t j)
+{
+    const int weights = VF_LANES / count;
+    vf sums[VF_LANES];
+    const float *w[VF_LANES], *x[VF_LANES];
+    int64_t k = 0;
+    QN_UNROLL
+    for (int i = 0; i < weights; i++)
+        w[i] = p->w + (j + i < p->n ? j + i : p->n - 1) * p->k;
+    QN_UNROLL
+    for (int r = 0; r < count; r++)
+        x[r] = p->rows[row + r];
+    QN_UNROLL
+    for (int i = 0; i < VF_LANES; i++)
+        sums[i] = vf_zero();
+    for (; k + VF_LANES <= p->k; k += VF_LANES)
+        product_step(w, x, count, k, true, VF_LANES, sums);
+    if (k < p->k)
+        product_step(w, x, count, k, false, p->k - k, sums);
+    store_sums(p, row, count, j, vf_sums(sums));
+}
+
+/* Columns j on of a panel, `vectors` vectors of them, against `count` rows: one chain of sums along k each. */
+QN_INLINE void panel_tile(const struct product *p, int64_t row, const int count, const int vectors, const float *w,
+                          int64_t j)
+{
+    vf sums[2 * PANEL_VECTORS];
+    const float *x[4];
+    QN_UNROLL
+    for (int r = 0; r < count; r++)
+        x[r] = p->rows[row + r];
+    QN_UNROLL
+    for (int i = 0; i < count * vectors; i++)
+        sums[i] = vf_zero();
+    for (int64_t k = 0; k < p->k; k++, w += PANEL) {
+        vf v[PANEL_VECTORS];
+        QN_UNROLL
+        for (int i = 0; i < vectors; i++)
+            v[i] = vf_load(w + i * VF_LANES);
+        QN_UNROLL
+        for (int r = 0; r < count; r++) {
+            vf left = vf_set(x[r][k]);
+            QN_UNROLL
+            for (int i = 0; i < vectors; i++)
+                sums[r * vectors + i] = vf_fma(left, v[i], sums[r * vectors + i]);
+        }
+    }
+    QN_UNROLL
+    for (int i = 0; i < vectors; i++) {
+        int64_t at = j + i * VF_LANES, left = p->n - at;
+        if (left <= 0)
+            continue;
+        QN_UNROLL
+        for (int r = 0; r < count; r++) {
+            vf sum = sums[r * vectors + i];
+            if (p->add)
+                sum = vf_add(sum, load_some(p->add[row + r] + at, left));
+            store_some(p->out[row + r] + at, sum, left);
         }
     }
 }
 
-/* `count` rows against all weight rows, eight at a time: for so few rows that four would not keep the units busy. */
-QN_INLINE void product_few(const struct product *p, int64_t row, int count)
+QN_INLINE void panel_rows(const struct product *p, int64_t row, const int count, const int vectors, const float *panel,
+                          int64_t first)
 {
-    int64_t j = 0;
-    for (; j + 8 <= p->n; j += 8)
-        product_tile(p, row, count, j, 2);
-    for (; j < p->n; j += 4)
-        product_tile(p, row, count, j, 1);
+    for (int64_t j = 0; j < PANEL && first + j < p->n; j += vectors * VF_LANES)
+        panel_tile(p, row, count, vectors, panel + j, first + j);
 }
 
+/* As many accumulators as there are registers for: the more rows, the fewer columns. */
+static void product_panels(const struct product *p, int64_t rows)
+{
+    enum { TWO = VF_LANES == 16 ? PANEL_VECTORS : PANEL_VECTORS / 2, FOUR = TWO / 2 };
+    const float *panel = p->panels;
+    for (int64_t first = 0; first < p->n; first += PANEL, panel += PANEL * p->k) {
+        int64_t row = 0;
+        for (; row + 4 <= rows; row += 4)
+            panel_rows(p, row, 4, FOUR, panel, first);
+        for (; row + 2 <= rows; row += 2)
+            panel_rows(p, row, 2, TWO, panel, first);
+        if (row < rows)
+            panel_rows(p, row, 1, PANEL_VECTORS, panel, first);
+    }
+}
+
+/* Rows in fours, twos and alone: a weight row's bytes are read once for all rows of a tile. */
 static void product(const struct product *p, int64_t rows)
 {
-    int64_t whole = rows / ROWS * ROWS;
-    for (int64_t j = 0; j < p->n && whole; j += 4)
-        for (int64_t row = 0; row < whole; row += ROWS)
-            product_tile(p, row, ROWS, j, 1);
-    if (ROWS > 2 && rows - whole >= 2) {
-        product_few(p, whole, 2);
-        whole += 2;
+    int64_t row = rows / 4 * 4;
+    if (p->panels) {
+        product_panels(p, rows);
+        return;
     }
-    for (; whole < rows; whole++)
-        product_few(p, whole, 1);
+    for (int64_t j = 0; j < p->n && row; j += VF_LANES / 4)
+        for (int64_t i = 0; i < row; i += 4)
+            product_tile(p, i, 4, j);
+    if (rows - row >= 2) {
+        for (int64_t j = 0; j < p->n; j += VF_LANES / 2)
+            product_tile(p, row, 2, j);
+        row += 2;
+    }
+    for (int64_t j = 0; j < p->n && row < rows; j += VF_LANES)
+        product_tile(p, row, 1, j);
 }
 
 /* ---- elementwise; x, y are n floats, 64-byte aligned scratch or not ------------------------------------------- */
 
 #define QN_EACH_VECTOR(n) for (int64_t i = 0, part; part = (n)-i < VF_LANES ? (n)-i : VF_LANES, i < (n); i += VF_LANES)
-
-QN_INLINE vf load_some(const float *p, int64_t part)
-{
-    return part == VF_LANES ? vf_load(p) : vf_load_part(p, part);
-}
-
-QN_INLINE void store_some(float *p, vf v, int64_t part)
-{
-    if (part == VF_LANES)
-        vf_store(p, v);
-    else
-        vf_store_part(p, v, part);
-}
 
 /* y += a * b */
 static void add_product(float *y, const float *a, const float *b, int64_t n)
@@ -147,8 +202,9 @@ struct tile {
     const float *w, *r, *bias, *recurrent_bias, *peeps; /* of the direction; bias with the recurrent part where that is
                                                            constant */
     float *h[QN_RECURRENT_BATCH], *c[QN_RECURRENT_BATCH], *state[QN_RECURRENT_BATCH];
-    float *sums[QN_RECURRENT_BATCH]; /* gates * hidden each */
-    float *projected;                /* [STEPS * count, gates * hidden] */
+    float *sums[QN_RECURRENT_BATCH];                /* gates * hidden each */
+    float *projected;                               /* [STEPS * count, gates * hidden] */
+    const float *w_panels, *r_panels, *late_panels; /* of w; of r; of a gru's last gate; NULL: as they lie */
 };
 
 static void activate(const struct tile *t, int which, float *x, int64_t n)
@@ -219,7 +275,7 @@ static void gru_step(const struct tile *t, const struct step *s)
     int64_t n = t->p->hidden;
     const float *add[QN_RECURRENT_BATCH], *left[QN_RECURRENT_BATCH];
     float *out[QN_RECURRENT_BATCH];
-    struct product gates = {t->r, 2 * n, n, s->state, s->x, s->sums};
+    struct product gates = {t->r, 2 * n, n, s->state, s->x, s->sums, t->r_panels};
     product(&gates, s->count);
     for (int64_t b = 0; b < s->count; b++) {
         activate(t, 0, s->sums[b], 2 * n);
@@ -233,7 +289,8 @@ static void gru_step(const struct tile *t, const struct step *s)
         add[b] = t->p->linear_before_reset ? t->recurrent_bias + 2 * n : s->x[b] + 2 * n;
         out[b] = s->sums[b] + 2 * n;
     }
-    struct product fresh = {t->r + 2 * n * n, n, n, left, t->p->linear_before_reset && !t->p->bias ? NULL : add, out};
+    struct product fresh = {t->r + 2 * n * n, n, n, left, t->p->linear_before_reset && !t->p->bias ? NULL : add, out,
+                            t->late_panels};
     product(&fresh, s->count);
     for (int64_t b = 0; b < s->count; b++) {
         const float *z = s->sums[b], *x = s->x[b] + 2 * n;
@@ -249,7 +306,7 @@ static void gru_step(const struct tile *t, const struct step *s)
 static void lstm_or_rnn_step(const struct tile *t, const struct step *s)
 {
     int64_t n = t->p->hidden;
-    struct product all = {t->r, t->p->gates * n, n, s->state, s->x, s->sums};
+    struct product all = {t->r, t->p->gates * n, n, s->state, s->x, s->sums, t->r_panels};
     product(&all, s->count);
     for (int64_t b = 0; b < s->count; b++) {
         int64_t at = s->index[b];
@@ -279,7 +336,7 @@ static void project(const struct tile *t, int64_t start, int64_t steps)
             out[count++] = t->projected + (s * t->count + b) * all;
         }
     }
-    struct product product_ = {t->w, all, p->inputs, rows, t->bias ? add : NULL, out};
+    struct product product_ = {t->w, all, p->inputs, rows, t->bias ? add : NULL, out, t->w_panels};
     if (count)
         product(&product_, count);
 }
@@ -323,6 +380,46 @@ static int64_t padded(int64_t n)
     return (n + 15) / 16 * 16;
 }
 
+static int64_t panel_floats(int64_t n, int64_t k)
+{
+    return (n + PANEL - 1) / PANEL * PANEL * k;
+}
+
+/* Weight rows of r that are taken together: a gru's last gate comes late. */
+static int64_t early_rows(const struct qn_recurrent_params *p)
+{
+    return (p->gates == 3 ? 2 : p->gates) * p->hidden;
+}
+
+/* Floats of all panels of a direction; 0: the weights are read as they lie. That is told by the length of the whole
+ * operand, so that it is the same for all sequences of a batch. */
+static int64_t all_panels(const struct qn_recurrent_params *p)
+{
+    int64_t all = p->gates * p->hidden, early = early_rows(p);
+    int64_t floats =
+        panel_floats(all, p->inputs) + panel_floats(early, p->hidden) + panel_floats(all - early, p->hidden);
+    return p->time >= PANEL_STEPS && floats * (int64_t)sizeof(float) <= PANEL_BYTES ? floats : 0;
+}
+
+/* n rows of k floats as panels [k][PANEL]; gives what follows them. */
+static float *make_panels(const float *w, int64_t n, int64_t k, float *to)
+{
+    for (int64_t j = 0; j < n; j += PANEL, to += PANEL * k) {
+        int64_t columns = n - j < PANEL ? n - j : PANEL;
+        if (columns < PANEL)
+            __builtin_memset(to, 0, (size_t)(PANEL * k) * sizeof *to);
+        struct qn_panel_words words = {.from = (const char *)(w + j * k),
+                                       .row_bytes = k * (int64_t)sizeof *w,
+                                       .columns = columns,
+                                       .count = k,
+                                       .taps = 1,
+                                       .to = (uint32_t *)(void *)to,
+                                       .width = PANEL};
+        qn_panel_words_copy(&words);
+    }
+    return to;
+}
+
 /* Cuts scratch into the tile's buffers; adds the constant biases up. */
 static void open_tile(struct tile *t, float *memory)
 {
@@ -353,6 +450,13 @@ static void open_tile(struct tile *t, float *memory)
         load_state(t->c[b], p->c0, state, n);
     }
     t->projected = memory;
+    if (!all_panels(p))
+        return;
+    int64_t early = early_rows(p);
+    t->w_panels = memory + padded((p->time < STEPS ? p->time : STEPS) * t->count * all);
+    t->r_panels = make_panels(t->w, all, p->inputs, (float *)t->w_panels);
+    t->late_panels = make_panels(t->r, early, n, (float *)t->r_panels);
+    make_panels(t->r + early * n, all - early, n, (float *)t->late_panels);
 }
 
 static int64_t scratch_bytes(const void *params)
@@ -360,7 +464,8 @@ static int64_t scratch_bytes(const void *params)
     const struct qn_recurrent_params *p = params;
     int64_t all = p->gates * p->hidden, rows = p->batch < QN_RECURRENT_BATCH ? p->batch : QN_RECURRENT_BATCH;
     int64_t steps = p->time < STEPS ? p->time : STEPS;
-    int64_t floats = padded(all) + rows * (3 * padded(p->hidden) + padded(all)) + steps * rows * all;
+    int64_t floats =
+        padded(all) + rows * (3 * padded(p->hidden) + padded(all)) + padded(steps * rows * all) + all_panels(p);
     return floats * (int64_t)sizeof(float);
 }
 

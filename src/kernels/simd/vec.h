@@ -16,6 +16,7 @@
  *   vf_store_f16, vf_store_bf16, vf_load_i8
  *   vf_swap_pairs              lanes 2i and 2i + 1 change places
  *   vf_sum, vf_largest         over the lanes, folding halves until one is left
+ *   vf_sums(v)                 lane i: the sum over the lanes of v[i]; in one order, but not that of vf_sum
  *
  * An element's bits never depend on its lane.
  */

@@ -138,6 +138,22 @@ QN_INLINE float vf_sum(vf a)
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+/* The sum of v[i]'s lanes in lane i. */
+QN_INLINE vf vf_sums(const vf *v)
+{
+    vf four[2];
+    QN_UNROLL
+    for (int i = 0; i < 2; i++) {
+        vf ab = _mm256_add_ps(_mm256_unpacklo_ps(v[4 * i], v[4 * i + 1]), _mm256_unpackhi_ps(v[4 * i], v[4 * i + 1]));
+        vf cd = _mm256_add_ps(_mm256_unpacklo_ps(v[4 * i + 2], v[4 * i + 3]),
+                              _mm256_unpackhi_ps(v[4 * i + 2], v[4 * i + 3]));
+        __m256d low = _mm256_unpacklo_pd(_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+        __m256d high = _mm256_unpackhi_pd(_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+        four[i] = _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
+    }
+    return _mm256_add_ps(_mm256_permute2f128_ps(four[0], four[1], 0x20),
+                         _mm256_permute2f128_ps(four[0], four[1], 0x31));
+}
 QN_INLINE float vf_largest(vf a)
 {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
