@@ -768,9 +768,9 @@ static void group_norm_case(struct cf *cf, qn_dtype dtype, bool last, int64_t c,
 
 void cf_group_norm(struct cf *cf)
 {
-    static const int64_t sizes[][3] = {{6, 3, 35}, {32, 32, 300}, {32, 1, 17}, {40, 5, 64}, {64, 2, 1}};
+    static const int64_t sizes[][3] = {{6, 3, 35}, {32, 32, 300}, {32, 1, 17}, {40, 5, 64}, {64, 2, 1}, {210, 2, 150}};
     for (int t = 0; t < 4; t++)
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < 6; i++)
             for (int last = 0; last < 2; last++)
                 if (cf->kernel->dtype == QN_DTYPE_NONE || cf->kernel->dtype == float_types[t])
                     group_norm_case(cf, float_types[t], last, sizes[i][0], sizes[i][1], sizes[i][2]);

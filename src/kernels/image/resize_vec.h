@@ -1,8 +1,8 @@
 /* resize of f32 on vectors. A file for an instruction set defines KERNEL, SERIAL, NAME, NEEDS and RANK and includes
  * this.
  *
- * A row of y along its last axis is a weighted sum of rows of x, one for each combination of the outer axes' taps; where
- * the last axis is resized, too, its taps are then taken from that sum. A tile is a row, as in the reference. */
+ * A row of y along its last axis is a weighted sum of rows of x, one for each combination of the outer axes' taps;
+ * where the last axis is resized, too, its taps are then taken from that sum. A tile is a row, as in the reference. */
 #include "ir/ir.h"
 #include "kernels/image/resample.h"
 #include "kernels/simd/vec.h"
