@@ -82,8 +82,8 @@ static void add_lanes(double *sums, vf v, int64_t left)
 
 /* ---- channels last -------------------------------------------------------------------------------------------- */
 
-/* Sums down the pixels of channels c on, `vectors` vectors, the last with `left` of them: of x, or of squares around the
- * mean. */
+/* Sums down the pixels of channels c on, `vectors` vectors of which the last has `left`: of x, or of squares around
+ * the mean. */
 QN_INLINE void sum_columns(const struct block *b, const bool squares, const int vectors, int64_t c, int64_t left)
 {
     vf mean[VECTORS], sum[VECTORS];
