@@ -153,7 +153,7 @@ static struct qn_integer_out group_out(const struct qn_integer_conv_params *p, i
 }
 
 static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t column_block,
-                      bool sums, char *scratch)
+                      bool sums, char *scratch, struct int_columns *columns, bool fresh)
 {
     int64_t n = p->o / p->groups, per_group = blocks(n, COLUMNS), group = column_block / per_group, k = depth(p);
     int64_t first = column_block % per_group * COLUMNS, channels = p->c / p->groups;
@@ -189,7 +189,7 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
                                 p->w_signed};
     struct qn_integer_out out = group_out(p, group);
     int_block(&block, &panels, first, least(n, first + COLUMNS), &out,
-              (char *)out.y + (row * p->o + group * n) * qn_integer_out_bytes(&out));
+              (char *)out.y + (row * p->o + group * n) * qn_integer_out_bytes(&out), columns, fresh);
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
@@ -197,12 +197,13 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     const struct qn_integer_conv_params *p = params;
     int64_t height = block_rows(p), rows = qn_integer_conv_rows(p), row_blocks = blocks(rows, height);
     bool sums = needs_sums(p);
+    struct int_columns columns[COLUMNS / QN_INTEGER_PANEL];
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t row = tile % row_blocks * height, count = least(rows - row, height);
         if (is_depthwise(p))
             run_depthwise(p, row, count, scratch);
         else
-            run_block(p, row, count, tile / row_blocks, sums, scratch);
+            run_block(p, row, count, tile / row_blocks, sums, scratch, columns, tile == begin || row == 0);
     }
 }
 

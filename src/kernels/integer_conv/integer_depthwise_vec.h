@@ -166,16 +166,17 @@ static void prepare_channels(const struct qn_integer_conv_params *p, int64_t fir
 #if defined(__AVX512F__)
     none.a_zero += p->x_signed ? 128 : 0; /* as x is read */
 #endif
-    int_prepare(&d->columns, &p->out, &none, sums, first, p->o, p->w_zero, p->w_zero_step, p->w_signed,
-                int_folds(&p->out));
+    struct int_panels weights = {
+        .n = p->o, .b_zero = p->w_zero, .b_zero_step = p->w_zero_step, .b_signed = p->w_signed};
+    int_prepare(&d->columns, &p->out, &none, sums, first, &weights);
     d->zeros = d->columns.has_b_zero;
     d->columns.has_b_zero = false; /* taken off here */
 }
 
 #if defined(__AVX512F__)
-/* Channels 0-15 and 16-31 of a pixel: four taps of a channel side by side are one dot product. */
-QN_INLINE void depthwise_sums(const struct depthwise *d, const uint8_t *x, const int64_t *taps, const bool full,
-                              const bool zeros, __m512i sums[2])
+/* Added to the sums of channels 0-15 and 16-31: a pixel. Four taps of a channel side by side are one dot product. */
+QN_INLINE void depthwise_add(const struct depthwise *d, const uint8_t *x, const int64_t *taps, const bool full,
+                             const bool zeros, __m512i sums[2])
 {
     const __m512i low = _mm512_set_epi16(55, 39, 54, 38, 53, 37, 52, 36, 51, 35, 50, 34, 49, 33, 48, 32, 23, 7, 22, 6,
                                          21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
@@ -184,7 +185,6 @@ QN_INLINE void depthwise_sums(const struct depthwise *d, const uint8_t *x, const
     __mmask32 mask = full ? 0xffffffffu : (__mmask32)((1ull << d->channels) - 1);
     __m512i total[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     const int8_t *w = d->w;
-    sums[0] = sums[1] = _mm512_setzero_si512();
     x += d->first;
     for (int64_t i = 0; i < d->fours; i++, w += d->wide * 4, taps += 4) {
         __m256i t[4];
@@ -214,11 +214,11 @@ QN_INLINE void depthwise_sums(const struct depthwise *d, const uint8_t *x, const
 
 QN_INLINE void depthwise_pixel(const struct depthwise *d, const struct pixel_taps *taps, const bool full, int32_t *out)
 {
-    __m512i sums[2];
+    __m512i sums[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     if (d->zeros)
-        depthwise_sums(d, taps->x, taps->offsets, full, true, sums);
+        depthwise_add(d, taps->x, taps->offsets, full, true, sums);
     else
-        depthwise_sums(d, taps->x, taps->offsets, full, false, sums);
+        depthwise_add(d, taps->x, taps->offsets, full, false, sums);
     vi_store(out, sums[0]);
     vi_store(out + 16, sums[1]);
 }
@@ -227,13 +227,19 @@ QN_INLINE void depthwise_pixel(const struct depthwise *d, const struct pixel_tap
 QN_INLINE bool depthwise_bytes(const struct depthwise *d, const struct qn_integer_out *out,
                                const struct pixel_taps *taps, int64_t rows, const bool full, char *y)
 {
-    if (!int_folds(out) || d->zeros)
+    if (!int_folds(out) || !d->columns.small_scales || d->zeros)
         return false;
     struct int_bytes bytes = int_bytes_of(&d->columns, out, y, d->channels);
-    for (int64_t r = 0; r < rows; r++) {
-        __m512i sums[2];
-        depthwise_sums(d, taps[r].x, taps[r].offsets, full, false, sums);
-        int_store_pair(&bytes, r, 0, sums[0], sums[1], full);
+    for (int64_t r = 0; r < rows; r += 2) {
+        const int32_t *offset = d->columns.offset;
+        __m512i sums[4] = {vi_load(offset), vi_load(offset + 16), vi_load(offset), vi_load(offset + 16)};
+        depthwise_add(d, taps[r].x, taps[r].offsets, full, false, sums);
+        if (r + 1 == rows) {
+            int_store_rows(1, &bytes, r, 0, sums, full);
+            break;
+        }
+        depthwise_add(d, taps[r + 1].x, taps[r + 1].offsets, full, false, sums + 2);
+        int_store_rows(2, &bytes, r, 0, sums, full);
     }
     return true;
 }

@@ -59,7 +59,7 @@ static bool needs_sums(const struct qn_integer_gemm_params *p)
 }
 
 static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_t rows, int64_t first, int64_t end,
-                     bool sums, char *scratch)
+                     bool sums, char *scratch, struct int_columns *columns, bool fresh)
 {
     const uint8_t *a = (const uint8_t *)p->a + row * p->a_stride;
     int32_t *row_sums = (int32_t *)(void *)scratch, *zeros = row_sums + ROWS + INT_ROWS;
@@ -84,7 +84,7 @@ static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_
 #endif
     struct int_panels panels = {p->b, p->n, p->k, p->b_zero, p->b_zero_step, p->b_signed};
     int_block(&block, &panels, first, end, &p->out,
-              (char *)p->out.y + row * p->out.stride * qn_integer_out_bytes(&p->out));
+              (char *)p->out.y + row * p->out.stride * qn_integer_out_bytes(&p->out), columns, fresh);
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
@@ -92,9 +92,11 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     const struct qn_integer_gemm_params *p = params;
     int64_t height = block_rows(p), row_blocks = blocks(p->m, height);
     bool sums = needs_sums(p);
+    struct int_columns columns[COLUMNS / QN_INTEGER_PANEL];
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t row = tile % row_blocks * height, column = tile / row_blocks * COLUMNS;
-        run_tile(p, row, least(p->m - row, height), column, least(p->n, column + COLUMNS), sums, scratch);
+        run_tile(p, row, least(p->m - row, height), column, least(p->n, column + COLUMNS), sums, scratch, columns,
+                 tile == begin || row == 0);
     }
 }
 

@@ -2,7 +2,10 @@
  * registers over all of k, then brought to the output's dtype.
  *
  * The dot product of four bytes is one instruction with VNNI (512 or 256 bits wide). AVX2 multiplies pairs of 16-bit
- * numbers instead: its byte products saturate. */
+ * numbers instead: its byte products saturate.
+ *
+ * The instruction is written out because gcc, given its intrinsic, moves sums between registers and memory: a tile took
+ * 1.1 to 2 times as long (gcc 12, k of 64 to 256). */
 #ifndef QN_KERNELS_INTEGER_TILE_H
 #define QN_KERNELS_INTEGER_TILE_H
 
@@ -16,13 +19,15 @@
 enum { INT_ROWS = 12 };
 QN_INLINE vi int_dot(vi sum, vi u, vi s)
 {
-    return _mm512_dpbusd_epi32(sum, u, s);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));
+    return sum;
 }
 #elif defined(__AVXVNNI__)
 enum { INT_ROWS = 6 };
 QN_INLINE vi int_dot(vi sum, vi u, vi s)
 {
-    return _mm256_dpbusd_avx_epi32(sum, u, s);
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(u), "x"(s));
+    return sum;
 }
 #else
 enum { INT_ROWS = 6 };
@@ -39,6 +44,7 @@ struct int_columns {
     _Alignas(64) float scale[QN_INTEGER_PANEL];
     _Alignas(64) float bias[QN_INTEGER_PANEL];
     bool has_b_zero;
+    bool small_scales; /* all below 1: a scaled sum of 32 bits stays one */
 };
 
 /* A block of rows as the tiles read it. */
@@ -58,19 +64,7 @@ static inline int32_t int_zero(const void *zero, int64_t i, bool is_signed, int3
 }
 
 #ifndef QN_INT_WIDENS
-/* Four bytes from `p`, of which `left` belong to the row. */
-QN_INLINE int32_t int_four(const uint8_t *p, int64_t left)
-{
-    uint32_t v = 0;
-    if (left >= 4)
-        __builtin_memcpy(&v, p, 4);
-    else
-        for (int64_t i = 0; i < left; i++)
-            v |= (uint32_t)p[i] << 8 * i;
-    return (int32_t)v;
-}
-
-/* The common end: bytes, one factor a column, no zero points of weights. */
+/* The common end: bytes, one factor below 1 a column, no zero points of weights. */
 struct int_bytes {
     const struct int_columns *columns;
     char *y; /* the block's first row, the panel's first column */
@@ -93,45 +87,53 @@ static inline struct int_bytes int_bytes_of(const struct int_columns *columns, c
                               .relu = out->activation == QN_ACTIVATION_RELU};
 }
 
-/* Two vectors of sums of a row, from column `column` of the panel on, to bytes; with `full`, y has all the columns.
- * Saturating twice on the way to 8 bits is clamping; the least of 2^30 keeps what is too large for 32 bits positive,
- * and NaN becomes the lowest. */
-QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t column, vi a, vi b, const bool full)
+/* A tile's sums, offsets included, two vectors a row, brought to y. What `f` holds is read before the first store: for
+ * the compiler, y may lie anywhere. */
+QN_INLINE void int_store_rows(const int rows, const struct int_bytes *f, int64_t row, int64_t column, const vi *acc,
+                              const bool full)
 {
-    vf most = vf_set(0x1p30f);
-    vf x = vf_mul(vi_float(vi_add(a, vi_load(f->columns->offset + column))), vf_load(f->columns->scale + column));
-    vf y = vf_mul(vi_float(vi_add(b, vi_load(f->columns->offset + column + VF_LANES))),
-                  vf_load(f->columns->scale + column + VF_LANES));
-    a = vi_nearest(vf_min(most, x));
-    b = vi_nearest(vf_min(most, y));
+    struct vi_saturation s = vi_saturation(f->zero, f->relu ? f->zero : f->is_signed ? -128 : 0, f->is_signed);
+    const float *scale = f->columns->scale + column;
     char *to = f->y + row * f->stride + column;
-#if defined(__AVX512F__)
-    __m512i words = _mm512_adds_epi16(_mm512_packs_epi32(a, b), _mm512_set1_epi16((short)f->zero));
-    __m512i bytes = f->is_signed ? _mm512_packs_epi16(words, words) : _mm512_packus_epi16(words, words);
-    bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0), bytes);
-    __m256i out = _mm512_castsi512_si256(bytes), floor = _mm256_set1_epi8((char)f->zero);
-    if (f->relu)
-        out = f->is_signed ? _mm256_max_epi8(out, floor) : _mm256_max_epu8(out, floor);
-    if (full)
-        _mm256_storeu_si256((__m256i *)(void *)to, out);
-    else
-        _mm256_mask_storeu_epi8(to, (__mmask32)((1ull << (f->left - column)) - 1), out);
-#else
-    __m256i words = _mm256_adds_epi16(_mm256_packs_epi32(a, b), _mm256_set1_epi16((short)f->zero));
-    __m256i bytes = f->is_signed ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
-    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 0, 0, 0));
-    __m128i out = _mm256_castsi256_si128(bytes), floor = _mm_set1_epi8((char)f->zero);
-    if (f->relu)
-        out = f->is_signed ? _mm_max_epi8(out, floor) : _mm_max_epu8(out, floor);
-    if (full || f->left - column >= 16) {
-        _mm_storeu_si128((__m128i *)(void *)to, out);
-        return;
+    int64_t stride = f->stride, left = full ? INT_UNIT : f->left - column;
+    QN_UNROLL
+    for (int r = 0; r < rows; r += 2, to += 2 * stride) {
+        vi v[4];
+        QN_UNROLL
+        for (int j = 0; j < 4; j++) /* behind an odd last row: that row again */
+            v[j] = vi_nearest(
+                vf_mul(vi_float(acc[r + 1 < rows ? r * 2 + j : r * 2 + j % 2]), vf_load(scale + j % 2 * VF_LANES)));
+        vi bytes = vi_saturate(v[0], v[1], v[2], v[3], &s);
+        vi_store_half(to, bytes, false, left);
+        if (r + 1 < rows)
+            vi_store_half(to + stride, bytes, true, left);
     }
-    char part[16];
-    _mm_storeu_si128((__m128i *)(void *)part, out);
-    for (int64_t j = 0; j < f->left - column; j++)
-        to[j] = part[j];
-#endif
+}
+
+enum { INT_LINES = (INT_ROWS + 2) / 3 };
+
+/* Adds the products of the next 4 `steps` bytes of each row. Rows are found from every third one: x86 addresses reach
+ * two strides further. */
+QN_INLINE void int_steps(const int rows, const int vectors, const int steps, const uint8_t *lines[INT_LINES],
+                         int64_t stride, const char *b, vi *acc, bool flip)
+{
+    vi shift = vi_set((int32_t)0x80808080u);
+    QN_UNROLL
+    for (int step = 0; step < steps; step++, b += QN_INTEGER_PANEL * 4) {
+        vi w0 = vi_load((const int32_t *)(const void *)b);
+        vi w1 = vectors > 1 ? vi_load((const int32_t *)(const void *)b + VF_LANES) : w0;
+        QN_UNROLL
+        for (int r = 0; r < rows; r++) {
+            vi x = vi_set4(lines[r / 3] + r % 3 * stride + step * 4);
+            x = flip ? vi_xor(x, shift) : x;
+            acc[r * 2] = int_dot(acc[r * 2], x, w0);
+            if (vectors > 1)
+                acc[r * 2 + 1] = int_dot(acc[r * 2 + 1], x, w1);
+        }
+    }
+    QN_UNROLL
+    for (int g = 0; g < (rows + 2) / 3; g++)
+        lines[g] += steps * 4;
 }
 
 /* Rows times INT_UNIT columns of a panel, of which the first `vectors` vectors count, to y where `bytes` is given,
@@ -139,37 +141,39 @@ QN_INLINE void int_store_pair(const struct int_bytes *f, int64_t row, int64_t co
 QN_INLINE void int_tile(const int rows, const int vectors, const struct int_rows *block, int64_t row, const char *panel,
                         int64_t column, int32_t *out, const struct int_bytes *bytes, bool flip)
 {
-    const uint8_t *a = (const uint8_t *)block->a + row * block->a_row;
+    const uint8_t *a = (const uint8_t *)block->a + row * block->a_row, *lines[INT_LINES];
     const char *b = panel + column * 4;
-    int64_t whole = block->k / 4;
-    vi acc[INT_ROWS * 2], shift = vi_set((int32_t)0x80808080u);
+    int64_t stride = block->a_row, k = block->k, i = 0;
+    vi acc[INT_ROWS * 2];
     QN_UNROLL
-    for (int i = 0; i < rows * 2; i++)
-        acc[i] = vi_set(0);
-    for (int64_t i = 0; i < whole + (block->k % 4 != 0); i++, b += QN_INTEGER_PANEL * 4) {
-        vi w0 = vi_load((const int32_t *)(const void *)b);
-        vi w1 = vectors > 1 ? vi_load((const int32_t *)(const void *)b + VF_LANES) : w0;
-        QN_UNROLL
-        for (int r = 0; r < rows; r++) {
-            vi x = i < whole ? vi_set4(a + r * block->a_row + i * 4)
-                             : vi_set(int_four(a + r * block->a_row + i * 4, block->k % 4));
-            x = flip ? vi_xor(x, shift) : x;
-            acc[r * 2] = int_dot(acc[r * 2], x, w0);
-            if (vectors > 1)
-                acc[r * 2 + 1] = int_dot(acc[r * 2 + 1], x, w1);
-        }
+    for (int j = 0; j < rows * 2; j++) {
+        acc[j] = bytes ? vi_load(bytes->columns->offset + column + j % 2 * VF_LANES) : vi_set(0);
+        __asm__("" : "+v"(acc[j]));
     }
-    bool full = bytes && bytes->left - column >= INT_UNIT;
     QN_UNROLL
-    for (int r = 0; r < rows; r++) {
-        if (bytes && vectors > 1 && full) {
-            int_store_pair(bytes, row + r, column, acc[r * 2], acc[r * 2 + 1], true);
-            continue;
-        }
-        if (bytes) {
-            int_store_pair(bytes, row + r, column, acc[r * 2], acc[r * 2 + 1], false);
-            continue;
-        }
+    for (int g = 0; g < (rows + 2) / 3; g++) {
+        lines[g] = a + 3 * g * stride;
+        __asm__("" : "+r"(lines[g])); /* or they are counted from one, with as many strides to keep */
+    }
+    for (; i + 16 <= k; i += 16, b += QN_INTEGER_PANEL * 16)
+        int_steps(rows, vectors, 4, lines, stride, b, acc, flip);
+    for (; i + 4 <= k; i += 4, b += QN_INTEGER_PANEL * 4)
+        int_steps(rows, vectors, 1, lines, stride, b, acc, flip);
+    if (i < k) {
+        uint8_t rest[INT_ROWS * 4] = {0};
+        for (int r = 0; r < rows; r++)
+            for (int64_t j = 0; j < k - i; j++)
+                rest[r * 4 + j] = a[r * stride + i + j];
+        for (int g = 0; g < (rows + 2) / 3; g++)
+            lines[g] = rest + 12 * g;
+        int_steps(rows, vectors, 1, lines, 4, b, acc, flip);
+    }
+    if (bytes && bytes->left - column >= INT_UNIT)
+        int_store_rows(rows, bytes, row, column, acc, true);
+    else if (bytes)
+        int_store_rows(rows, bytes, row, column, acc, false);
+    QN_UNROLL
+    for (int r = 0; !bytes && r < rows; r++) {
         vi_store(out + r * QN_INTEGER_PANEL + column, acc[r * 2]);
         vi_store(out + r * QN_INTEGER_PANEL + column + VF_LANES, acc[r * 2 + 1]);
     }
@@ -262,17 +266,32 @@ static inline int64_t int_tile_rows(const struct int_rows *block, int64_t row, c
     return 1;
 }
 
-/* What the columns [first, first + QN_INTEGER_PANEL) of n need; `sums` are the panel's column sums. */
-static inline void int_prepare(struct int_columns *c, const struct qn_integer_out *out, const struct int_rows *block,
-                               const int32_t *sums, int64_t first, int64_t n, const void *b_zero, int64_t b_zero_step,
-                               bool b_signed, bool divides)
+/* A packed matrix; panels: of column 0. */
+struct int_panels {
+    const char *panels;
+    int64_t n, k;
+    const void *b_zero;
+    int64_t b_zero_step;
+    bool b_signed;
+};
+
+/* The scales of a byte result are one factor. */
+static inline bool int_folds(const struct qn_integer_out *out)
 {
-    int64_t inside = n - first < QN_INTEGER_PANEL ? n - first : QN_INTEGER_PANEL;
+    return (out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8) && !(out->bias && out->bias_is_float) &&
+           (out->activation == QN_ACTIVATION_NONE || out->activation == QN_ACTIVATION_RELU);
+}
+
+/* What the columns [first, first + QN_INTEGER_PANEL) need; `sums` are the panel's column sums. */
+static inline void int_prepare(struct int_columns *c, const struct qn_integer_out *out, const struct int_rows *block,
+                               const int32_t *sums, int64_t first, const struct int_panels *b)
+{
+    int64_t inside = b->n - first < QN_INTEGER_PANEL ? b->n - first : QN_INTEGER_PANEL;
     __builtin_memset(c, 0, sizeof *c);
-    if (b_zero || !b_signed) {
-        int32_t shift = b_signed ? 0 : -128, one = int_zero(b_zero, 0, b_signed, shift);
+    if (b->b_zero || !b->b_signed) {
+        int32_t shift = b->b_signed ? 0 : -128, one = int_zero(b->b_zero, 0, b->b_signed, shift);
         for (int64_t j = 0; j < inside; j++)
-            c->b_zero[j] = b_zero_step ? int_zero(b_zero, first + j, b_signed, shift) : one;
+            c->b_zero[j] = b->b_zero_step ? int_zero(b->b_zero, first + j, b->b_signed, shift) : one;
         for (int64_t j = 0; j < inside; j++)
             c->has_b_zero |= c->b_zero[j] != 0;
     }
@@ -292,16 +311,13 @@ static inline void int_prepare(struct int_columns *c, const struct qn_integer_ou
     else
         for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
             c->scale[j] = *out->b_scale;
-    float a_scale = *out->a_scale, y_scale = divides ? *out->y_scale : 1;
-    for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
+    float a_scale = *out->a_scale, y_scale = int_folds(out) ? *out->y_scale : 1;
+    int32_t large = 0;
+    for (int64_t j = 0; j < QN_INTEGER_PANEL; j++) {
         c->scale[j] = a_scale * c->scale[j] / y_scale;
-}
-
-/* The scales of a byte result are one factor. */
-static inline bool int_folds(const struct qn_integer_out *out)
-{
-    return (out->dtype == QN_DTYPE_U8 || out->dtype == QN_DTYPE_I8) && !(out->bias && out->bias_is_float) &&
-           (out->activation == QN_ACTIVATION_NONE || out->activation == QN_ACTIVATION_RELU);
+        large |= !(__builtin_fabsf(c->scale[j]) < 1);
+    }
+    c->small_scales = !large;
 }
 
 /* Finished 32-bit sum of lanes j of row r. */
@@ -382,38 +398,30 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
         }
 }
 
-/* A block of rows by the columns [first, end) of n; panels: of column 0. `first` starts a panel. */
-struct int_panels {
-    const char *panels;
-    int64_t n, k;
-    const void *b_zero;
-    int64_t b_zero_step;
-    bool b_signed;
-};
-
-/* y: the block's first row, column 0. */
+/* y: the block's first row, column 0. columns: one for each panel of [first, end), made here where `fresh`; they serve
+ * all blocks of rows that share a_zero, or all that have zeros. */
 static inline void int_block(const struct int_rows *block, const struct int_panels *b, int64_t first, int64_t end,
-                             const struct qn_integer_out *out, char *y)
+                             const struct qn_integer_out *out, char *y, struct int_columns *columns, bool fresh)
 {
-    struct int_columns c;
     _Alignas(64) int32_t sums[INT_ROWS * QN_INTEGER_PANEL];
-    for (int64_t column = first; column < end; column += QN_INTEGER_PANEL) {
+    for (int64_t column = first; column < end; column += QN_INTEGER_PANEL, columns++) {
         const char *panel = b->panels + column / QN_INTEGER_PANEL * qn_integer_panel_bytes(b->k);
         const int32_t *column_sums = (const int32_t *)(const void *)(panel + (b->k + 3) / 4 * (QN_INTEGER_PANEL * 4));
-        int_prepare(&c, out, block, column_sums, column, b->n, b->b_zero, b->b_zero_step, b->b_signed, int_folds(out));
-        int64_t columns = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL;
+        if (fresh)
+            int_prepare(columns, out, block, column_sums, column, b);
+        int64_t count = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL, done;
         char *to = y + column * qn_integer_out_bytes(out);
 #ifndef QN_INT_WIDENS
-        if (int_folds(out) && !c.has_b_zero && !block->zeros) {
-            struct int_bytes bytes = int_bytes_of(&c, out, to, columns);
-            for (int64_t row = 0; row < block->rows;)
-                row += int_tile_rows(block, row, panel, sums, &bytes);
+        if (int_folds(out) && columns->small_scales && !columns->has_b_zero && !block->zeros) {
+            struct int_bytes bytes = int_bytes_of(columns, out, to, count);
+            for (int64_t row = 0; row < block->rows; row += done)
+                done = int_tile_rows(block, row, panel, sums, &bytes);
             continue;
         }
 #endif
-        for (int64_t row = 0, count; row < block->rows; row += count) {
-            count = int_tile_rows(block, row, panel, sums, NULL);
-            int_finish(&c, out, block, row, count, columns, sums, to);
+        for (int64_t row = 0; row < block->rows; row += done) {
+            done = int_tile_rows(block, row, panel, sums, NULL);
+            int_finish(columns, out, block, row, done, count, sums, to);
         }
     }
 }

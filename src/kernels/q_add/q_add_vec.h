@@ -6,7 +6,7 @@ QN_INLINE void add_run(const struct qn_q_add_factors *f, char *y, const char *a,
                        bool a_signed, bool b_signed)
 {
     vf fa = vf_set(f->a), fb = vf_set(f->b), constant = vf_set(f->constant), most = vf_set(0x1p30f);
-    int32_t floor = (int32_t)f->low + f->zero;
+    struct vi_saturation saturation = vi_saturation(f->zero, (int32_t)f->low + f->zero, f->is_signed);
     int64_t i = 0;
     for (; i + 4 * VF_LANES <= n;
          i += 4 * VF_LANES) { /* saturation clips: only what 32 bits cannot hold is cut before */
@@ -17,7 +17,7 @@ QN_INLINE void add_run(const struct qn_q_add_factors *f, char *y, const char *a,
             v = vf_fma(vi_float(vi_load_bytes(a + i + j * VF_LANES, a_signed)), fa, v);
             sums[j] = vi_nearest(vf_min(most, v));
         }
-        vi_store_saturated(y + i, sums, f->zero, floor, f->is_signed);
+        vi_store((int32_t *)(void *)(y + i), vi_saturate(sums[0], sums[1], sums[2], sums[3], &saturation));
     }
     for (; i < n; i += VF_LANES) {
         char parts[2][VF_LANES];
