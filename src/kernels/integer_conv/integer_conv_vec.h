@@ -116,11 +116,13 @@ static void copy_lines(const struct qn_integer_conv_params *p, uint8_t *to, int6
         copy_line(p, to + i * stride, x, at, zero);
 }
 
-/* The taps of rows [row, row + rows) of the product, `stride` bytes apart. */
+/* The taps of rows [row, row + rows) of the product, `stride` bytes apart, zeros up to a multiple of 4. */
 static void copy_rows(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t group, uint8_t *to,
                       int64_t stride, uint8_t zero)
 {
-    int64_t channels = p->c / p->groups, line = p->kernel[2] * channels;
+    int64_t channels = p->c / p->groups, line = p->kernel[2] * channels, end = depth(p) / 4 * 4;
+    for (int64_t r = 0; r < rows && end < depth(p); r++)
+        __builtin_memset(to + r * stride + end, 0, 4);
     for (int64_t count; rows > 0; rows -= count, row += count, to += count * stride) {
         struct qn_integer_pixel pixel = qn_integer_conv_pixel(p, row);
         const uint8_t *x = (const uint8_t *)p->x + pixel.batch * p->x_n + group * channels;
@@ -160,7 +162,8 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
     uint8_t zero = p->x_zero ? *(const uint8_t *)p->x_zero : 0;
     int32_t *row_sums = (int32_t *)(void *)scratch;
     uint8_t *copied = (uint8_t *)scratch + blocks((ROWS + INT_ROWS) * 4, 64) * 64;
-    struct int_rows block = {.rows = rows, .k = k, .flip = p->x_signed, .sums = row_sums};
+    struct int_rows block = {
+        .rows = rows, .k = k, .flip = p->x_signed, .sums = row_sums, .ahead = int_fetch_ahead(rows)};
     block.a_zero = int_zero(p->x_zero, 0, p->x_signed, p->x_signed ? 128 : 0);
     if (is_direct(p)) {
         block.a = (const uint8_t *)p->x + row * p->c + group * channels;
@@ -169,6 +172,7 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
         copy_rows(p, row, rows, group, copied, row_bytes(p), zero);
         block.a = copied;
         block.a_row = row_bytes(p);
+        block.k = blocks(k, 4) * 4;
     }
     for (int64_t r = 0; sums && r < rows; r++)
         row_sums[r] = int_sum((const uint8_t *)block.a + r * block.a_row, k, p->x_signed);

@@ -162,12 +162,12 @@ static void prepare_channels(const struct qn_integer_conv_params *p, int64_t fir
         for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
             for (int64_t k = 0; k < 4; k++)
                 sums[j] += d->w[(i * d->wide + j) * 4 + k];
-    struct int_rows none = {.k = padded_taps(p), .a_zero = p->x_zero ? qn_integer_byte(p->x_zero, 0, p->x_signed) : 0};
+    struct int_rows none = {.a_zero = p->x_zero ? qn_integer_byte(p->x_zero, 0, p->x_signed) : 0};
 #if defined(__AVX512F__)
     none.a_zero += p->x_signed ? 128 : 0; /* as x is read */
 #endif
     struct int_panels weights = {
-        .n = p->o, .b_zero = p->w_zero, .b_zero_step = p->w_zero_step, .b_signed = p->w_signed};
+        .n = p->o, .k = padded_taps(p), .b_zero = p->w_zero, .b_zero_step = p->w_zero_step, .b_signed = p->w_signed};
     int_prepare(&d->columns, &p->out, &none, sums, first, &weights);
     d->zeros = d->columns.has_b_zero;
     d->columns.has_b_zero = false; /* taken off here */

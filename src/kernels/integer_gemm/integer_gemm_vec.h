@@ -64,8 +64,13 @@ static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_
     const uint8_t *a = (const uint8_t *)p->a + row * p->a_stride;
     int32_t *row_sums = (int32_t *)(void *)scratch, *zeros = row_sums + ROWS + INT_ROWS;
     int32_t shift = p->a_signed ? 128 : 0;
-    struct int_rows block = {
-        .a = a, .a_row = p->a_stride, .rows = rows, .k = p->k, .flip = p->a_signed, .sums = row_sums};
+    struct int_rows block = {.a = a,
+                             .a_row = p->a_stride,
+                             .rows = rows,
+                             .k = p->k,
+                             .flip = p->a_signed,
+                             .sums = row_sums,
+                             .ahead = int_fetch_ahead(rows)};
     for (int64_t r = 0; sums && r < rows; r++)
         row_sums[r] = int_sum(a + r * p->a_stride, p->k, p->a_signed);
     if (p->a_zero_step) {

@@ -49,14 +49,21 @@ struct int_columns {
 
 /* A block of rows as the tiles read it. */
 struct int_rows {
-    const void *a; /* bytes; AVX2: 16-bit numbers */
-    int64_t a_row; /* bytes between rows */
-    int64_t rows, k;
+    const void *a;        /* bytes; AVX2: 16-bit numbers */
+    int64_t a_row;        /* bytes between rows */
+    int64_t rows, k;      /* k: to read; a multiple of 4 where zeros follow the last */
     bool flip;            /* bytes are signed: 128 is added (AVX2: has been) */
     const int32_t *sums;  /* of each row, 128 included; needed where some b_zero is not 0 */
     const int32_t *zeros; /* a_zero of each row, 128 included; NULL: a_zero */
     int32_t a_zero;
+    int32_t ahead; /* bytes of the next panel to fetch with 16 bytes of each row, at most 128; 0: do not */
 };
+
+/* A panel is fetched while the rows pass over the one before it. With less than three tiles it streams through anyhow. */
+static inline int32_t int_fetch_ahead(int64_t rows)
+{
+    return rows >= 3 * INT_ROWS ? (int32_t)((16 * QN_INTEGER_PANEL * INT_ROWS + rows - 1) / rows) : 0;
+}
 
 static inline int32_t int_zero(const void *zero, int64_t i, bool is_signed, int32_t shift)
 {
@@ -136,13 +143,20 @@ QN_INLINE void int_steps(const int rows, const int vectors, const int steps, con
         lines[g] += steps * 4;
 }
 
+/* Where the tile of rows from `row` on fetches the next panel, counted from this one. The tiles of a panel share it, so
+ * that it comes from memory no faster than this one is worked off; a burst at its beginning would be waited for. */
+QN_INLINE int64_t int_ahead(const struct int_rows *block, int64_t row)
+{
+    return qn_integer_panel_bytes(block->k) + block->k / 16 * block->ahead * (row / INT_ROWS);
+}
+
 /* Rows times INT_UNIT columns of a panel, of which the first `vectors` vectors count, to y where `bytes` is given,
  * otherwise to out[rows][QN_INTEGER_PANEL]. */
 QN_INLINE void int_tile(const int rows, const int vectors, const struct int_rows *block, int64_t row, const char *panel,
                         int64_t column, int32_t *out, const struct int_bytes *bytes, bool flip)
 {
     const uint8_t *a = (const uint8_t *)block->a + row * block->a_row, *lines[INT_LINES];
-    const char *b = panel + column * 4;
+    const char *b = panel + column * 4, *next = panel + int_ahead(block, row);
     int64_t stride = block->a_row, k = block->k, i = 0;
     vi acc[INT_ROWS * 2];
     QN_UNROLL
@@ -155,8 +169,11 @@ QN_INLINE void int_tile(const int rows, const int vectors, const struct int_rows
         lines[g] = a + 3 * g * stride;
         __asm__("" : "+r"(lines[g])); /* or they are counted from one, with as many strides to keep */
     }
-    for (; i + 16 <= k; i += 16, b += QN_INTEGER_PANEL * 16)
+    for (; i + 16 <= k; i += 16, b += QN_INTEGER_PANEL * 16, next += block->ahead) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + 64, 0, 2);
         int_steps(rows, vectors, 4, lines, stride, b, acc, flip);
+    }
     for (; i + 4 <= k; i += 4, b += QN_INTEGER_PANEL * 4)
         int_steps(rows, vectors, 1, lines, stride, b, acc, flip);
     if (i < k) {
@@ -241,29 +258,43 @@ QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int6
 #endif
 }
 
-/* As many of the rows (at least one) as a tile takes; gives their number. */
-static inline int64_t int_tile_rows(const struct int_rows *block, int64_t row, const char *panel, int32_t *out,
+/* A tile of the rows from `row` on; gives their number. What fills no tile is shared between the last two. Heights are
+ * even: an odd end goes with the row before it, which gets its values again. */
+static inline int64_t int_tile_rows(const struct int_rows *block, int64_t *row, const char *panel, int32_t *out,
                                     const struct int_bytes *bytes)
 {
-    int64_t left = block->rows - row;
-    if (left >= INT_ROWS) {
-        int_tile_panel(INT_ROWS, block, row, panel, out, bytes);
-        return INT_ROWS;
+    int64_t left = block->rows - *row, height = left < INT_ROWS ? left : INT_ROWS;
+    if (left > INT_ROWS && left < 2 * INT_ROWS)
+        height = ((left + 1) / 2 + 1) & ~(int64_t)1;
+    else if (height % 2 && *row > 0)
+        --*row, height++;
+    else if (height > 1)
+        height &= ~(int64_t)1;
+    switch (height) {
+#if defined(__AVX512VNNI__)
+    case 12:
+        int_tile_panel(12, block, *row, panel, out, bytes);
+        break;
+    case 10:
+        int_tile_panel(10, block, *row, panel, out, bytes);
+        break;
+    case 8:
+        int_tile_panel(8, block, *row, panel, out, bytes);
+        break;
+#endif
+    case 6:
+        int_tile_panel(6, block, *row, panel, out, bytes);
+        break;
+    case 4:
+        int_tile_panel(4, block, *row, panel, out, bytes);
+        break;
+    case 2:
+        int_tile_panel(2, block, *row, panel, out, bytes);
+        break;
+    default:
+        int_tile_panel(1, block, *row, panel, out, bytes);
     }
-    if (INT_ROWS > 8 && left >= 8) {
-        int_tile_panel(8 < INT_ROWS ? 8 : INT_ROWS, block, row, panel, out, bytes);
-        return 8;
-    }
-    if (left >= 4) {
-        int_tile_panel(4, block, row, panel, out, bytes);
-        return 4;
-    }
-    if (left >= 2) {
-        int_tile_panel(2, block, row, panel, out, bytes);
-        return 2;
-    }
-    int_tile_panel(1, block, row, panel, out, bytes);
-    return 1;
+    return height;
 }
 
 /* A packed matrix; panels: of column 0. */
@@ -296,7 +327,7 @@ static inline void int_prepare(struct int_columns *c, const struct qn_integer_ou
             c->has_b_zero |= c->b_zero[j] != 0;
     }
     for (int64_t j = 0; j < QN_INTEGER_PANEL; j++)
-        c->corrected[j] = (int32_t)((uint32_t)sums[j] - (uint32_t)block->k * (uint32_t)c->b_zero[j]);
+        c->corrected[j] = (int32_t)((uint32_t)sums[j] - (uint32_t)b->k * (uint32_t)c->b_zero[j]);
     if (out->bias && out->bias_is_float)
         __builtin_memcpy(c->bias, (const float *)out->bias + first, (size_t)inside * 4);
     else if (out->bias)
@@ -415,12 +446,12 @@ static inline void int_block(const struct int_rows *block, const struct int_pane
         if (int_folds(out) && columns->small_scales && !columns->has_b_zero && !block->zeros) {
             struct int_bytes bytes = int_bytes_of(columns, out, to, count);
             for (int64_t row = 0; row < block->rows; row += done)
-                done = int_tile_rows(block, row, panel, sums, &bytes);
+                done = int_tile_rows(block, &row, panel, sums, &bytes);
             continue;
         }
 #endif
         for (int64_t row = 0; row < block->rows; row += done) {
-            done = int_tile_rows(block, row, panel, sums, NULL);
+            done = int_tile_rows(block, &row, panel, sums, NULL);
             int_finish(columns, out, block, row, done, count, sums, to);
         }
     }
