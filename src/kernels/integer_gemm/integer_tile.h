@@ -59,7 +59,7 @@ struct int_rows {
     int32_t ahead; /* bytes of the next panel to fetch with 16 bytes of each row, at most 128; 0: do not */
 };
 
-/* A panel is fetched while the rows pass over the one before it. With less than three tiles it streams through anyhow. */
+/* A panel is fetched while the rows pass over the one before it. Under fewer than three tiles it streams in anyhow. */
 static inline int32_t int_fetch_ahead(int64_t rows)
 {
     return rows >= 3 * INT_ROWS ? (int32_t)((16 * QN_INTEGER_PANEL * INT_ROWS + rows - 1) / rows) : 0;
