@@ -1,4 +1,4 @@
-"""Models of com.microsoft ops with ONNX Runtime's results: test/data/onnx/microsoft/<group>/ for test/onnx_microsoft_test.c.
+"""Models of com.microsoft ops, and of ai.onnx's as they once were, with ONNX Runtime's results: test/data/onnx/microsoft/<group>/ for test/onnx_microsoft_test.c.
 
     python make_microsoft_models.py [--out test/data/onnx/microsoft] [group ...]     (needs onnx, onnxruntime, numpy)
 
@@ -23,8 +23,8 @@ MS = "com.microsoft"
 class Group:
     """A model under way: inputs and weights are numpy arrays, outputs get a name each."""
 
-    def __init__(self, name):
-        self.name, self.rng = name, np.random.default_rng(len(name))
+    def __init__(self, name, opset=17):
+        self.name, self.opset, self.rng = name, opset, np.random.default_rng(len(name))
         self.nodes, self.inputs, self.weights, self.outputs, self.known = [], {}, {}, [], {}
 
     def normal(self, *shape, scale=1.0):
@@ -64,7 +64,7 @@ class Group:
         outs = [onnx.ValueInfoProto(name=o) for o in self.outputs if o not in skip]
         weights = [numpy_helper.from_array(a, n) for n, a in self.weights.items()]
         graph = h.make_graph(nodes, self.name, info, outs, weights)
-        return h.make_model(graph, opset_imports=[h.make_opsetid("", 17), h.make_opsetid(MS, 1)], ir_version=8,
+        return h.make_model(graph, opset_imports=[h.make_opsetid("", self.opset), h.make_opsetid(MS, 1)], ir_version=8,
                             producer_name="quern tools/onnx")
 
     def save(self, out):
@@ -564,13 +564,54 @@ def small():
     return g
 
 
+def opset7():
+    g = Group("opset7", 7)
+    x = g.input("x", g.normal(2, 3, 4, 5))
+    core = {"domain": ""}
+    for op in ("Softmax", "LogSoftmax", "Hardmax"):
+        g.add(op, op.lower(), [x], axis=2, **core)
+    g.add("Clip", "clip", [x], min=-0.5, max=0.4, **core)
+    g.add("Pad", "pad", [x], pads=[0, 0, -1, 2, 0, 0, 1, -1], value=1.5, **core)
+    g.add("Slice", "slice", [x], starts=[0, -3], ends=[2, 100], axes=[1, 3], **core)
+    g.add("TopK", "topk", [x], 2, k=2, axis=1, **core)
+    g.add("Upsample", "upsample", [x], mode="linear", scales=[1.0, 1.0, 2.0, 3.0], **core)
+    g.add("Split", "split", [x], 2, axis=3, split=[2, 3], **core)
+    g.add("BatchNormalization", "batch", [x, g.normal(3), g.normal(3), g.normal(3), np.abs(g.normal(3))], **core)
+    g.add("Unsqueeze", "unsqueeze", [x], axes=[0, 3], **core)
+    return g
+
+
+def opset10():
+    g = Group("opset10", 10)
+    x = g.input("x", g.normal(1, 2, 4, 5))
+    for name, scales in (("grown", [1, 1, 2, 1.5]), ("shrunk", [1, 1, 0.6, 0.5]), ("both", [1, 1, 0.6, 1.5]),
+                         ("kept", [1, 1, 1, 1])):
+        for mode in ("nearest", "linear"):
+            g.add("Resize", f"{name}_{mode}", [x, np.array(scales, np.float32)], mode=mode, domain="")
+    g.add("Slice", "slice", [x, *(np.array(v, np.int64) for v in ([3, 0], [-100, 2], [3, 1], [-2, 1]))], domain="")
+    return g
+
+
+def opset13():
+    g = Group("opset13", 13)
+    x = g.input("x", g.normal(1, 2, 5, 7))
+    for name, scales in (("grown", [1, 1, 1.7, 2.2]), ("shrunk", [1, 1, 0.6, 0.5])):
+        for way in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"):
+            for at in ("half_pixel", "asymmetric", "pytorch_half_pixel"):
+                g.add("Resize", f"{name}_{way}_{at}", [x, None, np.array(scales, np.float32)], mode="nearest",
+                      nearest_mode=way, coordinate_transformation_mode=at, domain="")
+    least = [np.array([v], np.int64) for v in (-(2**63), -2, 3)]
+    g.add("Slice", "slice_from_least", [x, *least], domain="")
+    return g
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
     for make in (attention, multi_head, group_query, norms, floats, quantised_floats, steps, experts, gates,
-                 small):
+                 small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

@@ -36,6 +36,13 @@ int64_t qn_resize_tap_count(const struct qn_resize_params *p, uint32_t axis)
     return 2 - 2 * first;
 }
 
+/* x / scale; for the nearest element in f32, as others compute it: what is whole in numbers of few digits (3 / 0.6)
+ * comes out whole, and is not floored to the element before. */
+static double unscaled(const struct qn_resize_params *p, const struct qn_resize_axis *a, double x)
+{
+    return p->mode == NEAREST ? (double)((float)x / (float)a->scale) : x / a->scale;
+}
+
 static double origin(const struct qn_resize_params *p, const struct qn_resize_axis *a, int64_t position)
 {
     double x = (double)position, in = (double)a->in, width = a->given ? a->scale * in : (double)a->out;
@@ -43,19 +50,19 @@ static double origin(const struct qn_resize_params *p, const struct qn_resize_ax
     case QN_RESIZE_ALIGN_CORNERS:
         return width == 1 ? 0 : x * (in - 1) / (width - 1);
     case QN_RESIZE_ASYMMETRIC:
-        return x / a->scale;
+        return unscaled(p, a, x);
     case QN_RESIZE_CROP:
         if (width == 1)
             return 0.5 * (a->roi_begin + a->roi_end) * (in - 1);
         return a->roi_begin * (in - 1) + x * (a->roi_end - a->roi_begin) * (in - 1) / (width - 1);
     case QN_RESIZE_PYTORCH_HALF_PIXEL:
-        return a->out > 1 ? (x + 0.5) / a->scale - 0.5 : 0;
+        return a->out > 1 ? unscaled(p, a, x + 0.5) - 0.5 : 0;
     case QN_RESIZE_HALF_PIXEL_SYMMETRIC:
-        return in / 2 * (1 - (double)a->out / width) + (x + 0.5) / a->scale - 0.5;
+        return in / 2 * (1 - (double)a->out / width) + unscaled(p, a, x + 0.5) - 0.5;
     case QN_RESIZE_HALF_PIXEL:
         break;
     }
-    return (x + 0.5) / a->scale - 0.5;
+    return unscaled(p, a, x + 0.5) - 0.5;
 }
 
 static int64_t nearest(int32_t rounding, double x)

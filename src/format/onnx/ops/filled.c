@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "format/onnx/import_state.h"
+#include "format/onnx/ops/elementwise.h"
 
 static qn_dim as_dim(struct qn_lower *l, const struct qn_size *size)
 {
@@ -194,9 +195,10 @@ QN_ONNX_LOWER(range)
     } else if (!symbolic_steps(l, &count)) {
         count = late_steps(l, from, qn_build_reshape(l->b, qn_onnx_in(l, 1), 0, NULL), by);
     }
-    qn_value out = qn_build_cast(l->b, count_along(l, count, 0, 1), dtype);
-    out = qn_build_binary(l->b, QN_OP_mul, out, by);
-    qn_onnx_out(l, 0, qn_build_binary(l->b, QN_OP_add, out, from));
+    from = qn_lower_widen(l, from);
+    qn_value out = qn_build_cast(l->b, count_along(l, count, 0, 1), qn_onnx_type_of(l, from)->dtype);
+    out = qn_build_binary(l->b, QN_OP_mul, out, qn_lower_widen(l, by));
+    qn_onnx_out(l, 0, qn_build_cast(l->b, qn_build_binary(l->b, QN_OP_add, out, from), dtype));
 }
 
 /* ---- one hot -------------------------------------------------------------------------------------------------- */

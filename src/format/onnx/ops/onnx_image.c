@@ -174,6 +174,25 @@ static void resize_attributes(struct qn_lower *l, struct qn_attr_resize *attr)
     }
 }
 
+/* The nearest element as versions before 11 have it: at or below the position where an axis grows, at or above it where
+ * it shrinks; one op has one way for all axes. */
+static qn_value old_nearest(struct qn_lower *l, qn_value x, const struct qn_attr_resize *attr)
+{
+    for (uint32_t grows = 0; grows < 2 && !l->b->status; grows++) {
+        struct qn_attr_resize part = *attr;
+        bool any = false;
+        part.rounding = grows ? 2 : 3;
+        for (uint32_t i = 0; i < part.dims.count; i++) {
+            bool mine = attr->scales.items[i] < 1 ? !grows : grows && attr->scales.items[i] > 1;
+            any |= mine;
+            part.dims.items[i] = mine ? part.dims.items[i] : qn_build_dim(l->b, x, i);
+            part.scales.items[i] = mine ? part.scales.items[i] : 1;
+        }
+        x = any ? qn_build_node(l->b, QN_OP_resize, &x, 1, &part, NULL) : x;
+    }
+    return x;
+}
+
 /* scales: -1 where there is no such input */
 static void lower_resize(struct qn_lower *l, int scales_input, const double *scales, uint32_t scale_count)
 {
@@ -210,7 +229,9 @@ static void lower_resize(struct qn_lower *l, int scales_input, const double *sca
     }
     if (known && attr.coordinates == QN_RESIZE_CROP)
         known = resize_region(l, type.rank, count, axes, &attr);
-    if (known)
+    if (known && l->opset < 11 && attr.mode == 0 && attr.scales.count == type.rank)
+        qn_onnx_out(l, 0, old_nearest(l, x, &attr));
+    else if (known)
         qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_resize, &x, 1, &attr, NULL));
 }
 

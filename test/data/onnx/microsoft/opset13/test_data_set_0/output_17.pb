@@ -1,0 +1,1 @@
+Bshrunk_ceil_pytorch_half_pixelJH~ü¾”Ìú>mã×=dÿ1?Lê¾“¥¿‹è=œô¾õO¿iï›=ÖÆ¿âoô=t#C?÷›˜=PA¾M¿df?\i©¿

@@ -1,0 +1,1 @@
+B#shrunk_round_prefer_ceil_half_pixelJH-õ˜>Ôýc¿ŒÜ}¿dÿ1?Lê¾“¥¿‹è=œô¾õO¿{5½×f¿;â=t#C?÷›˜=PA¾M¿df?\i©¿
