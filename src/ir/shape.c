@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "ir/shape_checks.h"
+
 /* ---- records -------------------------------------------------------------------------------------------------- */
 
 void qn_attr_copy(uint16_t op, void *to, const void *from)
@@ -63,90 +65,73 @@ void qn_attr_normalise(uint16_t op, void *attr, const struct qn_type *type)
 
 /* ---- checks shared by the rules ------------------------------------------------------------------------------- */
 
-enum {
-    FLOATS = 1,
-    INTS = 2,
-    BOOLS = 4,
-    BLOCKS = 8,
-    STRINGS = 16,
-    COMPLEX = 32,
-    NUMBERS = FLOATS | INTS,
-    PLAIN = FLOATS | INTS | BOOLS,
-    MOVABLE = PLAIN | STRINGS | COMPLEX, /* whatever has elements of its own */
-};
-
-#define TEXT(c, i) qn_type_text((c)->graph, (c)->inputs[i]).text
-
 static unsigned class_bit(qn_dtype dtype)
 {
     switch (qn_dtype_info(dtype)->class_) {
     case QN_DTYPE_CLASS_FLOAT:
-        return FLOATS;
+        return QN_TAKE_FLOATS;
     case QN_DTYPE_CLASS_INT:
     case QN_DTYPE_CLASS_UINT:
-        return INTS;
+        return QN_TAKE_INTS;
     case QN_DTYPE_CLASS_BOOL:
-        return BOOLS;
+        return QN_TAKE_BOOLS;
     case QN_DTYPE_CLASS_BLOCK:
-        return BLOCKS;
+        return QN_TAKE_BLOCKS;
     case QN_DTYPE_CLASS_STRING:
-        return STRINGS;
+        return QN_TAKE_STRINGS;
     case QN_DTYPE_CLASS_COMPLEX:
-        return COMPLEX;
+        return QN_TAKE_COMPLEX;
     default:
         return 0;
     }
 }
 
-/* Input i is of one of the classes and carries no affine encoding. */
-static qn_status take(const struct qn_shape_context *c, uint32_t i, unsigned classes)
+qn_status qn_take(const struct qn_shape_context *c, uint32_t i, unsigned classes)
 {
     const struct qn_type *type = c->inputs[i];
     if (!(class_bit(type->dtype) & classes))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: dtype not taken here", i, TEXT(c, i));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: dtype not taken here", i, QN_TYPE_TEXT(c, i));
     if (type->encoding)
-        return QN_ERROR(QN_UNSUPPORTED, "input %u is %s: affine encodings are not taken here", i, TEXT(c, i));
+        return QN_ERROR(QN_UNSUPPORTED, "input %u is %s: affine encodings are not taken here", i, QN_TYPE_TEXT(c, i));
     return NULL;
 }
 
-static qn_status take_rank(const struct qn_shape_context *c, uint32_t i, unsigned classes, uint32_t rank)
+qn_status qn_take_rank(const struct qn_shape_context *c, uint32_t i, unsigned classes, uint32_t rank)
 {
-    QN_TRY(take(c, i, classes));
+    QN_TRY(qn_take(c, i, classes));
     if (c->inputs[i]->rank != rank)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected rank %u", i, TEXT(c, i), rank);
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected rank %u", i, QN_TYPE_TEXT(c, i), rank);
     return NULL;
 }
 
-/* Input i has the dtype of input 0. */
-static qn_status same_dtype(const struct qn_shape_context *c, uint32_t first, uint32_t i)
+qn_status qn_same_dtype(const struct qn_shape_context *c, uint32_t first, uint32_t i)
 {
     if (c->inputs[i]->dtype != c->inputs[first]->dtype)
         return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: their dtypes must agree (cast one)",
-                        first, i, TEXT(c, first), TEXT(c, i));
+                        first, i, QN_TYPE_TEXT(c, first), QN_TYPE_TEXT(c, i));
     return NULL;
 }
 
-static qn_status same_dim(const struct qn_shape_context *c, uint32_t i, uint32_t axis, uint32_t k, uint32_t other)
+qn_status qn_same_dim(const struct qn_shape_context *c, uint32_t i, uint32_t axis, uint32_t k, uint32_t other)
 {
     qn_dim dim;
     bool fits;
     QN_TRY(qn_shape_equal(c, c->inputs[i]->dims[axis], c->inputs[k]->dims[other], &dim, &fits));
     if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s and input %u is %s: dim %u must equal dim %u", i,
-                        TEXT(c, i), k, TEXT(c, k), axis, other);
+                        QN_TYPE_TEXT(c, i), k, QN_TYPE_TEXT(c, k), axis, other);
     return NULL;
 }
 
 static qn_status check_axis(const struct qn_shape_context *c, int64_t axis)
 {
     if (axis < 0 || axis >= c->inputs[0]->rank)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "axis %" PRId64 " of %s", axis, TEXT(c, 0));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "axis %" PRId64 " of %s", axis, QN_TYPE_TEXT(c, 0));
     return NULL;
 }
 
-/* Broadcasts `type`'s leading dims (all but the last `skip`) onto *out's, both aligned at their ends. */
-static qn_status broadcast_onto(const struct qn_shape_context *c, struct qn_type *out, const struct qn_type *type,
-                                uint32_t skip, bool *fits)
+qn_status qn_broadcast_onto(const struct qn_shape_context *c, struct qn_type *out, const struct qn_type *type,
+                            uint32_t skip, bool *fits)
 {
     *fits = true;
     if (type->rank > out->rank) {
@@ -166,29 +151,27 @@ static qn_status broadcast_onto(const struct qn_shape_context *c, struct qn_type
 static qn_status broadcast(const struct qn_shape_context *c, uint32_t first, uint32_t i, struct qn_type *out)
 {
     bool fits;
-    QN_TRY(broadcast_onto(c, out, c->inputs[i], 0, &fits));
+    QN_TRY(qn_broadcast_onto(c, out, c->inputs[i], 0, &fits));
     if (!fits)
         return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: they do not broadcast", first, i,
-                        TEXT(c, first), TEXT(c, i));
+                        QN_TYPE_TEXT(c, first), QN_TYPE_TEXT(c, i));
     return NULL;
 }
 
-/* The dtype of a product of two: floats narrower than f64 and blocks give f32, f64 and integers their own. */
-static qn_status product_dtype(const struct qn_shape_context *c, uint32_t a, uint32_t b, qn_dtype *out)
+qn_status qn_product_dtype(const struct qn_shape_context *c, uint32_t a, uint32_t b, qn_dtype *out)
 {
     qn_dtype x = c->inputs[a]->dtype, y = c->inputs[b]->dtype;
-    bool wide = x == QN_DTYPE_F64 || y == QN_DTYPE_F64 || class_bit(x) == INTS || class_bit(y) == INTS;
+    bool wide = x == QN_DTYPE_F64 || y == QN_DTYPE_F64 || class_bit(x) == QN_TAKE_INTS || class_bit(y) == QN_TAKE_INTS;
     if (wide && x != y)
         return QN_ERROR(QN_INVALID_ARGUMENT, "inputs %u and %u are %s and %s: their dtypes must agree (cast one)", a, b,
-                        TEXT(c, a), TEXT(c, b));
+                        QN_TYPE_TEXT(c, a), QN_TYPE_TEXT(c, b));
     *out = wide ? x : QN_DTYPE_F32;
     return NULL;
 }
 
-/* Weights: plain floats, blocks or affine-encoded integers; they mean their dequantised values. */
-static qn_status take_weight(const struct qn_shape_context *c, uint32_t i)
+qn_status qn_take_weight(const struct qn_shape_context *c, uint32_t i)
 {
-    return c->inputs[i]->encoding ? NULL : take(c, i, NUMBERS | BLOCKS);
+    return c->inputs[i]->encoding ? NULL : qn_take(c, i, QN_TAKE_NUMBERS | QN_TAKE_BLOCKS);
 }
 
 /* ---- dims that may turn out equal ------------------------------------------------------------------------------ */
@@ -229,27 +212,27 @@ qn_status qn_shape_broadcast_dim(const struct qn_shape_context *c, qn_dim a, qn_
 
 static qn_status same_as_input(const struct qn_shape_context *c, unsigned classes)
 {
-    QN_TRY(take(c, 0, classes));
+    QN_TRY(qn_take(c, 0, classes));
     c->outputs[0] = *c->inputs[0];
     return NULL;
 }
 
 qn_status qn_shape_numeric(const struct qn_shape_context *c)
 {
-    return same_as_input(c, NUMBERS);
+    return same_as_input(c, QN_TAKE_NUMBERS);
 }
 
 qn_status qn_shape_floating(const struct qn_shape_context *c)
 {
-    return same_as_input(c, FLOATS);
+    return same_as_input(c, QN_TAKE_FLOATS);
 }
 
 static qn_status elementwise(const struct qn_shape_context *c, uint32_t first, unsigned classes)
 {
     c->outputs[0] = *c->inputs[first];
     for (uint32_t i = first; i < c->input_count; i++) {
-        QN_TRY(take(c, i, classes));
-        QN_TRY(same_dtype(c, first, i));
+        QN_TRY(qn_take(c, i, classes));
+        QN_TRY(qn_same_dtype(c, first, i));
         QN_TRY(broadcast(c, first, i, &c->outputs[0]));
     }
     return NULL;
@@ -257,51 +240,51 @@ static qn_status elementwise(const struct qn_shape_context *c, uint32_t first, u
 
 qn_status qn_shape_bits(const struct qn_shape_context *c)
 {
-    return same_as_input(c, INTS);
+    return same_as_input(c, QN_TAKE_INTS);
 }
 
 qn_status qn_shape_broadcast_bits(const struct qn_shape_context *c)
 {
-    return elementwise(c, 0, INTS);
+    return elementwise(c, 0, QN_TAKE_INTS);
 }
 
 qn_status qn_shape_classify(const struct qn_shape_context *c)
 {
-    QN_TRY(same_as_input(c, FLOATS));
+    QN_TRY(same_as_input(c, QN_TAKE_FLOATS));
     c->outputs[0].dtype = QN_DTYPE_BOOL;
     return NULL;
 }
 
 qn_status qn_shape_broadcast(const struct qn_shape_context *c)
 {
-    return elementwise(c, 0, NUMBERS);
+    return elementwise(c, 0, QN_TAKE_NUMBERS);
 }
 
 qn_status qn_shape_compare(const struct qn_shape_context *c)
 {
-    QN_TRY(elementwise(c, 0, MOVABLE));
+    QN_TRY(elementwise(c, 0, QN_TAKE_MOVABLE));
     c->outputs[0].dtype = QN_DTYPE_BOOL;
     return NULL;
 }
 
 qn_status qn_shape_logic(const struct qn_shape_context *c)
 {
-    return elementwise(c, 0, BOOLS);
+    return elementwise(c, 0, QN_TAKE_BOOLS);
 }
 
 qn_status qn_shape_where(const struct qn_shape_context *c)
 {
-    QN_TRY(take(c, 0, BOOLS));
-    QN_TRY(elementwise(c, 1, MOVABLE));
+    QN_TRY(qn_take(c, 0, QN_TAKE_BOOLS));
+    QN_TRY(elementwise(c, 1, QN_TAKE_MOVABLE));
     return broadcast(c, 1, 0, &c->outputs[0]);
 }
 
 qn_status qn_shape_cast(const struct qn_shape_context *c)
 {
     const struct qn_attr_cast *attr = c->attr;
-    QN_TRY(take(c, 0, PLAIN | BLOCKS));
-    if (!(class_bit((qn_dtype)attr->dtype) & PLAIN))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be cast to %s", TEXT(c, 0),
+    QN_TRY(qn_take(c, 0, QN_TAKE_PLAIN | QN_TAKE_BLOCKS));
+    if (!(class_bit((qn_dtype)attr->dtype) & QN_TAKE_PLAIN))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be cast to %s", QN_TYPE_TEXT(c, 0),
                         qn_dtype_name((qn_dtype)attr->dtype));
     c->outputs[0] = *c->inputs[0];
     c->outputs[0].dtype = (qn_dtype)attr->dtype;
@@ -312,10 +295,10 @@ qn_status qn_shape_bitcast(const struct qn_shape_context *c)
 {
     const struct qn_attr_cast *attr = c->attr;
     const struct qn_dtype_info *to = qn_dtype_info((qn_dtype)attr->dtype);
-    QN_TRY(take(c, 0, PLAIN));
-    if (!(class_bit((qn_dtype)attr->dtype) & PLAIN) ||
+    QN_TRY(qn_take(c, 0, QN_TAKE_PLAIN));
+    if (!(class_bit((qn_dtype)attr->dtype) & QN_TAKE_PLAIN) ||
         to->block_bytes != qn_dtype_info(c->inputs[0]->dtype)->block_bytes)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "the bits of %s are not those of %s", TEXT(c, 0),
+        return QN_ERROR(QN_INVALID_ARGUMENT, "the bits of %s are not those of %s", QN_TYPE_TEXT(c, 0),
                         qn_dtype_name((qn_dtype)attr->dtype));
     c->outputs[0] = *c->inputs[0];
     c->outputs[0].dtype = (qn_dtype)attr->dtype;
@@ -327,7 +310,7 @@ qn_status qn_shape_glu(const struct qn_shape_context *c)
     const struct qn_attr_glu *attr = c->attr;
     if (attr->kind < QN_GLU_SILU || attr->kind > QN_GLU_RELU)
         return QN_ERROR(QN_INVALID_ARGUMENT, "unknown kind %" PRId64, attr->kind);
-    return elementwise(c, 0, FLOATS);
+    return elementwise(c, 0, QN_TAKE_FLOATS);
 }
 
 /* ---- shapes and moves ----------------------------------------------------------------------------------------- */
@@ -353,7 +336,7 @@ qn_status qn_shape_reshape(const struct qn_shape_context *c)
     const struct qn_type *x = c->inputs[0];
     struct qn_type *out = &c->outputs[0];
     qn_dim before, after;
-    QN_TRY(take(c, 0, MOVABLE | BLOCKS));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE | QN_TAKE_BLOCKS));
     *out = *x;
     set_dims(out, &attr->dims);
     QN_TRY(element_count(c->graph, x->dims, x->rank, &before));
@@ -361,10 +344,10 @@ qn_status qn_shape_reshape(const struct qn_shape_context *c)
     bool fits;
     QN_TRY(qn_shape_equal(c, before, after, &before, &fits));
     if (!fits)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: another number of elements", TEXT(c, 0),
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: another number of elements", QN_TYPE_TEXT(c, 0),
                         qn_type_text(c->graph, out).text);
     if (qn_dtype_is_block(x->dtype) && (out->rank == 0 || out->dims[out->rank - 1] != x->dims[x->rank - 1]))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: rows of blocks stay whole", TEXT(c, 0),
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot become %s: rows of blocks stay whole", QN_TYPE_TEXT(c, 0),
                         qn_type_text(c->graph, out).text);
     return NULL;
 }
@@ -374,7 +357,7 @@ qn_status qn_shape_expand(const struct qn_shape_context *c)
     const struct qn_attr_reshape *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, MOVABLE));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE));
     *out = *x;
     set_dims(out, &attr->dims);
     bool fits = x->rank <= out->rank;
@@ -386,7 +369,7 @@ qn_status qn_shape_expand(const struct qn_shape_context *c)
             QN_TRY(assume(c, QN_CHECK_EQUAL_OR_ONE, to, from));
     }
     if (!fits)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s does not broadcast to %s", TEXT(c, 0),
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s does not broadcast to %s", QN_TYPE_TEXT(c, 0),
                         qn_type_text(c->graph, out).text);
     return NULL;
 }
@@ -395,18 +378,18 @@ qn_status qn_shape_transpose(const struct qn_shape_context *c)
 {
     const struct qn_attr_transpose *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
-    QN_TRY(take(c, 0, MOVABLE));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE));
     c->outputs[0] = *x;
     unsigned seen = 0;
     for (uint32_t i = 0; i < attr->perm.count; i++) {
         int64_t from = attr->perm.items[i];
         if (from < 0 || from >= x->rank)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "%s: perm has axis %" PRId64, TEXT(c, 0), from);
+            return QN_ERROR(QN_INVALID_ARGUMENT, "%s: perm has axis %" PRId64, QN_TYPE_TEXT(c, 0), from);
         seen |= 1u << from;
         c->outputs[0].dims[i] = x->dims[from];
     }
     if (attr->perm.count != x->rank || seen != (1u << x->rank) - 1)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: perm does not name each axis once", TEXT(c, 0));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: perm does not name each axis once", QN_TYPE_TEXT(c, 0));
     return NULL;
 }
 
@@ -414,7 +397,7 @@ qn_status qn_shape_slice(const struct qn_shape_context *c)
 {
     const struct qn_attr_slice *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
-    QN_TRY(take(c, 0, MOVABLE));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE));
     QN_TRY(check_axis(c, attr->axis));
     qn_dim dim = x->dims[attr->axis], start = attr->start, stop = attr->stop, length;
     bool ordered, inside;
@@ -423,7 +406,7 @@ qn_status qn_shape_slice(const struct qn_shape_context *c)
     if (attr->step < 1 || !ordered || !inside)
         return QN_ERROR(QN_INVALID_ARGUMENT,
                         "%s cannot be cut along axis %" PRId64 " from %" PRId64 " to %" PRId64 " in steps of %" PRId64,
-                        TEXT(c, 0), attr->axis, start, stop, attr->step);
+                        QN_TYPE_TEXT(c, 0), attr->axis, start, stop, attr->step);
     QN_TRY(qn_graph_expr(c->graph, QN_EXPR_SUB, stop, start, &length));
     if (attr->step > 1) {
         QN_TRY(qn_graph_expr(c->graph, QN_EXPR_ADD, length, attr->step - 1, &length));
@@ -438,14 +421,14 @@ qn_status qn_shape_concat(const struct qn_shape_context *c)
 {
     const struct qn_attr_axis *attr = c->attr;
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, MOVABLE));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE));
     QN_TRY(check_axis(c, attr->axis));
     *out = *c->inputs[0];
     for (uint32_t i = 1; i < c->input_count; i++) {
         if (!c->inputs[i])
             return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is absent", i);
-        QN_TRY(take_rank(c, i, MOVABLE, out->rank));
-        QN_TRY(same_dtype(c, 0, i));
+        QN_TRY(qn_take_rank(c, i, QN_TAKE_MOVABLE, out->rank));
+        QN_TRY(qn_same_dtype(c, 0, i));
         for (uint32_t k = 0; k < out->rank; k++) {
             bool fits;
             if (k == attr->axis)
@@ -453,7 +436,7 @@ qn_status qn_shape_concat(const struct qn_shape_context *c)
             QN_TRY(qn_shape_equal(c, out->dims[k], c->inputs[i]->dims[k], &out->dims[k], &fits));
             if (!fits)
                 return QN_ERROR(QN_INVALID_ARGUMENT, "inputs 0 and %u are %s and %s: they differ along axis %u", i,
-                                TEXT(c, 0), TEXT(c, i), k);
+                                QN_TYPE_TEXT(c, 0), QN_TYPE_TEXT(c, i), k);
         }
         QN_TRY(qn_graph_expr(c->graph, QN_EXPR_ADD, out->dims[attr->axis], c->inputs[i]->dims[attr->axis],
                              &out->dims[attr->axis]));
@@ -465,9 +448,10 @@ qn_status qn_shape_concat(const struct qn_shape_context *c)
 static qn_status gathered_dtype(const struct qn_shape_context *c, uint32_t wanted, qn_dtype *out)
 {
     unsigned from = class_bit(c->inputs[0]->dtype);
-    *out = wanted ? (qn_dtype)wanted : from == BLOCKS ? QN_DTYPE_F32 : c->inputs[0]->dtype;
-    if (*out != c->inputs[0]->dtype && !((from & (BLOCKS | FLOATS)) && class_bit(*out) == FLOATS))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be gathered as %s", TEXT(c, 0), qn_dtype_name(*out));
+    *out = wanted ? (qn_dtype)wanted : from == QN_TAKE_BLOCKS ? QN_DTYPE_F32 : c->inputs[0]->dtype;
+    if (*out != c->inputs[0]->dtype &&
+        !((from & (QN_TAKE_BLOCKS | QN_TAKE_FLOATS)) && class_bit(*out) == QN_TAKE_FLOATS))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be gathered as %s", QN_TYPE_TEXT(c, 0), qn_dtype_name(*out));
     return NULL;
 }
 
@@ -476,17 +460,17 @@ qn_status qn_shape_gather(const struct qn_shape_context *c)
     const struct qn_attr_gather *attr = c->attr;
     const struct qn_type *data = c->inputs[0], *indices = c->inputs[1];
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, MOVABLE | BLOCKS));
-    QN_TRY(take(c, 1, INTS));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE | QN_TAKE_BLOCKS));
+    QN_TRY(qn_take(c, 1, QN_TAKE_INTS));
     QN_TRY(check_axis(c, attr->axis));
     if (indices->dtype != QN_DTYPE_I32 && indices->dtype != QN_DTYPE_I64)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "indices are %s: expected i32 or i64", TEXT(c, 1));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "indices are %s: expected i32 or i64", QN_TYPE_TEXT(c, 1));
     uint32_t rank = data->rank - 1 + indices->rank, axis = (uint32_t)attr->axis;
     if (rank > QN_MAX_RANK)
-        return QN_ERROR(QN_UNSUPPORTED, "%s by %s gives rank %u, at most %d", TEXT(c, 0), TEXT(c, 1), rank,
-                        QN_MAX_RANK);
+        return QN_ERROR(QN_UNSUPPORTED, "%s by %s gives rank %u, at most %d", QN_TYPE_TEXT(c, 0), QN_TYPE_TEXT(c, 1),
+                        rank, QN_MAX_RANK);
     if (qn_dtype_is_block(data->dtype) && axis + 1 == data->rank)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be gathered along its blocks", TEXT(c, 0));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s cannot be gathered along its blocks", QN_TYPE_TEXT(c, 0));
     *out = (struct qn_type){.rank = rank};
     QN_TRY(gathered_dtype(c, attr->dtype, &out->dtype));
     uint32_t at = 0;
@@ -502,17 +486,19 @@ qn_status qn_shape_gather(const struct qn_shape_context *c)
 qn_status qn_shape_scatter_rows(const struct qn_shape_context *c)
 {
     const struct qn_type *state = c->inputs[0], *rows = c->inputs[2];
-    QN_TRY(take(c, 0, MOVABLE | BLOCKS));
-    QN_TRY(take_rank(c, 1, INTS, 1));
-    QN_TRY(take(c, 2, PLAIN));
+    QN_TRY(qn_take(c, 0, QN_TAKE_MOVABLE | QN_TAKE_BLOCKS));
+    QN_TRY(qn_take_rank(c, 1, QN_TAKE_INTS, 1));
+    QN_TRY(qn_take(c, 2, QN_TAKE_PLAIN));
     if (c->inputs[1]->dtype != QN_DTYPE_I32)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "indices are %s: expected i32", TEXT(c, 1));
-    bool converts = (class_bit(state->dtype) & (FLOATS | BLOCKS)) && class_bit(rows->dtype) == FLOATS;
+        return QN_ERROR(QN_INVALID_ARGUMENT, "indices are %s: expected i32", QN_TYPE_TEXT(c, 1));
+    bool converts =
+        (class_bit(state->dtype) & (QN_TAKE_FLOATS | QN_TAKE_BLOCKS)) && class_bit(rows->dtype) == QN_TAKE_FLOATS;
     if (state->rank == 0 || state->rank != rows->rank || (state->dtype != rows->dtype && !converts))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "state is %s, its new rows are %s", TEXT(c, 0), TEXT(c, 2));
-    QN_TRY(same_dim(c, 2, 0, 1, 0));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "state is %s, its new rows are %s", QN_TYPE_TEXT(c, 0),
+                        QN_TYPE_TEXT(c, 2));
+    QN_TRY(qn_same_dim(c, 2, 0, 1, 0));
     for (uint32_t i = 1; i < state->rank; i++)
-        QN_TRY(same_dim(c, 2, i, 0, i));
+        QN_TRY(qn_same_dim(c, 2, i, 0, i));
     c->outputs[0] = *state;
     return NULL;
 }
@@ -520,7 +506,7 @@ qn_status qn_shape_scatter_rows(const struct qn_shape_context *c)
 qn_status qn_shape_iota(const struct qn_shape_context *c)
 {
     const struct qn_attr_iota *attr = c->attr;
-    if (!(class_bit((qn_dtype)attr->dtype) & NUMBERS))
+    if (!(class_bit((qn_dtype)attr->dtype) & QN_TAKE_NUMBERS))
         return QN_ERROR(QN_INVALID_ARGUMENT, "dtype %s: expected a number", qn_dtype_name((qn_dtype)attr->dtype));
     c->outputs[0] = (struct qn_type){.dtype = (qn_dtype)attr->dtype, .rank = 1, .dims = {attr->count}};
     return NULL;
@@ -533,28 +519,30 @@ qn_status qn_shape_matmul(const struct qn_shape_context *c)
     const struct qn_attr_matmul *attr = c->attr;
     const struct qn_type *a = c->inputs[0], *b = c->inputs[1];
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, NUMBERS));
-    QN_TRY(take_weight(c, 1));
+    QN_TRY(qn_take(c, 0, QN_TAKE_NUMBERS));
+    QN_TRY(qn_take_weight(c, 1));
     if (a->rank < 2 || b->rank < 2)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: both need rank 2 or more", TEXT(c, 0), TEXT(c, 1));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: both need rank 2 or more", QN_TYPE_TEXT(c, 0),
+                        QN_TYPE_TEXT(c, 1));
     if (qn_dtype_is_block(b->dtype) && !attr->trans_b)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: blocks lie along k, which needs trans_b", TEXT(c, 0),
-                        TEXT(c, 1));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: blocks lie along k, which needs trans_b", QN_TYPE_TEXT(c, 0),
+                        QN_TYPE_TEXT(c, 1));
     qn_dim k = b->dims[b->rank - (attr->trans_b ? 1 : 2)], n = b->dims[b->rank - (attr->trans_b ? 2 : 1)];
     bool fits;
     qn_dim summed;
     QN_TRY(qn_shape_equal(c, a->dims[a->rank - 1], k, &summed, &fits));
     if (!fits)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s%s: the dims that are summed over differ", TEXT(c, 0), TEXT(c, 1),
-                        attr->trans_b ? " transposed" : "");
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s%s: the dims that are summed over differ", QN_TYPE_TEXT(c, 0),
+                        QN_TYPE_TEXT(c, 1), attr->trans_b ? " transposed" : "");
     *out = *a;
     if (b->encoding)
         out->dtype = QN_DTYPE_F32;
     else
-        QN_TRY(product_dtype(c, 0, 1, &out->dtype));
-    QN_TRY(broadcast_onto(c, out, b, 2, &fits));
+        QN_TRY(qn_product_dtype(c, 0, 1, &out->dtype));
+    QN_TRY(qn_broadcast_onto(c, out, b, 2, &fits));
     if (!fits)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: the leading dims do not broadcast", TEXT(c, 0), TEXT(c, 1));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: the leading dims do not broadcast", QN_TYPE_TEXT(c, 0),
+                        QN_TYPE_TEXT(c, 1));
     out->dims[out->rank - 1] = n;
     return NULL;
 }
@@ -564,7 +552,7 @@ qn_status qn_shape_reduce(const struct qn_shape_context *c)
     const struct qn_attr_reduce *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
     struct qn_type *out = &c->outputs[0];
-    QN_TRY(take(c, 0, NUMBERS));
+    QN_TRY(qn_take(c, 0, QN_TAKE_NUMBERS));
     unsigned reduced = 0;
     for (uint32_t i = 0; i < attr->axes.count; i++) {
         QN_TRY(check_axis(c, attr->axes.items[i]));
@@ -587,241 +575,22 @@ qn_status qn_shape_softmax(const struct qn_shape_context *c)
 {
     const struct qn_attr_axis *attr = c->attr;
     QN_TRY(check_axis(c, attr->axis));
-    return same_as_input(c, FLOATS);
+    return same_as_input(c, QN_TAKE_FLOATS);
 }
 
 qn_status qn_shape_topk(const struct qn_shape_context *c)
 {
     const struct qn_attr_topk *attr = c->attr;
     const struct qn_type *x = c->inputs[0];
-    QN_TRY(take(c, 0, NUMBERS));
+    QN_TRY(qn_take(c, 0, QN_TAKE_NUMBERS));
     bool fits = x->rank > 0;
     if (fits)
         QN_TRY(qn_shape_at_most(c, attr->k, x->dims[x->rank - 1], &fits));
     if (!fits)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "the %" PRId64 " largest of %s", attr->k, TEXT(c, 0));
+        return QN_ERROR(QN_INVALID_ARGUMENT, "the %" PRId64 " largest of %s", attr->k, QN_TYPE_TEXT(c, 0));
     c->outputs[0] = *x;
     c->outputs[0].dims[x->rank - 1] = attr->k;
     c->outputs[1] = c->outputs[0];
     c->outputs[1].dtype = attr->dtype ? (qn_dtype)attr->dtype : QN_DTYPE_I32;
-    return NULL;
-}
-
-/* ---- fused ---------------------------------------------------------------------------------------------------- */
-
-qn_status qn_shape_norm(const struct qn_shape_context *c)
-{
-    const struct qn_type *x = c->inputs[0];
-    QN_TRY(take(c, 0, FLOATS));
-    if (x->rank == 0)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s has no axis to normalise", TEXT(c, 0));
-    for (uint32_t i = 1; i < c->input_count; i++) {
-        QN_TRY(take_rank(c, i, FLOATS, 1));
-        QN_TRY(same_dtype(c, 0, i));
-        QN_TRY(same_dim(c, i, 0, 0, x->rank - 1));
-    }
-    c->outputs[0] = *x;
-    return NULL;
-}
-
-qn_status qn_shape_rope(const struct qn_shape_context *c)
-{
-    const struct qn_type *x = c->inputs[0], *cosine = c->inputs[1];
-    QN_TRY(take_rank(c, 0, FLOATS, 3));
-    for (uint32_t i = 1; i < 3; i++) {
-        QN_TRY(take_rank(c, i, FLOATS, 2));
-        QN_TRY(same_dtype(c, 0, i));
-        QN_TRY(same_dim(c, i, 0, 0, 0));
-    }
-    QN_TRY(same_dim(c, 2, 1, 1, 1));
-    if (cosine->dims[1] < 0 || x->dims[2] < 0 || cosine->dims[1] > x->dims[2] / 2)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s is rotated by %s: more angles than pairs, or not known", TEXT(c, 0),
-                        TEXT(c, 1));
-    c->outputs[0] = *x;
-    return NULL;
-}
-
-/* Operand i as [..., heads, tokens, d]. */
-static struct qn_type straight(const struct qn_type *type, bool turned)
-{
-    struct qn_type out = *type;
-    if (turned && type->rank >= 3) {
-        out.dims[type->rank - 3] = type->dims[type->rank - 2];
-        out.dims[type->rank - 2] = type->dims[type->rank - 3];
-    }
-    return out;
-}
-
-/* Input i, where it is given, has a number for each query of the scores. */
-static qn_status take_sinks(const struct qn_shape_context *c, uint32_t i, const struct qn_type *scores)
-{
-    if (c->input_count <= i || !c->inputs[i])
-        return NULL;
-    struct qn_type column = *scores, sunk;
-    bool fits;
-    column.dims[column.rank - 1] = 1;
-    sunk = column;
-    QN_TRY(broadcast_onto(c, &sunk, c->inputs[i], 0, &fits));
-    for (uint32_t k = 0; fits && k < sunk.rank; k++)
-        fits = sunk.rank == column.rank && sunk.dims[k] == column.dims[k];
-    if (!fits || c->inputs[i]->dtype != QN_DTYPE_F32)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "sinks are %s: expected f32 that fits on %s", TEXT(c, i),
-                        qn_type_text(c->graph, &column).text);
-    return NULL;
-}
-
-static bool divides(qn_dim part, qn_dim whole)
-{
-    return part > 0 && whole > 0 && whole % part == 0;
-}
-
-static qn_status attention(const struct qn_shape_context *c)
-{
-    const struct qn_attr_attention *attr = c->attr;
-    const struct qn_type *q = c->inputs[0], *v = c->inputs[2];
-    struct qn_type *out = &c->outputs[0], scores = *q;
-    uint32_t rank = q->rank;
-    if (rank < 2)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "queries are %s: expected rank 2 or more", TEXT(c, 0));
-    for (uint32_t i = 0; i < 3; i++) {
-        QN_TRY(take_rank(c, i, FLOATS, rank));
-        for (uint32_t k = 0; k + 2 < rank; k++)
-            if (k + 3 < rank || rank == QN_MAX_RANK || !divides(c->inputs[i]->dims[k], q->dims[k]))
-                QN_TRY(same_dim(c, i, k, 0, k));
-    }
-    if (rank > 2)
-        QN_TRY(same_dim(c, 2, rank - 3, 1, rank - 3));
-    QN_TRY(same_dim(c, 1, rank - 1, 0, rank - 1));
-    QN_TRY(same_dim(c, 2, rank - 2, 1, rank - 2));
-    QN_TRY(product_dtype(c, 0, 1, &scores.dtype));
-    if (attr->turned < 0 || attr->turned > 15 || (attr->turned && rank < 3))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "no heads to be turned (%" PRId64 ") in %s", attr->turned, TEXT(c, 0));
-    if (attr->window)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "a window of %" PRId64 " needs positions; give a mask", attr->window);
-    scores.dims[rank - 1] = c->inputs[1]->dims[rank - 2];
-    if (c->input_count > 3 && c->inputs[3]) {
-        struct qn_type masked = scores;
-        QN_TRY(take(c, 3, FLOATS));
-        bool fits;
-        QN_TRY(broadcast_onto(c, &masked, c->inputs[3], 0, &fits));
-        if (!fits || masked.rank != scores.rank || c->inputs[3]->dtype != scores.dtype)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "mask is %s, scores are %s", TEXT(c, 3),
-                            qn_type_text(c->graph, &scores).text);
-    }
-    if (attr->value_dim)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "a value size of %" PRId64 " is for pages", attr->value_dim);
-    QN_TRY(take_sinks(c, 4, &scores));
-    *out = *q;
-    out->dims[rank - 1] = v->dims[rank - 1];
-    QN_TRY(product_dtype(c, 0, 2, &out->dtype));
-    *out = straight(out, attr->turned & 8);
-    return NULL;
-}
-
-qn_status qn_shape_attention(const struct qn_shape_context *c)
-{
-    const struct qn_attr_attention *attr = c->attr;
-    struct qn_type types[3];
-    const struct qn_type *inputs[5] = {&types[0], &types[1], &types[2], c->input_count > 3 ? c->inputs[3] : NULL,
-                                       c->input_count > 4 ? c->inputs[4] : NULL};
-    struct qn_shape_context turned = *c;
-    for (uint32_t i = 0; i < 3; i++)
-        types[i] = straight(c->inputs[i], attr->turned & 1 << i);
-    turned.inputs = inputs;
-    return attention(&turned);
-}
-
-qn_status qn_shape_paged_attention(const struct qn_shape_context *c)
-{
-    const struct qn_attr_attention *attr = c->attr;
-    const struct qn_type *q = c->inputs[0];
-    QN_TRY(take_rank(c, 0, FLOATS, 4));
-    QN_TRY(take_rank(c, 1, FLOATS | BLOCKS, 3));
-    QN_TRY(take_rank(c, 2, FLOATS | BLOCKS, 3));
-    for (uint32_t i = 3; i < 6; i++) {
-        QN_TRY(take_rank(c, i, INTS, i == 3 ? 2 : 1));
-        if (c->inputs[i]->dtype != QN_DTYPE_I32)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected i32", i, TEXT(c, i));
-    }
-    for (uint32_t i = 0; i < 3; i++)
-        if (c->inputs[i]->dtype == QN_DTYPE_F64)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected f32 or narrower", i, TEXT(c, i));
-    QN_TRY(same_dim(c, 1, 1, 0, 1));
-    QN_TRY(same_dim(c, 1, 2, 0, 3));
-    QN_TRY(same_dim(c, 2, 0, 1, 0));
-    QN_TRY(same_dim(c, 2, 1, 1, 1));
-    QN_TRY(same_dim(c, 4, 0, 0, 0));
-    QN_TRY(same_dim(c, 5, 0, 0, 0));
-    if (attr->window < 0)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "window %" PRId64, attr->window);
-    QN_TRY(take_sinks(c, 6, q));
-    c->outputs[0] = *q;
-    c->outputs[0].dtype = QN_DTYPE_F32;
-    c->outputs[0].dims[3] = c->inputs[2]->dims[2];
-    if (attr->value_dim) {
-        int64_t row = c->inputs[2]->dims[2] /* a constant, or below 0 */,
-                block = qn_dtype_info(c->inputs[2]->dtype)->block_elems;
-        if (attr->value_dim < 0 || attr->value_dim > row || attr->value_dim % block)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "values of %" PRId64 " elements in %s", attr->value_dim, TEXT(c, 2));
-        c->outputs[0].dims[3] = attr->value_dim;
-    }
-    return NULL;
-}
-
-qn_status qn_shape_expert_matmul(const struct qn_shape_context *c)
-{
-    const struct qn_type *x = c->inputs[0], *w = c->inputs[1], *ids = c->inputs[2];
-    struct qn_type *out = &c->outputs[0];
-    QN_TRY(take_rank(c, 0, NUMBERS, 3));
-    QN_TRY(take_weight(c, 1));
-    QN_TRY(take_rank(c, 2, INTS, 2));
-    if (w->rank != 3 || ids->dtype != QN_DTYPE_I32)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "weights are %s and ids are %s: expected rank 3 and i32", TEXT(c, 1),
-                        TEXT(c, 2));
-    QN_TRY(same_dim(c, 0, 2, 1, 2));
-    QN_TRY(same_dim(c, 2, 0, 0, 0));
-    if (x->dims[1] != 1)
-        QN_TRY(same_dim(c, 0, 1, 2, 1));
-    *out = *x;
-    if (w->encoding)
-        out->dtype = QN_DTYPE_F32;
-    else
-        QN_TRY(product_dtype(c, 0, 1, &out->dtype));
-    out->dims[1] = ids->dims[1];
-    out->dims[2] = w->dims[1];
-    return NULL;
-}
-
-qn_status qn_shape_linear(const struct qn_shape_context *c)
-{
-    const struct qn_attr_linear *attr = c->attr;
-    const struct qn_type *x = c->inputs[0], *w = c->inputs[1];
-    struct qn_type *out = &c->outputs[0];
-    uint32_t k = attr->plain_b ? 0 : 1, n = 1 - k;
-    QN_TRY(take(c, 0, NUMBERS));
-    QN_TRY(take_weight(c, 1));
-    if (x->rank < 2 || w->rank != 2)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: expected rank 2 or more, and 2", TEXT(c, 0), TEXT(c, 1));
-    if (qn_dtype_is_block(w->dtype) && attr->plain_b)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "%s by %s: blocks lie along k, which comes last", TEXT(c, 0), TEXT(c, 1));
-    QN_TRY(same_dim(c, 0, x->rank - 1, 1, k));
-    *out = *x;
-    if (w->encoding)
-        out->dtype = QN_DTYPE_F32;
-    else
-        QN_TRY(product_dtype(c, 0, 1, &out->dtype));
-    out->dims[x->rank - 1] = w->dims[n];
-    if (c->input_count > 2 && c->inputs[2]) {
-        QN_TRY(take_rank(c, 2, NUMBERS, 1));
-        QN_TRY(same_dim(c, 2, 0, 1, n));
-        if (c->inputs[2]->dtype != out->dtype)
-            return QN_ERROR(QN_INVALID_ARGUMENT, "bias is %s, the output is %s", TEXT(c, 2),
-                            qn_type_text(c->graph, out).text);
-    }
-    if (c->input_count > 3 && !qn_type_equal(c->inputs[3], out))
-        return QN_ERROR(QN_INVALID_ARGUMENT, "residual is %s, the output is %s", TEXT(c, 3),
-                        qn_type_text(c->graph, out).text);
-    if (attr->activation < QN_ACTIVATION_NONE || attr->activation > QN_ACTIVATION_THRESHOLDED_RELU)
-        return QN_ERROR(QN_INVALID_ARGUMENT, "unknown activation %" PRId64, attr->activation);
     return NULL;
 }

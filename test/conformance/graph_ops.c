@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conformance/conformance.h"
+#include "conformance/graph_cases.h"
 #include "exec/exec.h"
 #include "ir/ir.h"
 #include "platform/cpu.h"
@@ -13,491 +14,39 @@
 #include "pool/pool.h"
 #include "quant/quant.h"
 
-/* ---- the cases ------------------------------------------------------------------------------------------------ */
-
-enum operand_type {
-    ABSENT,
-    THIS,    /* the type under test */
-    FLOATS,  /* f32 */
-    TRUTHS,  /* bool */
-    NUMBERS, /* i32 */
-    BYTES,   /* u8 */
-    SIGNED   /* i8 */
-};
-
-struct operand {
-    enum operand_type type;
-    uint32_t rank;
-    int64_t dims[4];
-    double low, high;
-    bool state;
-};
-
-enum { OPERANDS = 8 };
-
-struct op_case {
-    uint16_t op;
-    const void *attr;
-    bool blocks; /* block types too */
-    struct operand operands[OPERANDS];
-};
-
-#define ATTR(record, ...) (&(const struct qn_attr_##record){__VA_ARGS__})
-#define UNARY(op, low, high)                       \
-    {                                              \
-        QN_OP_##op, NULL, false,                   \
-        {                                          \
-            {                                      \
-                THIS, 2, {7, 33}, low, high, false \
-            }                                      \
-        }                                          \
-    }
-#define BINARY(op, low, high)                                                                                  \
-    {QN_OP_##op, NULL, false, {{THIS, 3, {2, 5, 33}, low, high, false}, {THIS, 2, {5, 1}, low, high, false}}}, \
-    {                                                                                                          \
-        QN_OP_##op, NULL, false,                                                                               \
-        {                                                                                                      \
-            {THIS, 2, {6, 40}, low, high, false},                                                              \
-            {                                                                                                  \
-                THIS, 1, {40}, low, high, false                                                                \
-            }                                                                                                  \
-        }                                                                                                      \
-    }
-
-static const struct op_case cases[] = {
-    UNARY(neg, -5, 5),
-    UNARY(abs, -5, 5),
-    UNARY(exp, -5, 5),
-    UNARY(log, 0.1, 9),
-    UNARY(sqrt, 0.1, 9),
-    UNARY(rsqrt, 0.1, 9),
-    UNARY(sin, -9, 9),
-    UNARY(cos, -9, 9),
-    UNARY(tanh, -3, 3),
-    UNARY(sigmoid, -9, 9),
-    UNARY(erf, -3, 3),
-    UNARY(relu, -5, 5),
-    UNARY(not, 0, 1),
-    UNARY(silu, -5, 5),
-    UNARY(gelu_tanh, -5, 5),
-    UNARY(gelu_erf, -5, 5),
-    BINARY(add, 0, 5),
-    BINARY(sub, 0, 5),
-    BINARY(mul, 0, 5),
-    BINARY(div, 1, 9),
-    BINARY(pow, 1, 3),
-    BINARY(max, 0, 5),
-    BINARY(min, 0, 5),
-    BINARY(equal, 0, 3),
-    BINARY(less, 0, 5),
-    BINARY(less_equal, 0, 3),
-    BINARY(and, 0, 1),
-    UNARY(floor, -5, 5),
-    UNARY(ceil, -5, 5),
-    UNARY(round, -5, 5),
-    UNARY(sign, -5, 5),
-    UNARY(tan, -1, 1),
-    UNARY(asin, -0.9, 0.9),
-    UNARY(acos, -0.9, 0.9),
-    UNARY(atan, -5, 5),
-    UNARY(sinh, -3, 3),
-    UNARY(cosh, -3, 3),
-    UNARY(asinh, -5, 5),
-    UNARY(acosh, 1.1, 9),
-    UNARY(atanh, -0.9, 0.9),
-    UNARY(log1p, -0.5, 9),
-    UNARY(expm1, -3, 3),
-    UNARY(reciprocal, 0.5, 4),
-    UNARY(bit_not, 0, 99),
-    UNARY(is_nan, -5, 5),
-    UNARY(is_inf, -5, 5),
-    BINARY(or, 0, 1),
-    BINARY(xor, 0, 1),
-    BINARY(mod, 1, 9),
-    BINARY(rem, 1, 9),
-    BINARY(bit_and, 0, 99),
-    BINARY(bit_or, 0, 99),
-    BINARY(bit_xor, 0, 99),
-    BINARY(shift_left, 0, 3),
-    BINARY(shift_right, 0, 3),
-    {QN_OP_bitcast, ATTR(cast, .dtype = QN_DTYPE_U32), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
-    {QN_OP_reduce_min, ATTR(reduce, .axes = {1, {-1}}), false, {{THIS, 3, {3, 4, 5}, 0, 9, false}}},
-    {QN_OP_reduce_prod, ATTR(reduce, .axes = {1, {1}}), false, {{THIS, 3, {3, 4, 5}, 1, 2, false}}},
-    {QN_OP_argmax, ATTR(arg, .axis = 1), false, {{THIS, 2, {3, 40}, 0, 9, false}}},
-    {QN_OP_argmin, ATTR(arg, .axis = 0, .last = 1), false, {{THIS, 2, {30, 7}, 0, 9, false}}},
-    {QN_OP_pad,
-     ATTR(pad, .begin = {2, {1, 2}}, .end = {2, {0, 3}}, .mode = 1),
-     false,
-     {{THIS, 2, {4, 9}, 0, 9, false}}},
-    {QN_OP_reverse, ATTR(axes, .axes = {1, {1}}), false, {{THIS, 2, {4, 35}, 0, 9, false}}},
-    {QN_OP_gather_elements,
-     ATTR(axis, .axis = 1),
-     false,
-     {{THIS, 2, {4, 9}, 0, 9, false}, {NUMBERS, 2, {4, 6}, -9, 8.9, false}}},
-    {QN_OP_gather_nd,
-     ATTR(gather_nd, .batch_dims = 0),
-     false,
-     {{THIS, 3, {4, 9, 5}, 0, 9, false}, {NUMBERS, 2, {7, 2}, 0, 3.9, false}}},
-    {QN_OP_scatter_elements,
-     ATTR(scatter, .axis = 0, .reduction = 1),
-     false,
-     {{THIS, 2, {5, 9}, 0, 9, false}, {NUMBERS, 2, {3, 9}, 0, 4.9, false}, {THIS, 2, {3, 9}, 0, 9, false}}},
-    {QN_OP_scatter_nd,
-     ATTR(scatter, .reduction = 0),
-     false,
-     {{THIS, 2, {9, 6}, 0, 9, false}, {NUMBERS, 2, {1, 1}, 0, 8.9, false}, {THIS, 2, {1, 6}, 0, 9, false}}},
-    {QN_OP_cumsum, ATTR(cumulate, .axis = 1, .reverse = 1), false, {{THIS, 2, {4, 20}, 0, 2, false}}},
-    {QN_OP_cumprod, ATTR(cumulate, .axis = 0, .exclusive = 1), false, {{THIS, 2, {6, 9}, 1, 1.5, false}}},
-    {QN_OP_random_uniform,
-     ATTR(random, .dims = {1, {99}}, .dtype = QN_DTYPE_F32, .seed = 7, .high = 1),
-     false,
-     {{ABSENT}}},
-    {QN_OP_random_normal,
-     ATTR(random, .dims = {1, {99}}, .dtype = QN_DTYPE_F32, .seed = 7, .high = 1),
-     false,
-     {{ABSENT}}},
-    {QN_OP_conv,
-     ATTR(conv, .strides = {2, {2, 1}}, .begin = {2, {1, 1}}, .end = {2, {1, 0}}, .activation = QN_ACTIVATION_RELU),
-     false,
-     {{THIS, 4, {2, 6, 9, 8}, -1, 1, false}, {THIS, 4, {5, 6, 3, 3}, -1, 1, false}, {THIS, 1, {5}, -1, 1, false}}},
-    {QN_OP_conv,
-     ATTR(conv, .channels_last = 1, .begin = {2, {1, 1}}, .end = {2, {1, 1}}),
-     false,
-     {{THIS, 4, {1, 9, 8, 16}, -1, 1, false}, {THIS, 4, {40, 16, 3, 3}, -0.2, 0.2, false}}},
-    {QN_OP_conv,
-     ATTR(conv, .channels_last = 1, .groups = 24, .begin = {2, {1, 1}}, .end = {2, {1, 1}}),
-     false,
-     {{THIS, 4, {1, 9, 8, 24}, -1, 1, false}, {THIS, 4, {24, 1, 3, 3}, -1, 1, false}}},
-    {QN_OP_conv_transpose,
-     ATTR(conv_transpose, .strides = {2, {2, 2}}, .dims = {2, {9, 7}}),
-     false,
-     {{THIS, 4, {1, 4, 4, 3}, -1, 1, false}, {THIS, 4, {4, 5, 3, 3}, -1, 1, false}}},
-    {QN_OP_max_pool,
-     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}),
-     false,
-     {{THIS, 4, {2, 5, 9, 8}, -1, 1, false}}},
-    {QN_OP_max_pool,
-     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}, .channels_last = 1),
-     false,
-     {{THIS, 4, {2, 9, 8, 20}, -1, 1, false}}},
-    {QN_OP_max_pool_indices,
-     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}),
-     false,
-     {{THIS, 4, {2, 5, 9, 8}, -1, 1, false}}},
-    {QN_OP_avg_pool,
-     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}, .channels_last = 1),
-     false,
-     {{THIS, 4, {2, 9, 8, 20}, -1, 1, false}}},
-    {QN_OP_lp_pool,
-     ATTR(pool, .kernel = {2, {3, 2}}, .strides = {2, {2, 1}}, .p = 2),
-     false,
-     {{THIS, 4, {2, 5, 9, 8}, 0, 1, false}}},
-    {QN_OP_resize, ATTR(resize, .dims = {4, {1, 2, 7, 9}}, .mode = 1), false, {{THIS, 4, {1, 2, 4, 5}, -1, 1, false}}},
-    {QN_OP_grid_sample,
-     ATTR(grid_sample, .mode = 1),
-     false,
-     {{THIS, 4, {1, 2, 6, 5}, -1, 1, false}, {THIS, 4, {1, 4, 3, 2}, -1, 1, false}}},
-    {QN_OP_roi_align,
-     ATTR(roi_align, .height = 2, .width = 2, .sampling = 2, .scale = 1),
-     false,
-     {{THIS, 4, {1, 2, 9, 9}, -1, 1, false}, {THIS, 2, {3, 4}, 1, 6, false}, {NUMBERS, 1, {3}, 0, 0.5, false}}},
-    {QN_OP_deform_conv,
-     ATTR(deform_conv, .begin = {2, {0, 0}}),
-     false,
-     {{THIS, 4, {1, 4, 6, 6}, -1, 1, false},
-      {THIS, 4, {3, 4, 2, 2}, -1, 1, false},
-      {THIS, 4, {1, 8, 5, 5}, -0.5, 0.5, false}}},
-    {QN_OP_col2im,
-     ATTR(col2im, .image = {2, {5, 5}}, .block = {2, {2, 2}}),
-     false,
-     {{THIS, 3, {1, 12, 16}, -1, 1, false}}},
-    {QN_OP_causal_conv,
-     NULL,
-     false,
-     {{FLOATS, 3, {2, 3, 40}, 0, 0, true},
-      {FLOATS, 2, {9, 40}, -1, 1, false},
-      {FLOATS, 2, {40, 4}, -1, 1, false},
-      {NUMBERS, 1, {9}, 0, 1.9, false},
-      {NUMBERS, 1, {9}, 0, 1.9, false}}},
-    {QN_OP_selective_scan,
-     NULL,
-     false,
-     {{FLOATS, 3, {2, 40, 16}, 0, 0, true},
-      {FLOATS, 2, {9, 40}, -1, 1, false},
-      {FLOATS, 2, {9, 40}, 0, 1, false},
-      {FLOATS, 2, {40, 16}, -2, 0, false},
-      {FLOATS, 2, {9, 16}, -1, 1, false},
-      {FLOATS, 2, {9, 16}, -1, 1, false},
-      {NUMBERS, 1, {9}, 0, 1.9, false},
-      {NUMBERS, 1, {9}, 0, 1.9, false}}},
-    {QN_OP_lstm,
-     ATTR(rnn, .hidden = 6, .activations = {3, {QN_ACTIVATION_SIGMOID, QN_ACTIVATION_TANH, QN_ACTIVATION_TANH}}),
-     false,
-     {{THIS, 3, {4, 2, 5}, -1, 1, false},
-      {THIS, 3, {1, 24, 5}, -1, 1, false},
-      {THIS, 3, {1, 24, 6}, -1, 1, false},
-      {THIS, 2, {1, 48}, -1, 1, false}}},
-    {QN_OP_gru,
-     ATTR(rnn, .hidden = 6, .activations = {2, {QN_ACTIVATION_SIGMOID, QN_ACTIVATION_TANH}}),
-     false,
-     {{THIS, 3, {4, 2, 5}, -1, 1, false},
-      {THIS, 3, {1, 18, 5}, -1, 1, false},
-      {THIS, 3, {1, 18, 6}, -1, 1, false},
-      {THIS, 2, {1, 36}, -1, 1, false}}},
-    {QN_OP_rnn,
-     ATTR(rnn, .hidden = 6, .activations = {1, {QN_ACTIVATION_TANH}}),
-     false,
-     {{THIS, 3, {4, 2, 5}, -1, 1, false},
-      {THIS, 3, {1, 6, 5}, -1, 1, false},
-      {THIS, 3, {1, 6, 6}, -1, 1, false},
-      {THIS, 2, {1, 12}, -1, 1, false}}},
-    {QN_OP_fft, ATTR(fft, .axis = 1, .length = 30), false, {{THIS, 3, {2, 30, 1}, -1, 1, false}}},
-    {QN_OP_det, NULL, false, {{THIS, 3, {3, 4, 4}, -1, 1, false}}},
-    {QN_OP_quantize,
-     ATTR(quantize, .dtype = QN_DTYPE_U8),
-     false,
-     {{THIS, 2, {5, 40}, -1, 1, false}, {THIS, 0, {}, 0.01, 0.02, false}, {BYTES, 0, {}, 120, 130, false}}},
-    {QN_OP_dequantize,
-     ATTR(quantize, .dtype = QN_DTYPE_F32, .axis = 1),
-     false,
-     {{THIS, 2, {5, 40}, 0, 99, false}, {FLOATS, 1, {40}, 0.01, 0.02, false}}},
-    {QN_OP_dynamic_quantize, NULL, false, {{THIS, 2, {5, 40}, -1, 1, false}}},
-    {QN_OP_matmul_integer, NULL, false, {{BYTES, 2, {7, 70}, 0, 255, false}, {SIGNED, 2, {70, 40}, -128, 127, false}}},
-    {QN_OP_conv_integer,
-     ATTR(conv, .channels_last = 1),
-     false,
-     {{BYTES, 4, {1, 6, 6, 8}, 0, 255, false}, {SIGNED, 4, {9, 8, 3, 3}, -128, 127, false}}},
-    {QN_OP_group_norm,
-     ATTR(group_norm, .groups = 2, .epsilon = 1e-5f),
-     false,
-     {{THIS, 4, {2, 6, 5, 4}, -1, 1, false}, {THIS, 1, {6}, -1, 1, false}, {THIS, 1, {6}, -1, 1, false}}},
-    {QN_OP_chain,
-     ATTR(chain, .length = 2, .code = {{{QN_OP_add, 128, 129, 0, QN_DTYPE_F32}, {QN_OP_tanh, 0, 0, 0, QN_DTYPE_F32}}}),
-     false,
-     {{THIS, 2, {7, 40}, -1, 1, false}, {THIS, 1, {40}, -1, 1, false}}},
-    {QN_OP_q_linear,
-     ATTR(q_linear, .dtype = QN_DTYPE_F32),
-     false,
-     {{BYTES, 2, {7, 70}, 0, 255, false},
-      {FLOATS, 0, {}, 0.01, 0.02, false},
-      {BYTES, 0, {}, 120, 130, false},
-      {SIGNED, 2, {70, 40}, -128, 127, false},
-      {FLOATS, 1, {40}, 0.01, 0.02, false},
-      {SIGNED, 0, {}, -0.1, 0.1, false}}},
-    {QN_OP_q_conv,
-     ATTR(conv, .dtype = QN_DTYPE_F32, .channels_last = 1),
-     false,
-     {{BYTES, 4, {1, 6, 6, 8}, 0, 255, false},
-      {FLOATS, 0, {}, 0.01, 0.02, false},
-      {BYTES, 0, {}, 120, 130, false},
-      {SIGNED, 4, {9, 8, 3, 3}, -128, 127, false},
-      {FLOATS, 1, {9}, 0.01, 0.02, false},
-      {SIGNED, 0, {}, -0.1, 0.1, false}}},
-    {QN_OP_where,
-     NULL,
-     false,
-     {{TRUTHS, 2, {5, 1}, 0, 1, false}, {THIS, 2, {5, 9}, 0, 9, false}, {THIS, 1, {9}, 0, 9, false}}},
-    {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_F32), true, {{THIS, 2, {3, 256}, 0, 9, false}}},
-    {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_F16), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
-    {QN_OP_cast, ATTR(cast, .dtype = QN_DTYPE_I64), false, {{THIS, 2, {3, 50}, 0, 9, false}}},
-    {QN_OP_reshape, ATTR(reshape, .dims = {2, {10, 6}}), false, {{THIS, 3, {3, 4, 5}, 0, 9, false}}},
-    {QN_OP_transpose, ATTR(transpose, .perm = {3, {2, 0, 1}}), false, {{THIS, 3, {3, 4, 35}, 0, 9, false}}},
-    {QN_OP_slice, ATTR(slice, .axis = 1, .start = 3, .stop = 30, .step = 4), false, {{THIS, 2, {5, 40}, 0, 9, false}}},
-    {QN_OP_concat, ATTR(axis, .axis = 1), false, {{THIS, 2, {5, 7}, 0, 9, false}, {THIS, 2, {5, 33}, 0, 9, false}}},
-    {QN_OP_expand, ATTR(reshape, .dims = {3, {2, 5, 7}}), false, {{THIS, 2, {5, 1}, 0, 9, false}}},
-    {QN_OP_gather,
-     ATTR(gather, .dtype = 0),
-     false,
-     {{THIS, 2, {11, 40}, 0, 9, false}, {NUMBERS, 1, {6}, 0, 10.9, false}}},
-    {QN_OP_gather,
-     ATTR(gather, .axis = 0, .dtype = QN_DTYPE_F32),
-     true,
-     {{THIS, 2, {11, 256}, -2, 2, false}, {NUMBERS, 2, {2, 3}, 0, 10.9, false}}},
-    {QN_OP_scatter_rows,
-     NULL,
-     true,
-     {{THIS, 3, {9, 2, 256}, 0, 0, true}, {NUMBERS, 1, {1}, 0, 8.9, false}, {FLOATS, 3, {1, 2, 256}, -3, 3, false}}},
-    {QN_OP_dims, ATTR(dims, .dims = {3, {7, 8, 9}}), false, {{ABSENT}}},
-    {QN_OP_iota, ATTR(iota, .count = 77, .dtype = QN_DTYPE_I32), false, {{ABSENT}}},
-    {QN_OP_matmul,
-     ATTR(matmul, .trans_b = 1),
-     true,
-     {{FLOATS, 2, {5, 512}, -1, 1, false}, {THIS, 2, {37, 512}, -1, 1, false}}},
-    {QN_OP_matmul,
-     ATTR(matmul, .trans_b = 1),
-     true,
-     {{FLOATS, 2, {1, 256}, -1, 1, false}, {THIS, 2, {64, 256}, -1, 1, false}}},
-    {QN_OP_matmul,
-     ATTR(matmul, .trans_b = 0),
-     false,
-     {{THIS, 3, {3, 4, 20}, 0, 2, false}, {THIS, 3, {1, 20, 33}, 0, 2, false}}},
-    {QN_OP_reduce_sum, ATTR(reduce, .axes = {1, {1}}, .keepdims = 1), false, {{THIS, 3, {3, 4, 5}, 0, 3, false}}},
-    {QN_OP_reduce_mean, ATTR(reduce, .axes = {2, {0, 2}}), false, {{THIS, 3, {3, 4, 5}, 0, 3, false}}},
-    {QN_OP_reduce_max, ATTR(reduce, .axes = {1, {-1}}), false, {{THIS, 3, {3, 4, 5}, 0, 9, false}}},
-    {QN_OP_softmax, ATTR(axis, .axis = -1), false, {{THIS, 2, {6, 70}, -5, 5, false}}},
-    {QN_OP_softmax, ATTR(axis, .axis = 0), false, {{THIS, 2, {6, 70}, -5, 5, false}}},
-    {QN_OP_topk, ATTR(topk, .k = 5), false, {{THIS, 2, {3, 60}, 0, 90, false}}},
-    {QN_OP_rms_norm,
-     ATTR(norm, .epsilon = 1e-5f),
-     false,
-     {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}}},
-    {QN_OP_layer_norm,
-     ATTR(norm, .epsilon = 1e-5f),
-     false,
-     {{THIS, 2, {4, 100}, -2, 2, false}, {FLOATS, 1, {100}, 0, 2, false}, {FLOATS, 1, {100}, -1, 1, false}}},
-    {QN_OP_rope,
-     ATTR(rope, .interleaved = 0),
-     false,
-     {{THIS, 3, {3, 2, 40}, -2, 2, false}, {FLOATS, 2, {3, 16}, -1, 1, false}, {FLOATS, 2, {3, 16}, -1, 1, false}}},
-    {QN_OP_rope,
-     ATTR(rope, .interleaved = 1),
-     false,
-     {{THIS, 3, {3, 2, 32}, -2, 2, false}, {FLOATS, 2, {3, 16}, -1, 1, false}, {FLOATS, 2, {3, 16}, -1, 1, false}}},
-    {QN_OP_attention,
-     ATTR(attention, .scale = 0.2f),
-     false,
-     {{FLOATS, 4, {2, 3, 7, 32}, -2, 2, false},
-      {THIS, 4, {2, 3, 300, 32}, -1, 1, false},
-      {THIS, 4, {2, 3, 300, 24}, -1, 1, false},
-      {FLOATS, 2, {7, 300}, -3, 1, false}}},
-    {QN_OP_attention,
-     ATTR(attention, .scale = 0.2f),
-     false,
-     {{THIS, 3, {3, 7, 32}, -2, 2, false}, {THIS, 3, {3, 30, 32}, -1, 1, false}, {THIS, 3, {3, 30, 64}, -1, 1, false}}},
-    {QN_OP_paged_attention,
-     ATTR(attention, .scale = 0.2f, .window = 0),
-     true,
-     {{FLOATS, 4, {5, 2, 3, 64}, -2, 2, false},
-      {THIS, 3, {600, 2, 64}, -1, 1, false},
-      {THIS, 3, {600, 2, 32}, -1, 1, false},
-      {NUMBERS, 2, {2, 600}, 0, 599.9, false},
-      {NUMBERS, 1, {5}, 0, 1.9, false},
-      {NUMBERS, 1, {5}, 300, 599.9, false}}},
-    {QN_OP_paged_attention,
-     ATTR(attention, .scale = 0.2f, .window = 50),
-     true,
-     {{FLOATS, 4, {33, 1, 2, 32}, -2, 2, false},
-      {THIS, 3, {90, 1, 32}, -1, 1, false},
-      {THIS, 3, {90, 1, 32}, -1, 1, false},
-      {NUMBERS, 2, {1, 90}, 0, 89.9, false},
-      {NUMBERS, 1, {33}, 0, 0, false},
-      {NUMBERS, 1, {33}, 0, 89.9, false}}},
-    {QN_OP_paged_attention,
-     ATTR(attention, .scale = 0.1f, .window = 0),
-     true,
-     {{FLOATS, 4, {2, 1, 4, 256}, -2, 2, false},
-      {THIS, 3, {300, 1, 256}, -1, 1, false},
-      {THIS, 3, {300, 1, 256}, -1, 1, false},
-      {NUMBERS, 2, {1, 300}, 0, 299.9, false},
-      {NUMBERS, 1, {2}, 0, 0, false},
-      {NUMBERS, 1, {2}, 260, 299.9, false}}},
-    {QN_OP_attention, /* heads that share keys and values */
-     ATTR(attention, .scale = 0.2f),
-     false,
-     {{FLOATS, 4, {2, 6, 7, 32}, -2, 2, false},
-      {THIS, 4, {2, 2, 40, 32}, -1, 1, false},
-      {THIS, 4, {2, 2, 40, 24}, -1, 1, false},
-      {FLOATS, 4, {2, 1, 7, 40}, -3, 1, false},
-      {FLOATS, 3, {6, 1, 1}, -2, 4, false}}},
-    {QN_OP_attention, /* the same, all heads inside tokens, a mask a head, one head of keys */
-     ATTR(attention, .scale = 0.2f, .turned = 15),
-     false,
-     {{FLOATS, 4, {2, 7, 6, 32}, -2, 2, false},
-      {THIS, 4, {2, 40, 1, 32}, -1, 1, false},
-      {THIS, 4, {2, 40, 1, 24}, -1, 1, false},
-      {FLOATS, 3, {6, 7, 40}, -3, 1, false}}},
-    {QN_OP_attention, /* sinks, one a head, and no mask */
-     ATTR(attention, .scale = 0.2f),
-     false,
-     {{FLOATS, 4, {2, 3, 7, 32}, -2, 2, false},
-      {THIS, 4, {2, 3, 300, 32}, -1, 1, false},
-      {THIS, 4, {2, 3, 300, 24}, -1, 1, false},
-      {.type = ABSENT},
-      {FLOATS, 3, {3, 1, 1}, -2, 4, false}}},
-    {QN_OP_paged_attention, /* sinks */
-     ATTR(attention, .scale = 0.2f, .window = 50),
-     true,
-     {{FLOATS, 4, {6, 2, 3, 64}, -2, 2, false},
-      {THIS, 3, {600, 2, 64}, -1, 1, false},
-      {THIS, 3, {600, 2, 32}, -1, 1, false},
-      {NUMBERS, 2, {2, 600}, 0, 599.9, false},
-      {NUMBERS, 1, {6}, 0, 1.9, false},
-      {NUMBERS, 1, {6}, 0, 599.9, false},
-      {FLOATS, 4, {1, 2, 3, 1}, -2, 4, false}}},
-    {QN_OP_paged_attention, /* the front of a row is its value */
-     ATTR(attention, .scale = 0.1f, .value_dim = 256),
-     true,
-     {{FLOATS, 4, {2, 1, 5, 288}, -2, 2, false},
-      {THIS, 3, {300, 1, 288}, -1, 1, false},
-      {THIS, 3, {300, 1, 288}, -1, 1, false},
-      {NUMBERS, 2, {1, 300}, 0, 299.9, false},
-      {NUMBERS, 1, {2}, 0, 0, false},
-      {NUMBERS, 1, {2}, 260, 299.9, false}}},
-    {QN_OP_glu,
-     ATTR(glu, .kind = QN_GLU_SILU),
-     false,
-     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_glu,
-     ATTR(glu, .kind = QN_GLU_GELU_TANH),
-     false,
-     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_glu,
-     ATTR(glu, .kind = QN_GLU_GELU_ERF),
-     false,
-     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_glu,
-     ATTR(glu, .kind = QN_GLU_RELU),
-     false,
-     {{THIS, 2, {5, 50}, -3, 3, false}, {THIS, 2, {5, 50}, -3, 3, false}}},
-    {QN_OP_expert_matmul,
-     NULL,
-     true,
-     {{FLOATS, 3, {4, 1, 256}, -1, 1, false},
-      {THIS, 3, {6, 40, 256}, -1, 1, false},
-      {NUMBERS, 2, {4, 2}, 0, 5.9, false}}},
-    {QN_OP_linear,
-     NULL,
-     true,
-     {{FLOATS, 2, {5, 256}, -1, 1, false},
-      {THIS, 2, {40, 256}, -1, 1, false},
-      {FLOATS, 1, {40}, -1, 1, false},
-      {FLOATS, 2, {5, 40}, -1, 1, false}}},
-};
-enum { CASES = sizeof cases / sizeof cases[0] };
-
 /* ---- one run -------------------------------------------------------------------------------------------------- */
 
 /* The operands of a case for one type. */
 struct subject {
-    const struct op_case *c;
+    const struct cf_op_case *c;
     qn_dtype dtype;
-    struct cf_tensor tensors[OPERANDS];
+    struct cf_tensor tensors[CF_OPERANDS];
 };
 
 static qn_dtype operand_dtype(const struct subject *s, int i)
 {
     switch (s->c->operands[i].type) {
-    case THIS:
+    case CF_THIS:
         return s->dtype;
-    case FLOATS:
+    case CF_FLOATS:
         return QN_DTYPE_F32;
-    case TRUTHS:
+    case CF_TRUTHS:
         return QN_DTYPE_BOOL;
-    case NUMBERS:
+    case CF_NUMBERS:
         return QN_DTYPE_I32;
-    case BYTES:
+    case CF_BYTES:
         return QN_DTYPE_U8;
-    case SIGNED:
+    case CF_SIGNED:
         return QN_DTYPE_I8;
     default:
         return QN_DTYPE_NONE;
     }
 }
 
-static uint32_t operand_count(const struct op_case *c)
+static uint32_t operand_count(const struct cf_op_case *c)
 {
-    uint32_t n = OPERANDS;
-    while (n > 0 && c->operands[n - 1].type == ABSENT)
+    uint32_t n = CF_OPERANDS;
+    while (n > 0 && c->operands[n - 1].type == CF_ABSENT)
         n--;
     return n;
 }
@@ -507,13 +56,13 @@ static qn_status build(const struct subject *s, bool decomposed, struct qn_graph
 {
     const struct qn_op_info *info = qn_op_info(s->c->op);
     struct qn_graph *g;
-    qn_value values[OPERANDS] = {0}, outs[4] = {0}, state = 0;
+    qn_value values[CF_OPERANDS] = {0}, outs[4] = {0}, state = 0;
     QN_TRY(qn_graph_create(NULL, QN_STR("one op"), &g));
     *out = g;
     uint32_t count = operand_count(s->c);
     for (uint32_t i = 0; i < count; i++) {
-        const struct operand *o = &s->c->operands[i];
-        if (o->type == ABSENT)
+        const struct cf_operand *o = &s->c->operands[i];
+        if (o->type == CF_ABSENT)
             continue;
         struct qn_type type = {.dtype = operand_dtype(s, (int)i), .rank = o->rank};
         for (uint32_t axis = 0; axis < o->rank; axis++)
@@ -539,7 +88,8 @@ static qn_status build(const struct subject *s, bool decomposed, struct qn_graph
         qn_graph_set_state(g, state, outs[0]);
         struct qn_type type = *qn_graph_type(g, outs[0]);
         if (qn_dtype_is_block(type.dtype)) { /* read it back as numbers */
-            QN_TRY(qn_graph_add_node(g, QN_OP_cast, outs, 1, ATTR(cast, .dtype = QN_DTYPE_F32), QN_STR("read"), outs));
+            QN_TRY(qn_graph_add_node(g, QN_OP_cast, outs, 1, &(const struct qn_attr_cast){.dtype = QN_DTYPE_F32},
+                                     QN_STR("read"), outs));
         }
     }
     for (uint32_t i = 0; i < info->outputs; i++) {
@@ -585,11 +135,11 @@ static qn_status run_plan(const struct subject *s, const struct qn_plan *plan, s
                           struct result *result)
 {
     struct qn_exec *exec;
-    struct qn_exec_tensor inputs[OPERANDS] = {{0}}, outputs[4] = {{0}};
+    struct qn_exec_tensor inputs[CF_OPERANDS] = {{0}}, outputs[4] = {{0}};
     uint32_t input = 0;
-    for (uint32_t i = 0; i < OPERANDS; i++) {
-        const struct operand *o = &s->c->operands[i];
-        if (o->type == ABSENT || o->state || qn_dtype_is_block(operand_dtype(s, (int)i)))
+    for (uint32_t i = 0; i < CF_OPERANDS; i++) {
+        const struct cf_operand *o = &s->c->operands[i];
+        if (o->type == CF_ABSENT || o->state || qn_dtype_is_block(operand_dtype(s, (int)i)))
             continue;
         inputs[input].data = s->tensors[i].view.data;
         inputs[input].rank = o->rank;
@@ -701,9 +251,9 @@ static void print_table(void)
 
 static void fill(struct subject *s)
 {
-    for (int i = 0; i < OPERANDS; i++) {
-        const struct operand *o = &s->c->operands[i];
-        if (o->type == ABSENT)
+    for (int i = 0; i < CF_OPERANDS; i++) {
+        const struct cf_operand *o = &s->c->operands[i];
+        if (o->type == CF_ABSENT)
             continue;
         s->tensors[i] = cf_tensor(operand_dtype(s, i), CF_CONTIGUOUS, o->rank, o->dims);
         cf_fill(&s->tensors[i], o->low, o->high);
@@ -755,9 +305,9 @@ static int64_t run_case(struct subject *s, uint32_t features, struct qn_pool *po
 /* Rows are whole blocks. */
 static bool whole_blocks(const struct subject *s)
 {
-    for (int i = 0; i < OPERANDS; i++) {
-        const struct operand *o = &s->c->operands[i];
-        if (o->type == THIS && o->rank && o->dims[o->rank - 1] % qn_dtype_info(s->dtype)->block_elems)
+    for (int i = 0; i < CF_OPERANDS; i++) {
+        const struct cf_operand *o = &s->c->operands[i];
+        if (o->type == CF_THIS && o->rank && o->dims[o->rank - 1] % qn_dtype_info(s->dtype)->block_elems)
             return false;
     }
     return true;
@@ -797,20 +347,20 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
     int64_t failures = 0;
     bool seen[QN_OP_LIMIT] = {false};
     const char *only = getenv("QN_CONFORMANCE_OP");
-    for (int i = 0; i < CASES; i++) {
-        if (only && strcmp(only, qn_op_info(cases[i].op)->name) != 0)
+    for (uint32_t i = 0; i < cf_op_case_count; i++) {
+        if (only && strcmp(only, qn_op_info(cf_op_cases[i].op)->name) != 0)
             continue;
         for (int t = 1; t < QN_DTYPE_LIMIT; t++) {
             if (t == QN_DTYPE_STRING || t == QN_DTYPE_OBJECT) /* random bytes are none of these */
                 continue;
-            struct subject s = {.c = &cases[i], .dtype = (qn_dtype)t};
+            struct subject s = {.c = &cf_op_cases[i], .dtype = (qn_dtype)t};
             bool block = qn_dtype_is_block(s.dtype);
             bool narrow =
                 t >= QN_DTYPE_F8E4M3FN && t <= QN_DTYPE_F4E2M1; /* moved and cast; too coarse to compare sums */
-            if (narrow && qn_op_info(cases[i].op)->decompose)
+            if (narrow && qn_op_info(cf_op_cases[i].op)->decompose)
                 continue;
             if (!qn_dtype_info(s.dtype)->name || (block && (!s.c->blocks || !qn_quant(s.dtype)->quantise)) ||
-                !whole_blocks(&s) || (s.c->operands[0].type == ABSENT && t != QN_DTYPE_F32))
+                !whole_blocks(&s) || (s.c->operands[0].type == CF_ABSENT && t != QN_DTYPE_F32))
                 continue;
             cf_seed((uint64_t)(i * QN_DTYPE_LIMIT + t));
             fill(&s);
@@ -818,7 +368,7 @@ int64_t cf_graph_ops(uint32_t features, int64_t *runs)
                 failures += run_case(&s, features, pool, runs);
                 seen[s.c->op] = true;
             }
-            for (int o = 0; o < OPERANDS; o++)
+            for (int o = 0; o < CF_OPERANDS; o++)
                 cf_release(&s.tensors[o]);
         }
     }
