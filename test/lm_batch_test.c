@@ -186,11 +186,16 @@ int main(void)
     const char *const names[] = {"llama",    "mistral_window", "mixtral", "qwen2",     "qwen2moe", "qwen3",
                                  "qwen3moe", "gemma",          "gemma2",  "gemma3",    "phi2",     "phi3",
                                  "gptj",     "gptneox",        "gpt2",    "phi3_short"};
-    enum { COUNT = sizeof names / sizeof names[0] };
-    struct CMUnitTest tests[2 * COUNT];
+    /* what stands beside attention as the rest have it, or in its place */
+    const char *const others[] = {"gpt-oss",        "deepseek2",      "deepseek2_joint", "mamba",     "mamba_tied",
+                                  "gptneox_serial", "llama_mqa_bias", "llama3",          "llama_yarn"};
+    enum { COUNT = sizeof names / sizeof names[0], OTHERS = sizeof others / sizeof others[0] };
+    struct CMUnitTest tests[2 * COUNT + OTHERS];
     for (size_t i = 0; i < COUNT; i++) {
         tests[i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
         tests[COUNT + i] = (struct CMUnitTest){names[i], check_fused, NULL, NULL, (void *)(uintptr_t)names[i]};
     }
+    for (size_t i = 0; i < OTHERS; i++)
+        tests[2 * COUNT + i] = (struct CMUnitTest){others[i], check, NULL, NULL, (void *)(uintptr_t)others[i]};
     return cmocka_run_group_tests_name("batches of sequences", tests, NULL, NULL);
 }
