@@ -148,6 +148,63 @@ static void check_folder(void **state)
         free(logits[i]);
 }
 
+/* The text model of one that sees pictures: its configuration inside another, its tensors under longer names, and a
+ * tensor of the tower for pictures, which is left out. */
+static const char *folder_with_pictures(const char *prefix)
+{
+    char path[700], *json, *weights;
+    const char *folder = qn_test_temp(prefix);
+    size_t json_size, size, header = 0, at = 8;
+    assert_int_equal(mkdir(folder, 0700), 0);
+    json = qn_test_read_file(QN_SOURCE_DIR "/test/data/models/gemma3/config.json", &json_size);
+    weights = qn_test_read_file(QN_SOURCE_DIR "/test/data/models/gemma3/model.safetensors", &size);
+    for (int i = 0; i < 8; i++)
+        header |= (size_t)(unsigned char)weights[i] << 8 * i;
+    char *config = malloc(json_size + 200), *out = malloc(3 * size + 200);
+    int config_size = sprintf(config, "{\"model_type\":\"gemma3\",\"text_config\":%.*s}", (int)json_size, json);
+    for (size_t i = 8; i < 8 + header; i++)
+        if (strncmp(weights + i, "\"model.", 7) == 0) {
+            at += (size_t)sprintf(out + at, "\"%s", prefix);
+            i += 6;
+        } else {
+            out[at++] = weights[i];
+        }
+    while (out[at - 1] == ' ')
+        at--;
+    at--; /* the brace */
+    size_t data = size - 8 - header;
+    at += (size_t)sprintf(out + at, ",\"vision_tower.x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%zu,%zu]}}",
+                          data, data + 4);
+    for (int i = 0; i < 8; i++)
+        out[i] = (char)((at - 8) >> 8 * i);
+    memcpy(out + at, weights + 8 + header, data);
+    memset(out + at + data, 0, 4);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    qn_test_write_file(path, config, (size_t)config_size);
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    qn_test_write_file(path, out, at + data + 4);
+    free(json);
+    free(weights);
+    free(config);
+    free(out);
+    return folder;
+}
+
+static void beside_pictures(void **state)
+{
+    (void)state;
+    static const char *const prefixes[] = {"language_model.model.", "model.language_model."};
+    struct qn_llm_options options = {.kv_dtype = QN_DTYPE_F32, .threads = 2};
+    for (int i = 0; i < 2; i++) {
+        struct case_data c;
+        load(&c, folder_with_pictures(prefixes[i]), "gemma3");
+        float *logits = evaluate(&c, options, c.count);
+        assert_true(error_over_range(&c, logits) <= 1e-4);
+        free(logits);
+        unload(&c);
+    }
+}
+
 /* LongRoPE: a sequence that outgrows the original context is turned otherwise as a whole, however it came. */
 static void outgrown(void **state)
 {
@@ -196,10 +253,10 @@ int main(void)
         "qwen3moe",   "gemma",        "gemma2",       "gemma3",         "phi2",       "phi3",      "phi3_short",
         "phi3_long",  "gptj",         "gptneox",      "gptneox_serial", "deepseek2",  "gpt-oss",   "mamba"};
     enum { NAMES = sizeof names / sizeof names[0], FOLDERS = sizeof folders / sizeof folders[0] };
-    struct CMUnitTest tests[NAMES + FOLDERS + 1] = {cmocka_unit_test(outgrown)};
+    struct CMUnitTest tests[NAMES + FOLDERS + 2] = {cmocka_unit_test(outgrown), cmocka_unit_test(beside_pictures)};
     for (size_t i = 0; i < NAMES; i++)
-        tests[1 + i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
+        tests[2 + i] = (struct CMUnitTest){names[i], check, NULL, NULL, (void *)(uintptr_t)names[i]};
     for (size_t i = 0; i < FOLDERS; i++)
-        tests[1 + NAMES + i] = (struct CMUnitTest){folders[i], check_folder, NULL, NULL, (void *)(uintptr_t)folders[i]};
+        tests[2 + NAMES + i] = (struct CMUnitTest){folders[i], check_folder, NULL, NULL, (void *)(uintptr_t)folders[i]};
     return cmocka_run_group_tests_name("architectures against PyTorch", tests, NULL, NULL);
 }

@@ -201,7 +201,8 @@ static qn_status copy_meta(struct job *job, uint32_t index, struct qn_arena *are
     enum qn_gguf_type type;
     QN_TRY(qn_model_meta(job->model, index, &meta));
     struct qn_str key = qn_str_from(meta.key);
-    if (qn_str_starts(key, QN_STR("split.")) || !gguf_type(meta.type_name, &type))
+    if (qn_str_starts(key, QN_STR("split.")) || qn_str_starts(key, QN_STR("quern.")) ||
+        !gguf_type(meta.type_name, &type))
         return NULL;
     if (job->stats.left_out && (qn_str_ends(key, QN_STR(".head")) || qn_str_ends(key, QN_STR(".head_activation"))))
         return NULL; /* the head's tensors are left out */

@@ -77,6 +77,7 @@ struct qn_hf_arch {
     const char *layers_before;      /* what that key was once, or NULL */
     const struct qn_hf_key *keys;   /* ends with from NULL */
     const struct qn_hf_name *names; /* ends with from NULL */
+    const char *defaults;           /* JSON: what config.json may leave out, where GGUF cannot; NULL: nothing */
     bool spare_layers;              /* tensors of layers beyond the number are left out, not an error */
     /* What tables cannot say: further keys and tensors. NULL: nothing. Errors stick to hf->status. */
     void (*finish)(struct qn_hf *hf);
@@ -209,9 +210,11 @@ struct qn_hf {
     struct qn_str config_path;
     struct qn_file_map config_map;
     const struct qn_json *config, *text; /* the whole; text_config, or the whole */
+    const struct qn_json *defaults;      /* of the architecture, or NULL */
     const struct qn_hf_arch *arch;       /* NULL: not known, the view shows the folder's own names */
     struct qn_tensor_set set;
     bool float_activations; /* weights of few bits that were made for activations in floats (GPTQ, AWQ) */
+    uint32_t left_out;      /* tensors of towers for pictures and sound, which stand beside a text model */
     QN_ARRAY(struct qn_hf_source) sources;
     QN_ARRAY(struct qn_hf_meta) metas;
     QN_ARRAY(struct qn_hf_tensor) tensors;

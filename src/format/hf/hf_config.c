@@ -16,7 +16,8 @@ static const struct qn_json *member(const struct qn_json *object, const char *ke
 const struct qn_json *qn_hf_json(const struct qn_hf *hf, const char *key)
 {
     const struct qn_json *value = member(hf->text, key);
-    return value ? value : member(hf->config, key);
+    value = value ? value : member(hf->config, key);
+    return value || qn_json_member(hf->text, key) ? value : member(hf->defaults, key);
 }
 
 static void fail_kind(struct qn_hf *hf, const char *key, const char *expected, const struct qn_json *found)
@@ -492,6 +493,8 @@ qn_status qn_hf_make_metas(struct qn_hf *hf)
     qn_hf_put_general(hf, "general.type", QN_STR("model"));
     if (hf->folder.data)
         qn_hf_put_general(hf, "general.name", base_name(hf->folder));
+    if (hf->left_out) /* `quern inspect` shows it */
+        qn_hf_put_general_u32(hf, "quern.tensors_left_out", hf->left_out);
     if (hf->arch && !hf->status) {
         qn_hf_put_u32(hf, "block_count", qn_hf_layers(hf));
         put_table(hf);

@@ -179,7 +179,14 @@ const struct qn_hf_arch qn_hf_arch_gemma2 = {
     .back = back_2,
 };
 
+/* The models that see pictures are published with what differs from this alone. */
+#define DEFAULTS_3                                                                                             \
+    "{\"vocab_size\":262208,\"hidden_size\":2304,\"intermediate_size\":9216,\"num_hidden_layers\":26,"         \
+    "\"num_attention_heads\":8,\"num_key_value_heads\":4,\"head_dim\":256,\"max_position_embeddings\":131072," \
+    "\"rms_norm_eps\":1e-6}"
+
 const struct qn_hf_arch qn_hf_arch_gemma3_text = {
+    .defaults = DEFAULTS_3,
     .model_type = "gemma3_text",
     .gguf = "gemma3",
     .prefix = "model.",

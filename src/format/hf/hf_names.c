@@ -356,13 +356,34 @@ static bool is_tied_head(struct qn_hf *hf, const struct qn_hf_name *row)
            qn_hf_bool(hf, "tie_word_embeddings", false);
 }
 
+/* Names of a text model inside one that sees or hears: "language_model.model.layers", of transformers 4, and
+ * "model.language_model.layers", of 5. *text false: of none of them. */
+static qn_status inner_name(struct qn_hf *hf, struct qn_str name, struct qn_str *out, bool *text)
+{
+    static const struct {
+        const char *outer, *inner;
+    } prefixes[] = {{"language_model.", ""}, {"model.language_model.", "model."}, {"lm_head.", "lm_head."}};
+    *out = name;
+    *text = false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0] && !*text && hf->text != hf->config; i++) {
+        size_t size = strlen(prefixes[i].outer);
+        if (!qn_str_starts(name, qn_str_from(prefixes[i].outer)))
+            continue;
+        *text = true;
+        *out = qn_arena_printf(&hf->arena, "%s%.*s", prefixes[i].inner, (int)(name.size - size), name.data + size);
+    }
+    return out->data ? NULL : QN_OOM();
+}
+
 static qn_status match_source(struct qn_hf *hf, uint32_t index, uint64_t layers)
 {
     const struct qn_hf_source *source = &hf->sources.items[index];
-    bool known = false;
+    struct qn_str name;
+    bool known = false, text;
+    QN_TRY(inner_name(hf, source->name, &name, &text));
     for (const struct qn_hf_name *row = hf->arch->names; row->from; row++) {
         struct captures captures;
-        if (!matches_row(hf, source->name, row, &captures))
+        if (!matches_row(hf, name, row, &captures))
             continue;
         known = true;
         if (!row->to)
@@ -379,6 +400,10 @@ static qn_status match_source(struct qn_hf *hf, uint32_t index, uint64_t layers)
             break;
         QN_TRY(check_shape(hf, row, source));
         QN_TRY(add_piece(hf, row, &captures, index));
+    }
+    if (!known && !text && hf->text != hf->config) {
+        hf->left_out++;
+        return NULL;
     }
     return known ? NULL
                  : QN_ERROR(QN_UNSUPPORTED, "tensor '%.*s' has no place in architecture '%s'", QN_STR_ARG(source->name),

@@ -48,7 +48,9 @@ static qn_status read_config(struct qn_hf *hf)
     hf->arch = find_arch(qn_json_str(outer_type));
     if (!hf->arch && inner_type && inner_type->kind == QN_JSON_STRING)
         hf->arch = find_arch(qn_json_str(inner_type));
-    return NULL;
+    return hf->arch && hf->arch->defaults
+               ? qn_json_read(qn_str_from(hf->arch->defaults), NULL, &hf->arena, &hf->defaults)
+               : NULL;
 }
 
 /* ---- weights -------------------------------------------------------------------------------------------------- */

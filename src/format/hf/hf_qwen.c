@@ -60,34 +60,36 @@ static const struct qn_hf_name names[] = {
     {0},
 };
 
+/* What configurations without layer_types mean: windows from layer max_window_layers on; in Qwen 2 with experts in every
+ * second layer before it; in Qwen 3 with experts in all. */
+static bool has_window(const struct qn_hf *hf, uint64_t layer, uint64_t from)
+{
+    if (qn_str_is(qn_str_from(hf->arch->gguf), "qwen3moe"))
+        return true;
+    return qn_str_is(qn_str_from(hf->arch->gguf), "qwen2moe") ? layer % 2 == 0 && layer < from : layer >= from;
+}
+
 static void finish(struct qn_hf *hf)
 {
+    enum { MAX = 4096 };
+    bool windows[MAX], any = false, all = true;
+    uint64_t layers = qn_hf_need_u64(hf, "num_hidden_layers"), from = qn_hf_u64(hf, "max_window_layers", 28);
     uint64_t window = qn_hf_bool(hf, "use_sliding_window", false) ? qn_hf_u64(hf, "sliding_window", 4096) : 0;
     qn_hf_attention_keys(hf);
     qn_hf_activation_key(hf, "hidden_act", "silu");
-    if (window && !qn_hf_json(hf, "layer_types") && !hf->status)
-        hf->status = QN_ERROR(QN_UNSUPPORTED, "key 'use_sliding_window' is true; expected 'layer_types' beside it");
-    qn_hf_window_keys(hf, window, 0);
-}
-
-/* Configurations from before layer_types: layers from max_window_layers on have the window. */
-static void finish_dense(struct qn_hf *hf)
-{
-    enum { MAX = 4096 };
-    bool windows[MAX], any = false;
-    uint64_t layers = qn_hf_need_u64(hf, "num_hidden_layers"), first = qn_hf_u64(hf, "max_window_layers", 28);
-    if (qn_hf_json(hf, "layer_types") || !qn_hf_bool(hf, "use_sliding_window", false) || layers > MAX) {
-        finish(hf);
+    if (!window || layers > MAX || qn_hf_json(hf, "layer_types")) {
+        qn_hf_window_keys(hf, window, 0);
         return;
     }
-    qn_hf_attention_keys(hf);
-    qn_hf_activation_key(hf, "hidden_act", "silu");
-    for (uint64_t i = 0; i < layers; i++)
-        any = (windows[i] = i >= first) || any;
-    if (any) {
-        qn_hf_put_u32(hf, "attention.sliding_window", qn_hf_u64(hf, "sliding_window", 4096));
-        qn_hf_put_bools(hf, "attention.sliding_window_pattern", windows, (uint32_t)layers);
+    for (uint64_t i = 0; i < layers; i++) {
+        windows[i] = has_window(hf, i, from);
+        any = any || windows[i];
+        all = all && windows[i];
     }
+    if (any)
+        qn_hf_put_u32(hf, "attention.sliding_window", window);
+    if (any && !all)
+        qn_hf_put_bools(hf, "attention.sliding_window_pattern", windows, (uint32_t)layers);
 }
 
 /* GGUF's models of experts have a rule each for the shares of the chosen ones; a model with another says so. */
@@ -136,7 +138,7 @@ const struct qn_hf_arch qn_hf_arch_qwen2 = {
     .layers = "num_hidden_layers",
     .keys = keys,
     .names = names,
-    .finish = finish_dense,
+    .finish = finish,
     .class_ = "Qwen2ForCausalLM",
     .back = back_dense,
 };
@@ -148,7 +150,7 @@ const struct qn_hf_arch qn_hf_arch_qwen3 = {
     .layers = "num_hidden_layers",
     .keys = keys,
     .names = names,
-    .finish = finish_dense,
+    .finish = finish,
     .class_ = "Qwen3ForCausalLM",
     .back = back_dense,
 };
