@@ -124,6 +124,8 @@ static qn_status run_row(struct qn_frame *f, const struct qn_plan_step *step, st
         row->bind(bind, call, &params);
         QN_TRY(run_kernel(f, bind->kernel, &params, small));
     }
+    if (row->shared_bytes && row->family != QN_FAMILY_ATTENTION && bind->shared) /* it leaves its memory as it was */
+        memset(bind->shared, 0, (size_t)row->shared_bytes(bind));
     return check_fault(f, step);
 }
 

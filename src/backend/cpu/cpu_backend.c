@@ -328,34 +328,98 @@ static bool is_plain_matmul(const struct qn_graph *g, qn_node node)
     return a->rank >= 2 && w->rank >= 2 && !qn_dtype_is_block(a->dtype) && !qn_dtype_is_block(w->dtype);
 }
 
-static int64_t expert_calls(const struct qn_bind *b)
+/* The rows of an expert_matmul by expert, so that each expert's matrix is read once for all its rows. A call is an
+ * expert that was chosen. In memory that the calls share. */
+struct expert_order {
+    int32_t *x_rows, *c_rows; /* [rows]: of x and of the result, expert after expert */
+    int32_t *first;           /* [experts + 1]: where a call's rows begin */
+    int32_t *expert;          /* [experts]: of a call, -1 behind the last */
+    int32_t *next;            /* [experts] */
+};
+
+static int64_t expert_rows(const struct qn_bind *b)
 {
     return b->out[0].dims[0] * b->out[0].dims[1];
 }
 
-/* One row of the result a call: its expert's matrix times its row of x. x has a row for each, or one for all j. */
+static int64_t expert_shared_bytes(const struct qn_bind *b)
+{
+    return (2 * expert_rows(b) + 3 * b->in[1].dims[0] + 1) * (int64_t)sizeof(int32_t);
+}
+
+static int64_t expert_calls(const struct qn_bind *b)
+{
+    return b->in[1].dims[0] < expert_rows(b) ? b->in[1].dims[0] : expert_rows(b);
+}
+
+static struct expert_order expert_places(const struct qn_bind *b)
+{
+    int64_t rows = expert_rows(b), experts = b->in[1].dims[0];
+    int32_t *at = b->shared;
+    return (struct expert_order){at, at + rows, at + 2 * rows, at + 2 * rows + experts + 1,
+                                 at + 2 * rows + 2 * experts + 1};
+}
+
+/* Rows keep their order within an expert. x has a row for each of the result, or one for all experts of a token. */
+static void order_by_expert(const struct qn_bind *b, const struct expert_order *o, bool shared_x)
+{
+    const int32_t *ids = b->in[2].data;
+    int64_t rows = expert_rows(b), experts = b->in[1].dims[0];
+    int32_t at = 0, calls = 0, per_token = (int32_t)b->out[0].dims[1];
+    for (int64_t e = 0; e < experts; e++)
+        o->next[e] = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        bool known = ids[i] >= 0 && ids[i] < experts;
+        if (!known)
+            *b->fault = QN_FAULT_INDEX;
+        o->next[known ? ids[i] : 0]++;
+    }
+    for (int32_t e = 0; e < experts; e++) {
+        int32_t count = o->next[e];
+        o->next[e] = o->first[calls] = at;
+        o->expert[calls] = e;
+        at += count;
+        calls += count != 0;
+    }
+    o->first[calls] = at;
+    for (int64_t c = calls; c < experts; c++)
+        o->expert[c] = -1;
+    for (int32_t i = 0; i < rows; i++) {
+        int32_t to = o->next[ids[i] >= 0 && ids[i] < experts ? ids[i] : 0]++;
+        o->c_rows[to] = i;
+        o->x_rows[to] = shared_x ? i / per_token : i;
+    }
+}
+
 static void bind_expert_matmul(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
+    static const int32_t any = 0; /* while a plan is made, without memory */
     struct qn_matmul_params *p = PARAMS(qn_matmul_params, params);
-    const struct qn_view *w = &b->in[1], *ids = &b->in[2], *y = &b->out[0];
-    int64_t per_token = y->dims[1];
+    const struct qn_view *w = &b->in[1], *y = &b->out[0];
     p->n = w->dims[1];
     p->k = w->dims[2];
-    p->m = 1;
+    p->m = expert_rows(b);
+    p->x_rows = p->c_rows = &any;
     p->x_stride = b->kernel->act == QN_ACT_F32 ? p->k * (int64_t)sizeof(float) : qn_act_row_bytes(b->kernel->act, p->k);
-    int64_t x_rows = b->kernel->act == QN_ACT_F32 ? matrix_rows(&b->in[0]) : b->in[0].dims[0];
-    int64_t x_row = x_rows == y->dims[0] ? call / per_token : call;
-    int64_t expert = ids->data ? ((const int32_t *)ids->data)[call] : 0;
-    if (expert < 0 || expert >= w->dims[0]) {
-        *b->fault = QN_FAULT_INDEX;
-        expert = 0;
-    }
-    p->x = b->in[0].data ? (const char *)b->in[0].data + x_row * p->x_stride : NULL;
-    p->w = advance(w, expert * w->strides[0]);
+    p->x = b->in[0].data;
+    p->w = w->data;
     p->w_dtype = w->dtype;
     p->w_stride = w->strides[1] * qn_dtype_info(w->dtype)->block_bytes;
-    p->c = y->data ? (float *)y->data + call * p->n : NULL;
+    p->c = y->data;
     p->c_stride = p->n;
+    if (!b->shared || !b->in[2].data)
+        return;
+    struct expert_order o = expert_places(b);
+    int64_t x_rows = b->kernel->act == QN_ACT_F32 ? matrix_rows(&b->in[0]) : b->in[0].dims[0];
+    if (call == 0)
+        order_by_expert(b, &o, x_rows == y->dims[0]);
+    p->x_rows = o.x_rows + o.first[call];
+    p->c_rows = o.c_rows + o.first[call];
+    p->m = o.expert[call] < 0 ? 0 : o.first[call + 1] - o.first[call];
+    if (p->m == 0)
+        p->n = 0; /* fewer experts were chosen than there might have been */
+    else
+        p->w = advance(w, o.expert[call] * w->strides[0]);
 }
 
 /* [..., tokens, heads, d] as [..., heads, tokens, d]. */
@@ -576,7 +640,7 @@ static const struct qn_backend_row rows[] = {
     {QN_OP_matmul, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
     {QN_OP_matmul, QN_FAMILY_BATCH_MATMUL, 1, is_plain_matmul, NULL, bind_batch_matmul, NULL},
     {QN_OP_linear, QN_FAMILY_MATMUL, 1, is_weight_matmul, NULL, bind_matmul, NULL},
-    {QN_OP_expert_matmul, QN_FAMILY_MATMUL, 1, NULL, expert_calls, bind_expert_matmul, NULL},
+    {QN_OP_expert_matmul, QN_FAMILY_MATMUL, 1, NULL, expert_calls, bind_expert_matmul, expert_shared_bytes},
     {QN_OP_reduce_sum, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
     {QN_OP_reduce_mean, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},
     {QN_OP_reduce_max, QN_FAMILY_REDUCE, 0, NULL, NULL, bind_reduce, NULL},

@@ -26,7 +26,15 @@ struct qn_matmul_params {
     const float *bias;     /* n elements or NULL */
     const float *residual; /* m rows c_stride apart, or NULL; may be the same memory as c */
     int64_t m, n, k;       /* k is a multiple of w_dtype's block size */
+    const int32_t *x_rows; /* which rows of x are the m that count, and which rows of c, bias aside, their results; */
+    const int32_t *c_rows; /* NULL: the first m, in order */
 };
+
+/* Row m of those that count. */
+static inline const void *qn_matmul_x(const struct qn_matmul_params *p, int64_t m)
+{
+    return (const uint8_t *)p->x + (p->x_rows ? p->x_rows[m] : m) * p->x_stride;
+}
 
 struct qn_activation_params {
     const float *x;
@@ -85,11 +93,12 @@ static inline struct qn_q8_row qn_q8_row(const void *row, int64_t k)
 /* The end of every matmul: one finished sum becomes an element of c. */
 static inline void qn_matmul_store(const struct qn_matmul_params *p, int64_t m, int64_t n, float sum)
 {
+    int64_t at = (p->c_rows ? p->c_rows[m] : m) * p->c_stride + n;
     if (p->bias)
         sum += p->bias[n];
     if (p->residual)
-        sum += p->residual[m * p->c_stride + n];
-    p->c[m * p->c_stride + n] = sum;
+        sum += p->residual[at];
+    p->c[at] = sum;
 }
 
 /* Rows of the activation family: the index space is the rows, no scratch. */

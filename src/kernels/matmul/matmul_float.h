@@ -89,7 +89,7 @@ QN_INLINE const uint8_t *row_block(enum source source, const struct qn_matmul_pa
 
 QN_INLINE const float *x_row(const struct qn_matmul_params *p, int64_t m)
 {
-    return (const float *)(const void *)((const uint8_t *)p->x + m * p->x_stride);
+    return qn_matmul_x(p, m);
 }
 
 /* ---- few rows of x -------------------------------------------------------------------------------------------- */
@@ -228,17 +228,30 @@ QN_INLINE void multiply_block(int rows, const float *panel, int64_t units, const
     }
 }
 
-/* One block of a panel times `rows` rows of x from `first` on. */
+/* One block of a panel times `rows` rows of x from `first` on. Rows by a list are copied, ROWS at a time, to where they
+ * stand one behind the other. */
 static __attribute__((noinline)) void multiply(const struct qn_matmul_params *p, int64_t first, int64_t rows,
-                                               int64_t unit, const float *panel, float (*totals)[COLUMNS])
+                                               int64_t unit, const float *panel, float (*totals)[COLUMNS],
+                                               float (*held)[BLOCK])
 {
-    int64_t units = least(BLOCK, unit_count(p) - unit), x_stride = p->x_stride / 4, m = 0;
-    for (; m + ROWS <= rows; m += ROWS)
-        multiply_block(ROWS, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
-    for (; m + 2 <= rows; m += 2)
-        multiply_block(2, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
-    if (m < rows)
-        multiply_block(1, panel, units, x_row(p, first + m) + unit, x_stride, totals + m);
+    int64_t units = least(BLOCK, unit_count(p) - unit), x_stride = p->x_rows ? BLOCK : p->x_stride / 4, m = 0;
+    while (m < rows) {
+        int64_t count = rows - m >= ROWS ? ROWS : rows - m >= 2 ? 2 : 1;
+        const float *x = x_row(p, first + m) + unit;
+        for (int64_t r = 0; r < count && p->x_rows; r++) {
+            const float *from = x_row(p, first + m + r) + unit;
+            for (int64_t i = 0; i < units; i++)
+                held[r][i] = from[i];
+            x = held[0];
+        }
+        if (count == ROWS)
+            multiply_block(ROWS, panel, units, x, x_stride, totals + m);
+        else if (count == 2)
+            multiply_block(2, panel, units, x, x_stride, totals + m);
+        else
+            multiply_block(1, panel, units, x, x_stride, totals + m);
+        m += count;
+    }
 }
 
 /* A tile is COLUMNS rows of weights. */
@@ -247,7 +260,7 @@ QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, in
 {
     float *panel = scratch;
     float(*totals)[COLUMNS] = (float(*)[COLUMNS])(panel + BLOCK * COLUMNS);
-    float(*buffer)[BLOCK] = (float(*)[BLOCK])(totals + least(p->m, ROWS_HELD));
+    float(*buffer)[BLOCK] = (float(*)[BLOCK])(totals + least(p->m, ROWS_HELD)), (*held)[BLOCK] = buffer + VF_LANES;
     for (int64_t n = begin * COLUMNS; n < least(end * COLUMNS, p->n); n += COLUMNS)
         for (int64_t first = 0; first < p->m; first += ROWS_HELD) {
             int64_t rows = least(ROWS_HELD, p->m - first), columns = least(COLUMNS, p->n - n);
@@ -255,7 +268,7 @@ QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, in
                 totals[i / COLUMNS][i % COLUMNS] = 0;
             for (int64_t unit = 0; unit < unit_count(p); unit += BLOCK) {
                 unpack(source, p, n, unit, panel, buffer);
-                multiply(p, first, rows, unit, panel, totals);
+                multiply(p, first, rows, unit, panel, totals, held);
             }
             for (int64_t m = 0; m < rows; m++)
                 for (int64_t i = 0; i < columns; i++)
@@ -272,13 +285,14 @@ static int64_t float_tiles(const void *params)
     return (p->n + width - 1) / width;
 }
 
+/* What m rows need, or any fewer: a call with a list of rows may have fewer of them than was planned for. */
 static int64_t float_scratch(const void *params)
 {
     const struct qn_matmul_params *p = params;
     int64_t blocks = (unit_count(p) + BLOCK - 1) / BLOCK;
-    int64_t few = BLOCK + p->m * blocks * VF_LANES * VF_LANES;
-    int64_t many = BLOCK * COLUMNS + least(p->m, ROWS_HELD) * COLUMNS + VF_LANES * BLOCK;
-    return (p->m < MANY ? few : many) * (int64_t)sizeof(float);
+    int64_t few = BLOCK + least(p->m, MANY - 1) * blocks * VF_LANES * VF_LANES;
+    int64_t many = BLOCK * COLUMNS + least(p->m, ROWS_HELD) * COLUMNS + (VF_LANES + (p->x_rows ? ROWS : 0)) * BLOCK;
+    return (p->m < MANY || few > many ? few : many) * (int64_t)sizeof(float);
 }
 
 QN_INLINE void float_run(enum source source, const void *params, int64_t begin, int64_t end, void *scratch)

@@ -97,7 +97,7 @@ static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p,
                                                float (*scaled)[VF_LANES][STEP])
 {
     int64_t blocks = p->k / 32;
-    const float *x_scale = qn_q8_row((const uint8_t *)p->x + m * p->x_stride, p->k).scale;
+    const float *x_scale = qn_q8_row(qn_matmul_x(p, m), p->k).scale;
     vf total = vf_zero();
     for (int64_t block = 0; block < blocks; block += STEP, scaled++) {
         vf v[STEP];
@@ -127,7 +127,7 @@ QN_INLINE void stream_row(enum format f, const struct qn_matmul_params *p, int r
                           float (*scaled)[VF_LANES][STEP], int64_t steps)
 {
     struct qn_q8_layout layout = qn_q8_layout(p->k);
-    struct qn_q8_row x = qn_q8_row_at(p->x, &layout);
+    struct qn_q8_row x = qn_q8_row_at(qn_matmul_x(p, 0), &layout);
     uint8_t tail[TAIL_BYTES];
     for (int64_t step = 0; step < steps; step++) {
         const uint8_t *w = step_of(f, row, step * STEP, least(STEP, p->k / 32 - step * STEP), tail);
@@ -140,7 +140,7 @@ QN_INLINE void stream_row(enum format f, const struct qn_matmul_params *p, int r
             q[j] = levels(f, w, j);
         vf_store(scaled[step][i], dot_step(f, q, &s, &x, step * STEP));
         for (int64_t m = 1; m < (rows ? rows : p->m); m++) {
-            struct qn_q8_row other = qn_q8_row_at((const uint8_t *)p->x + m * p->x_stride, &layout);
+            struct qn_q8_row other = qn_q8_row_at(qn_matmul_x(p, m), &layout);
             vf_store(scaled[m * steps + step][i], dot_step(f, q, &s, &other, step * STEP));
         }
     }
@@ -300,7 +300,7 @@ QN_INLINE void multiply_rows(enum format f, int rows, const struct qn_matmul_par
     vf sum[ROWS][COLUMN_VECTORS];
     QN_UNROLL
     for (int r = 0; r < rows; r++) {
-        x[r] = (const uint8_t *)p->x + (m + r) * p->x_stride;
+        x[r] = qn_matmul_x(p, m + r);
         QN_UNROLL
         for (int v = 0; v < COLUMN_VECTORS; v++)
             sum[r][v] = vf_zero();
@@ -397,14 +397,15 @@ static int64_t q8_tiles(const void *params)
     return (p->n + width - 1) / width;
 }
 
+/* What m rows need, or any fewer: a call with a list of rows may have fewer of them than was planned for. */
 static int64_t q8_scratch(const void *params)
 {
     const struct qn_matmul_params *p = params;
     int64_t steps = (p->k / 32 + STEP - 1) / STEP;
-    int64_t few = p->m * steps * VF_LANES * STEP * (int64_t)sizeof(float);
+    int64_t few = least(p->m, MANY - 1) * steps * VF_LANES * STEP * (int64_t)sizeof(float);
     int64_t many = STEP * COLUMN_VECTORS * (int64_t)sizeof(struct part) +
                    least(p->m, ROWS_HELD) * COLUMNS * (int64_t)sizeof(float);
-    return p->m < MANY ? few : many;
+    return p->m < MANY || few > many ? few : many;
 }
 
 QN_INLINE void q8_run(enum format f, const void *params, int64_t begin, int64_t end, void *scratch)

@@ -32,7 +32,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     for (int64_t n = begin; n < end; n++) {
         quant->dequantise((const uint8_t *)p->w + n * p->w_stride, w, p->k);
         for (int64_t m = 0; m < p->m; m++) {
-            const float *x = (const float *)(const void *)((const uint8_t *)p->x + m * p->x_stride);
+            const float *x = qn_matmul_x(p, m);
             double sum = 0;
             for (int64_t k = 0; k < p->k; k++)
                 sum += (double)x[k] * w[k];

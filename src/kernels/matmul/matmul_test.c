@@ -254,6 +254,28 @@ static void check_values(const struct qn_kernel *kernel, const struct problem *q
         }
 }
 
+/* Rows of x in any order, some of them twice, into rows of c from the last to the first. */
+static void check_lists(const struct qn_kernel *kernel, const struct problem *q, const float *all, float *some)
+{
+    static const int64_t counts[] = {1, 3, 11, 64};
+    int32_t x_rows[64], c_rows[64];
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct problem lists = *q;
+        lists.params.x_rows = x_rows;
+        lists.params.c_rows = c_rows;
+        for (int64_t r = 0; r < counts[i]; r++) {
+            x_rows[r] = (int32_t)(random_u32() % (uint32_t)q->params.m);
+            c_rows[r] = (int32_t)(counts[i] - 1 - r);
+        }
+        run_rows(kernel, &lists, 0, counts[i], some);
+        for (int64_t r = 0; r < counts[i]; r++)
+            if (memcmp(some + c_rows[r] * q->params.n, all + x_rows[r] * q->params.n,
+                       (size_t)q->params.n * sizeof(float)))
+                fail_msg("%s %s: other bits in a list of %ld rows", kernel->name, qn_dtype_name(q->params.w_dtype),
+                         (long)counts[i]);
+    }
+}
+
 static void check_kernel(const struct qn_kernel *kernel, qn_dtype dtype, int64_t k)
 {
     static const int64_t counts[] = {1, 2, 3, 4, 5, 8, 16, 17, 64, 200, 512, 517};
@@ -272,6 +294,7 @@ static void check_kernel(const struct qn_kernel *kernel, qn_dtype dtype, int64_t
             fail_msg("%s %s k %ld: bits of a row depend on there being %ld of them", kernel->name, qn_dtype_name(dtype),
                      (long)k, (long)counts[i]);
     }
+    check_lists(kernel, &q, all, some);
     for (int64_t m = 1; m <= EXACT; m += EXACT - 1)
         for (int which = 1; which < 4; which++) {
             head.params.m = m;
