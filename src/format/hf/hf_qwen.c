@@ -60,8 +60,8 @@ static const struct qn_hf_name names[] = {
     {0},
 };
 
-/* What configurations without layer_types mean: windows from layer max_window_layers on; in Qwen 2 with experts in every
- * second layer before it; in Qwen 3 with experts in all. */
+/* What configurations without layer_types mean: windows from layer max_window_layers on; in Qwen 2 with experts in
+ * every second layer before it; in Qwen 3 with experts in all. */
 static bool has_window(const struct qn_hf *hf, uint64_t layer, uint64_t from)
 {
     if (qn_str_is(qn_str_from(hf->arch->gguf), "qwen3moe"))
