@@ -85,26 +85,36 @@ static void check(struct qn_recode *r, uint64_t at, const float *x, int64_t coun
     }
 }
 
+/* Floats that the file has are read where they lie. */
+static const float *floats_at(const struct qn_recode *r, uint64_t at, int64_t count, float *scratch)
+{
+    const uint8_t *from = r->in + bytes_of(r->from, at);
+    if (r->from == QN_DTYPE_F32 && (uintptr_t)from % _Alignof(float) == 0)
+        return (const float *)(const void *)from;
+    qn_quant(r->from)->dequantise(from, scratch, count);
+    return scratch;
+}
+
 static void recode_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
 {
     const struct run *run = context;
     struct qn_recode *r = run->r;
-    float *x = run->recoder->scratch + (size_t)thread * TILE_ELEMS * 3, *w = NULL;
+    float *scratch = run->recoder->scratch + (size_t)thread * TILE_ELEMS * 3, *w = NULL;
     float limit = r->to == QN_DTYPE_F16 ? 65520.0f : INFINITY; /* what would round to infinity */
     for (int64_t tile = begin; tile < end; tile++) {
         uint64_t at = (uint64_t)tile * TILE_ELEMS, left = r->elems - at;
         int64_t count = (int64_t)(left < TILE_ELEMS ? left : TILE_ELEMS);
         uint8_t *stored = r->out + bytes_of(r->to, at);
-        qn_quant(r->from)->dequantise(r->in + bytes_of(r->from, at), x, count);
+        const float *x = floats_at(r, at, count, scratch);
         if (r->to != QN_DTYPE_F32)
             check(r, at, x, count, limit);
         if (r->means) {
-            w = x + TILE_ELEMS;
+            w = scratch + TILE_ELEMS;
             spread_means(r, r->first + at, count, w);
         }
         qn_quant(r->to)->quantise(x, stored, count, w);
         if (r->measure)
-            run->recoder->sums[tile] = measure(r, stored, x, count, x + (size_t)2 * TILE_ELEMS);
+            run->recoder->sums[tile] = measure(r, stored, x, count, scratch + (size_t)2 * TILE_ELEMS);
     }
 }
 

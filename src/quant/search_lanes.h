@@ -35,11 +35,13 @@ QN_INLINE void scales_of(const struct tile *t, const struct qn_search *s, const 
         struct best_scale best = {0};
         struct sums sums;
         for (int k = 0; k < QN_STEPS; k++) {
-            vf largest = {0};
+            vf low = {0}, high = {0};
             for (int i = 0; i < t->size; i++) {
                 vf x = load(&t->x[i][at + k * QN_WIDTH]);
-                largest = choose(magnitude(x) > magnitude(largest), x, largest);
+                low = least(x, low);
+                high = most(x, high);
             }
+            vf largest = choose(high < -low, low, high);
             unit[k] = choose(magnitude(largest) < 1e-15f, spread(0), inverse_of(largest));
         }
         for (int r = 0; r < t->effort->count; r++) {
@@ -61,6 +63,10 @@ QN_INLINE void scales_of(const struct tile *t, const struct qn_search *s, const 
 }
 
 /* ---- scale and minimum a group -------------------------------------------------------------------------------- */
+
+struct lane_moments {
+    float w[LANES], x[LANES], xx[LANES];
+};
 
 struct best_affine {
     vf error[QN_STEPS], d[QN_STEPS], m[QN_STEPS];
@@ -92,16 +98,23 @@ QN_INLINE bool take_affine(const struct sums *s, const struct moments *mo, bool 
 }
 
 /* Where the search starts: the range covered, cut at 0. */
-QN_INLINE void start_affine(const struct tile *t, int at, const struct qn_search *s, vf min[QN_STEPS],
-                            vf unit[QN_STEPS], struct best_affine *best)
+QN_INLINE void start_affine(const struct tile *t, int at, const struct qn_search *s, const bool weighted,
+                            vf min[QN_STEPS], vf unit[QN_STEPS], struct moments *mo, struct best_affine *best)
 {
     for (int k = 0; k < QN_STEPS; k++) {
-        vf low = load(&t->x[0][at + k * QN_WIDTH]), high = low;
-        for (int i = 1; i < t->size; i++) {
-            vf x = load(&t->x[i][at + k * QN_WIDTH]);
-            low = least(x, low);
-            high = most(x, high);
+        vf low = load(&t->x[0][at + k * QN_WIDTH]), high = low, w = {0}, x = {0}, xx = {0};
+        for (int i = 0; i < t->size; i++) {
+            vf v = load(&t->x[i][at + k * QN_WIDTH]);
+            vf heavy = weighted ? load(&t->w[i][at + k * QN_WIDTH]) : spread(1);
+            low = least(v, low);
+            high = most(v, high);
+            w += heavy;
+            x += heavy * v;
+            xx += heavy * v * v;
         }
+        mo->w[k] = w;
+        mo->x[k] = x;
+        mo->xx[k] = xx;
         if (s->below_zero)
             low = least(spread(0), low);
         vm flat = high - low < 1e-15f;
@@ -113,9 +126,9 @@ QN_INLINE void start_affine(const struct tile *t, int at, const struct qn_search
     }
 }
 
-/* Scale and minimum of each group, x ~ d * q + m, d >= 0. */
+/* Scale and minimum of each group, x ~ d * q + m, d >= 0, and its moments. */
 QN_INLINE void affine_of(const struct tile *t, const struct qn_search *s, const struct form form, float d[LANES],
-                         float m[LANES])
+                         float m[LANES], struct lane_moments *all)
 {
     float hi = (float)s->hi;
     for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
@@ -123,8 +136,7 @@ QN_INLINE void affine_of(const struct tile *t, const struct qn_search *s, const 
         struct moments mo;
         struct best_affine best;
         struct sums sums;
-        sum_moments(t, at, form.weighted, &mo);
-        start_affine(t, at, s, min, unit, &best);
+        start_affine(t, at, s, form.weighted, min, unit, &mo, &best);
         for (int r = 0; r < t->effort->count; r++) {
             for (int k = 0; k < QN_STEPS; k++)
                 inverse[k] = t->effort->trials[r] * unit[k];
@@ -141,6 +153,9 @@ QN_INLINE void affine_of(const struct tile *t, const struct qn_search *s, const 
         for (int k = 0; k < QN_STEPS; k++) {
             store(d + at + k * QN_WIDTH, best.d[k]);
             store(m + at + k * QN_WIDTH, best.m[k]);
+            store(all->w + at + k * QN_WIDTH, mo.w[k]);
+            store(all->x + at + k * QN_WIDTH, mo.x[k]);
+            store(all->xx + at + k * QN_WIDTH, mo.xx[k]);
         }
     }
 }
@@ -188,10 +203,6 @@ static float nearest_code(float code, float lo, float hi)
 /* A scale code (and one of the minimum) a lane, what they cost and the sums under them. */
 struct codes {
     float sc[LANES], mn[LANES], error[LANES], q[LANES], qq[LANES], xq[LANES];
-};
-
-struct lane_moments {
-    float w[LANES], x[LANES], xx[LANES];
 };
 
 /* Sums of all lanes under scales d and minimums m. */
@@ -392,14 +403,7 @@ QN_INLINE void coded_affines(const struct tile *t, const struct qn_search *s, co
     struct block_search b = {.blocks = groups / s->groups, .per = s->groups};
     struct lane_moments mo;
     float scales[LANES], mins[LANES];
-    affine_of(t, s, form, scales, mins);
-    for (int at = 0; at < LANES; at += QN_WIDTH * QN_STEPS) {
-        struct moments sum;
-        sum_moments(t, at, form.weighted, &sum);
-        memcpy(mo.w + at, sum.w, sizeof sum.w);
-        memcpy(mo.x + at, sum.x, sizeof sum.x);
-        memcpy(mo.xx + at, sum.xx, sizeof sum.xx);
-    }
+    affine_of(t, s, form, scales, mins, &mo);
     memset(found->sc, 0, sizeof found->sc);
     memset(found->mn, 0, sizeof found->mn);
     for (int i = 0; i < b.blocks; i++) {
@@ -506,8 +510,9 @@ QN_INLINE void find_scales(const struct tile *t, const struct qn_search *s, cons
         }
         return;
     }
+    struct lane_moments mo;
     if (form.minimum)
-        affine_of(t, s, form, d, m);
+        affine_of(t, s, form, d, m, &mo);
     else
         scales_of(t, s, form, d);
     for (int j = 0; j < groups; j++) {

@@ -387,19 +387,4 @@ QN_INLINE void round_sums(const struct tile *t, int at, const vf *inverse, const
     *s = sum;
 }
 
-QN_INLINE void sum_moments(const struct tile *t, int at, const bool weighted, struct moments *mo)
-{
-    struct moments sum = {0};
-    for (int i = 0; i < t->size; i++) {
-        for (int k = 0; k < QN_STEPS; k++) {
-            vf x = load(&t->x[i][at + k * QN_WIDTH]);
-            vf heavy = weighted ? load(&t->w[i][at + k * QN_WIDTH]) : spread(1);
-            sum.w[k] += heavy;
-            sum.x[k] += heavy * x;
-            sum.xx[k] += heavy * x * x;
-        }
-    }
-    *mo = sum;
-}
-
 #endif

@@ -23,7 +23,7 @@ static void pack(void *block, const struct qn_search_block *found)
     qn_search_pack_four((const uint8_t *)found->q, b->qs);
 }
 
-static const float trials[] = {14.2f, 14.6f, 15, 15.4f, 15.8f};
+static const float trials[] = {14.2f, 14.7f, 15.2f, 15.7f};
 static const float weighed_trials[] = {14,    14.2f, 14.4f, 14.6f, 14.8f, 15,    15.2f,
                                        15.4f, 15.6f, 15.8f, 16,    16.3f, 16.6f, 17};
 static const struct qn_search search = {.groups = 1,
