@@ -360,16 +360,20 @@ static double chain_oracle(int program, double x, double r, double c)
         return fmax(x * r + c, 0);
     case 1:
         return x < r ? x - c : r / (1 + exp(-x));
-    default:
+    case 2:
         return trunc(x) * 2 + trunc(r);
+    case 3:
+        return x < c ? 1 : trunc(x);
+    default:
+        return (x < r ? -c : c) + (x < r);
     }
 }
 
 static void chain_case(struct cf *cf, qn_dtype dtype, int program, int64_t rows, int64_t d, int layout)
 {
-    uint8_t f = (uint8_t)dtype, b = QN_DTYPE_BOOL, i32 = QN_DTYPE_I32;
-    static const uint32_t lengths[] = {3, 6, 6};
-    const struct qn_chain_step steps[3][6] = {
+    uint8_t f = (uint8_t)dtype, b = QN_DTYPE_BOOL, i32 = QN_DTYPE_I32, i64 = QN_DTYPE_I64;
+    static const uint32_t lengths[] = {3, 6, 6, 6, 6};
+    const struct qn_chain_step steps[5][6] = {
         {{QN_OP_mul, IN(0), IN(1), 0, f}, {QN_OP_add, 0, IN(2), 0, f}, {QN_OP_relu, 1, 0, 0, f}},
         {{QN_OP_less, IN(0), IN(1), 0, b},
          {QN_OP_sub, IN(0), IN(2), 0, f},
@@ -383,6 +387,18 @@ static void chain_case(struct cf *cf, qn_dtype dtype, int program, int64_t rows,
          {QN_OP_add, 2, 1, 0, i32},
          {QN_OP_cast, 3, 0, 0, f},
          {QN_OP_neg, 4, 0, 0, f}},
+        {{QN_OP_cast, IN(0), 0, 0, i32},
+         {QN_OP_cast, 0, 0, 0, i64},
+         {QN_OP_less, IN(0), IN(2), 0, b},
+         {QN_OP_cast, 2, 0, 0, i64},
+         {QN_OP_where, 2, 3, 1, i64},
+         {QN_OP_cast, 4, 0, 0, f}},
+        {{QN_OP_less, IN(0), IN(1), 0, b},
+         {QN_OP_neg, IN(2), 0, 0, f},
+         {QN_OP_where, 0, 1, IN(2), f},
+         {QN_OP_cast, 0, 0, 0, f},
+         {QN_OP_add, 2, 3, 0, f},
+         {QN_OP_relu, 4, 0, 0, f}},
     };
     cf_case(cf, "program %d %s %lld x %lld layout %d", program, qn_dtype_name(dtype), (long long)rows, (long long)d,
             layout);
@@ -401,7 +417,7 @@ static void chain_case(struct cf *cf, qn_dtype dtype, int program, int64_t rows,
     double *xs = cf_values(&p.in[0]), *rs = cf_values(&p.in[1]), *cs = cf_values(&p.in[2]);
     for (int64_t i = 0; i < rows * d; i++) {
         double v = chain_oracle(program, xs[i], rs[i], cs[i]);
-        xs[i] = program == 0 ? v : program == 1 ? fabs(v) : -v;
+        xs[i] = program == 1 ? fabs(v) : program == 2 ? -v : program == 4 ? fmax(v, 0) : v;
     }
     double room = dtype == QN_DTYPE_F64 ? 1e-13 : 3 * cf_rounding(dtype) + 0x1p-21;
     cf_check(cf, &y, xs, room, room * 30);
@@ -420,7 +436,7 @@ void cf_chain(struct cf *cf)
     static const qn_dtype floats[] = {QN_DTYPE_F32, QN_DTYPE_F64, QN_DTYPE_F16, QN_DTYPE_BF16};
     static const int64_t sizes[][2] = {{1, 1}, {3, 5}, {40, 33}, {7, 1000}, {1, 9001}, {0, 4}};
     for (int t = 0; t < 4; t++)
-        for (int program = 0; program < 3; program++)
+        for (int program = 0; program < 5; program++)
             for (int s = 0; s < 6; s++)
                 for (int layout = 0; layout < 2; layout++)
                     chain_case(cf, floats[t], program, sizes[s][0], sizes[s][1], (layout + s) % CF_LAYOUTS);

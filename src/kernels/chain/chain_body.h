@@ -95,6 +95,20 @@ static uint32_t operands_of(uint16_t op)
     return op == QN_OP_where ? 3 : qn_op_info(op)->max_inputs;
 }
 
+static inline void copy_words(char *to, const char *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        __builtin_memcpy(to + i * 4, from + i * 4, 4);
+}
+
+static inline void repeat_word(char *to, const char *from, int64_t n)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, from, sizeof word);
+    for (int64_t i = 0; i < n; i++)
+        __builtin_memcpy(to + i * 4, &word, sizeof word);
+}
+
 /* The next n elements of an input: in place where they lie behind one another or are one number, otherwise copied. */
 static struct qn_chain_value input(struct qn_walk *walk, qn_dtype dtype, char *stage, int64_t n)
 {
@@ -106,7 +120,12 @@ static struct qn_chain_value input(struct qn_walk *walk, qn_dtype dtype, char *s
     }
     for (int64_t done = 0; done < n; done += run) {
         run = qn_walk_run(walk, n - done);
-        qn_move_elements(stage + done * bytes, bytes, walk->at[0], step, bytes, run);
+        if (bytes == 4 && step == 4) /* short runs are common here, and a call for each costs more than its bytes */
+            copy_words(stage + done * 4, walk->at[0], run);
+        else if (bytes == 4 && step == 0)
+            repeat_word(stage + done * 4, walk->at[0], run);
+        else
+            qn_move_elements(stage + done * bytes, bytes, walk->at[0], step, bytes, run);
         qn_walk_advance(walk, run);
     }
     return (struct qn_chain_value){stage, dtype, false};
