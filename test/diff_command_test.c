@@ -104,14 +104,17 @@ static void a_scaled_tensor_of_onnx_is_found(void **state)
         char kind;
         const char *line, *exact;
     } rows[] = {
-        {1, 'w', "they part at /model/layers.1/", "they part at /model/layers.1/up (layer 1): relative error 0.01"},
-        {2, 'v', "they part at /model/layers.2/", "they part at /model/layers.2/down (layer 2): relative error 0.01"},
-        {0, 'v', "they part at /model/layers.0/", "they part at /model/layers.0/down (layer 0): relative error 0.01"},
+        {1, 'w', "they part at /model/layers.1/", "/model/layers.1/up (layer 1): relative error 0.01"},
+        {2, 'v', "they part at /model/layers.2/", "/model/layers.2/down (layer 2): relative error 0.01"},
+        {0, 'v', "they part at /model/layers.0/", "/model/layers.0/down (layer 0): relative error 0.01"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *faulty = make_onnx("faulty.onnx", rows[i].layer, rows[i].kind, 1.01f);
         assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' --random -q --check", whole, faulty), 1);
         assert_shown(output, rows[i].line);
+        const char *node = strstr(output, "in the file that is node");
+        assert_non_null(node);
+        assert_shown(node, rows[i].exact);
         assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' --random -q --passes-off all", whole, faulty),
                          0);
         assert_shown(output, rows[i].exact);
@@ -134,6 +137,8 @@ static void json_names_the_layer(void **state)
     qn_assert_ok(qn_json_read((struct qn_str){output, size}, NULL, &arena, &root));
     const struct qn_json *first = qn_json_member(root, "first");
     assert_int_equal(qn_json_member(first, "layer")->integer, 2);
+    const struct qn_json *node = qn_json_member(qn_json_member(root, "node"), "name");
+    assert_true(qn_str_is((struct qn_str){node->text, node->size}, "/model/layers.2/up"));
     assert_true(qn_json_member(first, "relative_error")->number > 1e-3 &&
                 qn_json_member(first, "cosine")->number > 0.99);
     assert_false(qn_json_member(root, "equal")->boolean);

@@ -16,7 +16,7 @@ struct side {
     const char *cpu, *passes, *backend;
     int kv, activations; /* numbers of the choices in cli/lm.h */
     int64_t threads;
-    struct qn_trace *trace;
+    struct qn_trace *trace, *plain; /* plain: with all passes off */
 };
 
 struct options {
@@ -138,20 +138,21 @@ static qn_status run_lm(struct options *o, struct side *side)
 
 /* ---- models on tensors ---------------------------------------------------------------------------------------- */
 
-static qn_status run_tensors(struct options *o, struct side *side, const struct qn_tensor_run *parsed)
+static qn_status run_tensors(struct options *o, struct side *side, const struct qn_tensor_run *parsed,
+                             const char *passes_off, struct qn_trace *trace)
 {
     struct qn_tensor_args args = o->tensors;
     struct qn_tensor_run run = *parsed; /* holds the sizes of dimensions */
     args.path = side->path;
     args.threads = side->threads;
-    args.passes_off = side->passes;
+    args.passes_off = passes_off;
     if (side->backend)
         args.backends = side->backend;
     qn_status status = qn_tensor_open(&args, &run);
     if (!status)
         status = qn_tensor_bind(&run);
     if (!status) {
-        qn_run_observe(run.run, qn_trace_record, side->trace);
+        qn_run_observe(run.run, qn_trace_record, trace);
         status = qn_tensor_execute(&run);
     }
     qn_tensor_close(&run);
@@ -178,7 +179,8 @@ static void row_json(struct qn_json_out *json, const char *key, const struct qn_
     qn_json_out_end(json);
 }
 
-static void print_json(const struct options *o, const struct qn_trace_result *result)
+static void print_json(const struct options *o, const struct qn_trace_result *result,
+                       const struct qn_trace_result *node)
 {
     struct qn_json_out json;
     qn_json_out_begin(&json, stdout);
@@ -189,6 +191,8 @@ static void print_json(const struct options *o, const struct qn_trace_result *re
     qn_json_out_bool(&json, "equal", result->first < 0);
     if (result->first >= 0)
         row_json(&json, "first", &result->rows[result->first]);
+    if (node->first >= 0)
+        row_json(&json, "node", &node->rows[node->first]);
     if (result->worst >= 0)
         row_json(&json, "worst", &result->rows[result->worst]);
     qn_json_out_u64(&json, "compared", result->row_count);
@@ -222,7 +226,17 @@ static bool is_shown(const struct options *o, const struct qn_trace_result *resu
     return first < 0 ? i < AROUND : at >= first - AROUND && at <= first + AROUND;
 }
 
-static void print_table(const struct options *o, const struct qn_trace_result *result)
+static void print_parting(const char *words, const struct options *o, const struct qn_trace_row *row)
+{
+    fputs(words, stdout);
+    qn_terminal_text(stdout, row->name, strlen(row->name), 0);
+    if (row->layer >= 0)
+        printf(" (layer %d)", row->layer);
+    printf(": relative error %.3g, tolerance %g\n", row->relative, o->tolerance);
+}
+
+static void print_table(const struct options *o, const struct qn_trace_result *result,
+                        const struct qn_trace_result *node)
 {
     printf("%-44s %11s  %10s  %10s\n", "value", "cosine", "max error", "relative");
     bool gap = false;
@@ -242,38 +256,64 @@ static void print_table(const struct options *o, const struct qn_trace_result *r
         printf("no value differs by more than %g\n", o->tolerance);
         return;
     }
-    const struct qn_trace_row *row = &result->rows[result->first];
-    fputs("they part at ", stdout);
-    qn_terminal_text(stdout, row->name, strlen(row->name), 0);
-    if (row->layer >= 0)
-        printf(" (layer %d)", row->layer);
-    printf(": relative error %.3g, tolerance %g\n", row->relative, o->tolerance);
+    print_parting("they part at ", o, &result->rows[result->first]);
+    if (node->first >= 0)
+        print_parting("in the file that is node ", o, &node->rows[node->first]);
 }
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static qn_status work(struct options *o, const struct qn_tensor_run *parsed, struct qn_trace_result *result)
+/* plain: with all passes off, into the side's second trace; of models on tensors only. */
+static qn_status run_side(struct options *o, struct side *side, const struct qn_tensor_run *parsed, bool language,
+                          bool plain)
 {
-    bool language, other;
+    struct qn_trace **trace = plain ? &side->plain : &side->trace;
+    QN_COMMAND_TRY(qn_trace_create(trace));
+    return language ? run_lm(o, side) : run_tensors(o, side, parsed, plain ? "all" : side->passes, *trace);
+}
+
+/* Both sides, each under its own instruction sets. */
+static qn_status run_both(struct options *o, const struct qn_tensor_run *parsed, bool language, bool plain)
+{
+    struct side *sides[] = {&o->a, &o->b};
     const char *given = getenv("QUERN_CPU");
     char before[128] = "";
     if (given)
         snprintf(before, sizeof before, "%s", given);
+    for (int i = 0; i < 2; i++) {
+        cap_cpu(sides[i], given ? before : NULL);
+        qn_status status = run_side(o, sides[i], parsed, language, plain);
+        cap_cpu(&(struct side){0}, given ? before : NULL);
+        QN_COMMAND_TRY(status);
+    }
+    return NULL;
+}
+
+/* Steps of models that carry their graph bear the name of the last node that was fused into them. Where two files part,
+ * a second look without passes tells the very node. */
+static qn_status name_node(struct options *o, const struct qn_tensor_run *parsed, struct qn_trace_result *result)
+{
+    bool plain = o->a.passes && strcmp(o->a.passes, "all") == 0;
+    if (strcmp(o->a.path, o->b.path) == 0 || o->a.passes != o->b.passes || plain)
+        return NULL;
+    QN_COMMAND_TRY(run_both(o, parsed, false, true));
+    return qn_trace_compare(o->a.plain, o->b.plain, o->tolerance, result);
+}
+
+/* node: what name_node finds; its first is -1 where nobody looked. */
+static qn_status work(struct options *o, const struct qn_tensor_run *parsed, struct qn_trace_result *result,
+                      struct qn_trace_result *node)
+{
+    bool language, other;
     QN_COMMAND_TRY(qn_model_is_language(o->a.path, &language));
     QN_COMMAND_TRY(qn_model_is_language(o->b.path, &other));
     if (language != other)
         return QN_STATUS(QN_INVALID_ARGUMENT, "one is a language model, the other is not");
     if (language && !o->prompt && !o->tokens)
         return QN_STATUS(QN_INVALID_ARGUMENT, "language models are compared on a text (-p) or on tokens (--tokens)");
-    struct side *sides[] = {&o->a, &o->b};
-    for (int i = 0; i < 2; i++) {
-        QN_COMMAND_TRY(qn_trace_create(&sides[i]->trace));
-        cap_cpu(sides[i], given ? before : NULL);
-        qn_status status = language ? run_lm(o, sides[i]) : run_tensors(o, sides[i], parsed);
-        cap_cpu(&(struct side){0}, given ? before : NULL);
-        QN_COMMAND_TRY(status);
-    }
-    return qn_trace_compare(o->a.trace, o->b.trace, o->tolerance, result);
+    QN_COMMAND_TRY(run_both(o, parsed, language, false));
+    QN_COMMAND_TRY(qn_trace_compare(o->a.trace, o->b.trace, o->tolerance, result));
+    return language || result->first < 0 ? NULL : name_node(o, parsed, node);
 }
 
 int qn_cmd_diff(int argc, char **argv)
@@ -315,18 +355,20 @@ int qn_cmd_diff(int argc, char **argv)
     o.a.passes = o.b.passes = passes;
     if (!read_side(&args, "a", &o.a, &code) || !read_side(&args, "b", &o.b, &code))
         return code;
-    struct qn_trace_result result = {.struct_size = sizeof result};
-    qn_status status = work(&o, &parsed, &result);
+    struct qn_trace_result result = {.struct_size = sizeof result}, node = {.struct_size = sizeof node, .first = -1};
+    qn_status status = work(&o, &parsed, &result, &node);
     if (status)
         code = qn_command_status(status);
     else if (o.json)
-        print_json(&o, &result);
+        print_json(&o, &result, &node);
     else
-        print_table(&o, &result);
+        print_table(&o, &result, &node);
     if (!status && o.check && result.first >= 0)
         code = QN_EXIT_FAILED;
     qn_trace_destroy(o.a.trace);
     qn_trace_destroy(o.b.trace);
+    qn_trace_destroy(o.a.plain);
+    qn_trace_destroy(o.b.plain);
     free(o.ids);
     return code;
 }
