@@ -303,12 +303,41 @@ static void bad_graphs_are_named(void **state)
     qn_assert_fails(import_text(&model, NULL, &text), QN_UNSUPPORTED, "2 ops (2 nodes)");
 }
 
+/* A sum of x f32 [2, 3] and w, and how it is refused. */
+static void refuse_sum(int type, const char *dims, const char *words)
+{
+    char *text;
+    struct pb g = {0};
+    add_node(&g, node_of("Add", "x,w", "y"));
+    add_value(&g, GRAPH_INPUT, "x", F32, "2,3");
+    add_value(&g, GRAPH_INPUT, "w", type, dims);
+    add_value(&g, GRAPH_OUTPUT, "y", F32, "2,3");
+    struct pb model = pb_model(&g);
+    qn_assert_fails(import_text(&model, NULL, &text), QN_INVALID_ARGUMENT, words);
+}
+
+static void wrong_types_and_sizes_are_shown(void **state)
+{
+    static const int64_t giant[] = {INT64_C(1) << 62, INT64_C(1) << 62};
+    (void)state;
+    char *text;
+    struct pb g = {0};
+    refuse_sum(F32, "2,4", "f32[2,3] and f32[2,4]: they do not broadcast");
+    refuse_sum(I64, "2,3", "f32[2,3] and i64[2,3]: their dtypes must agree");
+    add_node(&g, node_of("Tile", "x,s", "y")); /* the product of its shape overflows */
+    add_i64s(&g, "s", 2, giant);
+    add_value(&g, GRAPH_INPUT, "x", F32, "2,3");
+    add_value(&g, GRAPH_OUTPUT, "y", F32, NULL);
+    struct pb model = pb_model(&g);
+    qn_assert_fails(import_text(&model, NULL, &text), QN_OUT_OF_RANGE, "overflows 63 bits");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shape_arithmetic_vanishes),  cmocka_unit_test(unknown_contents_defer),
         cmocka_unit_test(known_branches_are_inlined), cmocka_unit_test(functions_are_written_out),
-        cmocka_unit_test(bad_graphs_are_named),
+        cmocka_unit_test(bad_graphs_are_named),       cmocka_unit_test(wrong_types_and_sizes_are_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
