@@ -282,7 +282,7 @@ static bool emit_role(struct qn_encoding *e, enum qn_token_role role)
 static void deinit(struct qn_encoding *e)
 {
     qn_array_free(&e->symbols, e->allocator);
-    qn_array_free(&e->heap, e->allocator);
+    qn_array_free(&e->heap.list, e->allocator);
     qn_array_free(&e->pieces[0].list, e->allocator);
     qn_array_free(&e->pieces[1].list, e->allocator);
     qn_strbuf_deinit(&e->text);

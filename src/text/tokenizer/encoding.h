@@ -2,6 +2,7 @@
 #ifndef QN_TEXT_ENCODING_H
 #define QN_TEXT_ENCODING_H
 
+#include "text/tokenizer/merge_heap.h"
 #include "text/tokenizer/vocab.h"
 
 /* A stretch of the word that is being merged; size 0 once it was merged into its left neighbour. */
@@ -12,13 +13,6 @@ struct qn_symbol {
 };
 
 #define QN_SYMBOL_NONE UINT32_MAX
-
-/* Two neighbouring symbols that can merge. The lowest key goes first: what the vocabulary prefers, then the left. */
-struct qn_bigram {
-    uint64_t key; /* preference << 32 | left symbol */
-    uint32_t right, size;
-    int32_t merged;
-};
 
 /* Words whose tokens are known: where the word stood in the text, where its tokens stand in the output. */
 struct qn_word_slot {
@@ -33,7 +27,7 @@ struct qn_encoding {
     const struct qn_allocator *allocator;
     struct qn_tokens *out;
     QN_ARRAY(struct qn_symbol) symbols;
-    QN_ARRAY(struct qn_bigram) heap;
+    struct qn_merge_heap heap;
     struct qn_strbuf text;      /* the fragment as the vocabulary writes it */
     struct qn_strbuf valid;     /* the same without broken UTF-8, for the patterns */
     struct qn_matcher *matcher; /* NULL until needed */

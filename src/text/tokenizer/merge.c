@@ -1,65 +1,10 @@
 /* Byte-pair merging: the best pair of neighbours becomes one symbol, until no pair is left. A heap over the pairs of
  * a linked list keeps that O(n log n) for words of any length. */
+#include "base/utf8.h"
 #include "text/tokenizer/encoding.h"
 #include "text/tokenizer/pre.h"
-#include "base/utf8.h"
-
-/* ---- the heap of pairs ---------------------------------------------------------------------------------------- */
-
-static bool heap_push(struct qn_encoding *e, struct qn_bigram bigram)
-{
-    if (!qn_array_push(&e->heap, e->allocator, bigram))
-        return false;
-    struct qn_bigram *items = e->heap.items;
-    uint32_t at = e->heap.count - 1;
-    while (at && bigram.key < items[(at - 1) / 2].key) {
-        items[at] = items[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    items[at] = bigram;
-    return true;
-}
-
-static struct qn_bigram heap_pop(struct qn_encoding *e)
-{
-    struct qn_bigram *items = e->heap.items, top = items[0], last = items[--e->heap.count];
-    uint32_t at = 0, count = e->heap.count;
-    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        child += child + 1 < count && items[child + 1].key < items[child].key;
-        if (last.key <= items[child].key)
-            break;
-        items[at] = items[child];
-    }
-    items[at] = last;
-    return top;
-}
 
 /* ---- pairs ---------------------------------------------------------------------------------------------------- */
-
-/* Orders as the score does, the highest first: a float's bits, turned so that they compare as an integer. */
-static uint32_t score_order(float score)
-{
-    uint32_t bits;
-    score += 0.0f; /* -0 is 0 */
-    memcpy(&bits, &score, sizeof bits);
-    uint32_t ascending = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    return ~ascending;
-}
-
-static bool find_merge(const struct qn_tokenizer *t, int32_t left, int32_t right, uint32_t *rank, int32_t *merged)
-{
-    uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    for (uint32_t at = qn_merge_hash(pair);; at++) {
-        const struct qn_merge_slot *slot = &t->merges[at & t->merge_mask];
-        if (slot->merged < 0)
-            return false;
-        if (slot->pair == pair) {
-            *rank = slot->rank;
-            *merged = slot->merged;
-            return true;
-        }
-    }
-}
 
 /* Puts the pair into the heap when the vocabulary can merge it. False on lack of memory. */
 static bool try_pair(struct qn_encoding *e, const char *word, uint32_t left, uint32_t right)
@@ -69,15 +14,19 @@ static bool try_pair(struct qn_encoding *e, const char *word, uint32_t left, uin
     uint32_t preference, size = l->size + r->size;
     int32_t merged;
     if (t->kind == QN_TOKENIZER_BPE) {
-        if (l->id < 0 || r->id < 0 || !find_merge(t, l->id, r->id, &preference, &merged))
+        const struct qn_merge_slot *slot = l->id >= 0 && r->id >= 0 ? qn_merge_find(t, l->id, r->id) : NULL;
+        if (!slot)
             return true;
+        preference = slot->rank;
+        merged = slot->merged;
     } else {
         merged = qn_text_ids_find(&t->by_match, word + l->begin, size);
         if (merged < 0)
             return true;
-        preference = score_order(t->tokens[merged].score);
+        preference = qn_score_order(t->tokens[merged].score);
     }
-    return heap_push(e, (struct qn_bigram){(uint64_t)preference << 32 | left, right, size, merged});
+    struct qn_merge_entry entry = {(uint64_t)preference << 32 | left, merged, size};
+    return qn_merge_heap_push(&e->heap, e->allocator, entry);
 }
 
 /* ---- a word --------------------------------------------------------------------------------------------------- */
@@ -107,16 +56,17 @@ static bool split_word(struct qn_encoding *e, const char *word, uint32_t size)
 static bool merge_symbols(struct qn_encoding *e, const char *word)
 {
     struct qn_symbol *symbols = e->symbols.items;
-    e->heap.count = 0;
+    e->heap.list.count = 0;
     for (uint32_t i = 1; i < e->symbols.count; i++)
         if (!try_pair(e, word, i - 1, i))
             return false;
-    while (e->heap.count) {
-        struct qn_bigram best = heap_pop(e);
+    while (e->heap.list.count) {
+        struct qn_merge_entry best = qn_merge_heap_pop(&e->heap);
         uint32_t left = (uint32_t)best.key;
-        struct qn_symbol *l = &symbols[left], *r = &symbols[best.right];
-        if (l->size == 0 || r->size == 0 || l->size + r->size != best.size)
+        struct qn_symbol *l = &symbols[left];
+        if (l->size == 0 || l->next == QN_SYMBOL_NONE || l->size + symbols[l->next].size != best.size)
             continue; /* one of them has been merged since */
+        struct qn_symbol *r = &symbols[l->next];
         l->size = best.size;
         l->id = best.merged;
         l->next = r->next;

@@ -7,6 +7,7 @@
 
 #include "text/tokenizer/aligned.h"
 #include "text/tokenizer/charsmap.h"
+#include "text/tokenizer/merge_heap.h"
 #include "text/tokenizer/normal_form.h"
 #include "text/tokenizer/split.h"
 #include "text/tokenizer/vocab.h"
@@ -235,11 +236,6 @@ struct qn_unit_symbol {
     uint32_t prev, next, size;
 };
 
-struct qn_unit_merge {
-    uint64_t key; /* rank << 32 | position */
-    int32_t merged;
-};
-
 struct qn_unit_best {
     double score;
     uint32_t from; /* UINT32_MAX: not reached */
@@ -255,15 +251,12 @@ struct qn_units {
     QN_ARRAY(struct qn_unit) list;
     /* room for the models */
     QN_ARRAY(struct qn_unit_symbol) symbols;
-    QN_ARRAY(struct qn_unit_merge) heap;
+    struct qn_merge_heap heap;
     QN_ARRAY(struct qn_unit_best) bests;
     QN_ARRAY(struct qn_unit_pair) pairs; /* SENTENCE_BPE: how texts of unused tokens came about */
     struct qn_strbuf buffer;
 };
 
-/* The heap of merges: the lowest key comes first. */
-bool qn_unit_heap_push(struct qn_units *units, struct qn_unit_merge merge);
-struct qn_unit_merge qn_unit_heap_pop(struct qn_units *units);
 bool qn_unit_emit(struct qn_units *units, int32_t id, size_t begin, size_t end);
 
 qn_status qn_unit_sentence_bpe(const struct qn_tokenizer *tokenizer, struct qn_str piece,

@@ -178,15 +178,6 @@ qn_status qn_unit_sentence_unigram(const struct qn_tokenizer *t, struct qn_str t
 
 /* ---- BPE ------------------------------------------------------------------------------------------------------ */
 
-/* Orders as the score does, the highest first. */
-static uint32_t score_order(float score)
-{
-    uint32_t bits;
-    score += 0.0f; /* -0 is 0 */
-    memcpy(&bits, &score, sizeof bits);
-    return ~(bits & 0x80000000u ? ~bits : bits | 0x80000000u);
-}
-
 /* A symbol's place in the text: the sizes of those before it. */
 struct word {
     const struct qn_tokenizer *tokenizer;
@@ -216,14 +207,14 @@ static bool try_pair(const struct word *w, uint32_t left, uint32_t right)
     if ((t->tokens[id].flags & QN_TOKEN_UNUSED) &&
         !qn_array_push(&w->u->pairs, w->u->allocator, (struct qn_unit_pair){begin, size, l->size}))
         return false;
-    uint64_t key = (uint64_t)score_order(t->tokens[id].score) << 32 | left;
-    return qn_unit_heap_push(w->u, (struct qn_unit_merge){key, (int32_t)size});
+    uint64_t key = (uint64_t)qn_score_order(t->tokens[id].score) << 32 | left;
+    return qn_merge_heap_push(&w->u->heap, w->u->allocator, (struct qn_merge_entry){key, id, size});
 }
 
 static bool split(const struct word *w)
 {
     struct qn_units *u = w->u;
-    u->symbols.count = u->bests.count = u->pairs.count = u->heap.count = 0;
+    u->symbols.count = u->bests.count = u->pairs.count = u->heap.list.count = 0;
     for (size_t at = 0; at < w->text.size;) {
         size_t kept = longest_in(&w->tokenizer->special, w->text.data + at, w->text.size - at);
         size_t size = kept ? kept : qn_utf8_step(w->text.data + at, w->text.size - at);
@@ -245,14 +236,14 @@ static bool merge(const struct word *w)
     for (uint32_t i = 1; i < u->symbols.count; i++)
         if (!try_pair(w, i - 1, i))
             return false;
-    while (u->heap.count) {
-        struct qn_unit_merge best = qn_unit_heap_pop(u);
+    while (u->heap.list.count) {
+        struct qn_merge_entry best = qn_merge_heap_pop(&u->heap);
         uint32_t at = (uint32_t)best.key;
         struct qn_unit_symbol *l = &symbols[at];
-        if (l->size == 0 || l->next == NONE || l->size + symbols[l->next].size != (uint32_t)best.merged)
+        if (l->size == 0 || l->next == NONE || l->size + symbols[l->next].size != best.size)
             continue; /* one of them has been merged since */
         struct qn_unit_symbol *r = &symbols[l->next];
-        l->size = (uint32_t)best.merged;
+        l->size = best.size;
         l->next = r->next;
         r->size = 0;
         if (l->next != NONE)

@@ -10,7 +10,7 @@ void qn_units_deinit(struct qn_units *u)
 {
     qn_array_free(&u->list, u->allocator);
     qn_array_free(&u->symbols, u->allocator);
-    qn_array_free(&u->heap, u->allocator);
+    qn_array_free(&u->heap.list, u->allocator);
     qn_array_free(&u->bests, u->allocator);
     qn_array_free(&u->pairs, u->allocator);
     qn_strbuf_deinit(&u->buffer);
@@ -41,46 +41,6 @@ static qn_status fail_unknown(const struct qn_tokenizer *t, struct qn_str piece)
 
 /* ---- BPE ------------------------------------------------------------------------------------------------------ */
 
-bool qn_unit_heap_push(struct qn_units *u, struct qn_unit_merge merge)
-{
-    if (!qn_array_push(&u->heap, u->allocator, merge))
-        return false;
-    struct qn_unit_merge *items = u->heap.items;
-    uint32_t at = u->heap.count - 1;
-    while (at && merge.key < items[(at - 1) / 2].key) {
-        items[at] = items[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    items[at] = merge;
-    return true;
-}
-
-struct qn_unit_merge qn_unit_heap_pop(struct qn_units *u)
-{
-    struct qn_unit_merge *items = u->heap.items, top = items[0], last = items[--u->heap.count];
-    uint32_t at = 0, count = u->heap.count;
-    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        child += child + 1 < count && items[child + 1].key < items[child].key;
-        if (last.key <= items[child].key)
-            break;
-        items[at] = items[child];
-    }
-    items[at] = last;
-    return top;
-}
-
-static const struct qn_merge_slot *find_merge(const struct qn_tokenizer *t, int32_t left, int32_t right)
-{
-    uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    for (uint32_t at = qn_merge_hash(pair);; at++) {
-        const struct qn_merge_slot *slot = &t->merges[at & t->merge_mask];
-        if (slot->merged < 0)
-            return NULL;
-        if (slot->pair == pair)
-            return slot;
-    }
-}
-
 static bool add_symbol(struct qn_units *u, int32_t id, uint32_t size)
 {
     uint32_t count = u->symbols.count;
@@ -92,25 +52,29 @@ static bool add_symbol(struct qn_units *u, int32_t id, uint32_t size)
 
 static bool try_pair(const struct qn_tokenizer *t, struct qn_units *u, uint32_t left, uint32_t right)
 {
-    const struct qn_merge_slot *slot = find_merge(t, u->symbols.items[left].id, u->symbols.items[right].id);
-    return !slot || qn_unit_heap_push(u, (struct qn_unit_merge){(uint64_t)slot->rank << 32 | left, slot->merged});
+    const struct qn_unit_symbol *l = &u->symbols.items[left], *r = &u->symbols.items[right];
+    const struct qn_merge_slot *slot = qn_merge_find(t, l->id, r->id);
+    if (!slot)
+        return true;
+    struct qn_merge_entry entry = {(uint64_t)slot->rank << 32 | left, slot->merged, l->size + r->size};
+    return qn_merge_heap_push(&u->heap, u->allocator, entry);
 }
 
 static bool merge_symbols(const struct qn_tokenizer *t, struct qn_units *u)
 {
     struct qn_unit_symbol *symbols = u->symbols.items;
-    u->heap.count = 0;
+    u->heap.list.count = 0;
     for (uint32_t i = 1; i < u->symbols.count; i++)
         if (!try_pair(t, u, i - 1, i))
             return false;
-    while (u->heap.count) {
-        struct qn_unit_merge best = qn_unit_heap_pop(u);
+    while (u->heap.list.count) {
+        struct qn_merge_entry best = qn_merge_heap_pop(&u->heap);
         uint32_t at = (uint32_t)best.key;
         struct qn_unit_symbol *left = &symbols[at];
         if (left->size == 0 || left->next == NONE)
             continue;
         struct qn_unit_symbol *right = &symbols[left->next];
-        const struct qn_merge_slot *slot = find_merge(t, left->id, right->id);
+        const struct qn_merge_slot *slot = qn_merge_find(t, left->id, right->id);
         if (!slot || slot->merged != best.merged)
             continue; /* one of them has been merged since */
         left->id = best.merged;
