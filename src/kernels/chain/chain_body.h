@@ -95,18 +95,32 @@ static uint32_t operands_of(uint16_t op)
     return op == QN_OP_where ? 3 : qn_op_info(op)->max_inputs;
 }
 
-static inline void copy_words(char *to, const char *from, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        __builtin_memcpy(to + i * 4, from + i * 4, 4);
-}
+/* Short runs are common, and calls for each would cost more than their bytes. */
+#define QN_CHAIN_STAGE(bytes)                                                             \
+    static inline void stage_##bytes(char *to, const char *from, int64_t step, int64_t n) \
+    {                                                                                     \
+        if (step == 0)                                                                    \
+            for (int64_t i = 0; i < n; i++)                                               \
+                __builtin_memcpy(to + i * (bytes), from, bytes);                          \
+        else                                                                              \
+            for (int64_t i = 0; i < n; i++)                                               \
+                __builtin_memcpy(to + i * (bytes), from + i * (bytes), bytes);            \
+    }
+QN_CHAIN_STAGE(4)
+QN_CHAIN_STAGE(8)
+#undef QN_CHAIN_STAGE
 
-static inline void repeat_word(char *to, const char *from, int64_t n)
+/* qn_walk_advance for a walk of one operand. */
+static inline void advance_one(struct qn_walk *walk, int64_t n)
 {
-    uint32_t word;
-    __builtin_memcpy(&word, from, sizeof word);
-    for (int64_t i = 0; i < n; i++)
-        __builtin_memcpy(to + i * 4, &word, sizeof word);
+    for (uint32_t axis = walk->rank; axis-- > 0; n = 1) {
+        walk->at[0] = (char *)((uintptr_t)walk->at[0] + (uintptr_t)(n * walk->steps[0][axis]));
+        walk->index[axis] += n;
+        if (walk->index[axis] < walk->dims[axis] || axis == 0)
+            return;
+        walk->at[0] = (char *)((uintptr_t)walk->at[0] - (uintptr_t)(walk->dims[axis] * walk->steps[0][axis]));
+        walk->index[axis] = 0;
+    }
 }
 
 /* The next n elements of an input: in place where they lie behind one another or are one number, otherwise copied. */
@@ -120,13 +134,13 @@ static struct qn_chain_value input(struct qn_walk *walk, qn_dtype dtype, char *s
     }
     for (int64_t done = 0; done < n; done += run) {
         run = qn_walk_run(walk, n - done);
-        if (bytes == 4 && step == 4) /* short runs are common here, and a call for each costs more than its bytes */
-            copy_words(stage + done * 4, walk->at[0], run);
-        else if (bytes == 4 && step == 0)
-            repeat_word(stage + done * 4, walk->at[0], run);
+        if (bytes == 4 && (step == 4 || step == 0))
+            stage_4(stage + done * 4, walk->at[0], step, run);
+        else if (bytes == 8 && (step == 8 || step == 0))
+            stage_8(stage + done * 8, walk->at[0], step, run);
         else
             qn_move_elements(stage + done * bytes, bytes, walk->at[0], step, bytes, run);
-        qn_walk_advance(walk, run);
+        advance_one(walk, run);
     }
     return (struct qn_chain_value){stage, dtype, false};
 }
