@@ -7,7 +7,7 @@
 #include "passes/pass.h"
 
 enum {
-    SHARE = 12,              /* weights may grow by a twelfth of the constants */
+    SHARE = 15,              /* weights may grow by a fifteenth of the constants */
     LEAST_ROOM = 4 << 20,    /* bytes, that they may grow by in any case */
     UNKNOWN_PIXELS = 64,     /* along an axis whose size only the run knows */
     LANES = 16,              /* output channels are done in whole vectors */
