@@ -513,12 +513,12 @@ bool qn_onnx_probe(const uint8_t *head, uint64_t size)
     uint64_t offset = 0;
     bool seen = false;
     for (int i = 0; i < LOOKED_AT && offset < size; i++) {
-        uint32_t number, wire;
-        if (!qn_pb_peek(head, size, &offset, &number, &wire))
+        struct qn_pb_span field;
+        if (!qn_pb_next(head, size, &offset, &field))
             break;
-        if (number > 26 || wires[number] != wire)
+        if (field.number > 26 || wires[field.number] != field.wire)
             return false;
-        seen |= number == 1 || number == 7;
+        seen |= field.number == 1 || field.number == 7;
     }
     return seen;
 }

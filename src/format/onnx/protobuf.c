@@ -98,21 +98,6 @@ static const uint8_t *read_entry(const uint8_t *at, const uint8_t *end, struct e
     return NULL;
 }
 
-bool qn_pb_peek(const uint8_t *data, uint64_t size, uint64_t *offset, uint32_t *number, uint32_t *wire)
-{
-    struct entry entry;
-    const char *bad;
-    if (*offset >= size)
-        return false;
-    const uint8_t *next = read_entry(data + *offset, data + size, &entry, &bad);
-    if (!next)
-        return false;
-    *offset = (uint64_t)(next - data);
-    *number = entry.number;
-    *wire = entry.wire;
-    return true;
-}
-
 bool qn_pb_next(const uint8_t *data, uint64_t size, uint64_t *offset, struct qn_pb_span *out)
 {
     struct entry entry;
@@ -122,7 +107,8 @@ bool qn_pb_next(const uint8_t *data, uint64_t size, uint64_t *offset, struct qn_
     const uint8_t *next = read_entry(data + *offset, data + size, &entry, &bad);
     if (!next)
         return false;
-    *out = (struct qn_pb_span){entry.number, entry.start, (uint64_t)(next - entry.start), entry.data, entry.size};
+    *out = (struct qn_pb_span){entry.number, entry.wire, entry.start, (uint64_t)(next - entry.start),
+                               entry.data,   entry.size};
     *offset += out->whole;
     return true;
 }

@@ -67,8 +67,17 @@ struct qn_pb_message {
 qn_status qn_pb_decode(const struct qn_pb_message *message, const void *data, uint64_t size, struct qn_arena *arena,
                        void *out) QN_MUST_USE;
 
-/* A look at the first fields of what may be a message, for recognising formats: reads the tag and skips the field at
- * *offset. False where no well-formed field stands there; then *offset is untouched. */
-bool qn_pb_peek(const uint8_t *data, uint64_t size, uint64_t *offset, uint32_t *number, uint32_t *wire);
+/* One field of an encoded message. */
+struct qn_pb_span {
+    uint32_t number, wire; /* its wire type, as encoded */
+    const uint8_t *start;  /* of its tag */
+    uint64_t whole;        /* bytes from there */
+    const uint8_t *data;   /* content of texts, bytes and messages; NULL for numbers */
+    uint64_t size;
+};
+
+/* The field at *offset, which moves on behind it. False at the end, and where no well-formed field stands; then
+ * *offset is untouched. */
+bool qn_pb_next(const uint8_t *data, uint64_t size, uint64_t *offset, struct qn_pb_span *out);
 
 #endif

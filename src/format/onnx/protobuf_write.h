@@ -13,16 +13,4 @@ void qn_pb_put_head(struct qn_strbuf *out, uint32_t number, uint64_t size);
 void qn_pb_put_text(struct qn_strbuf *out, uint32_t number, struct qn_str text);
 void qn_pb_put_message(struct qn_strbuf *out, uint32_t number, const struct qn_strbuf *message);
 
-/* One field of an encoded message. */
-struct qn_pb_span {
-    uint32_t number;
-    const uint8_t *start; /* of its tag */
-    uint64_t whole;       /* bytes from there */
-    const uint8_t *data;  /* content of texts, bytes and messages; NULL for numbers */
-    uint64_t size;
-};
-
-/* The field at *offset, which moves on behind it. False at the end, and where no well-formed field stands. */
-bool qn_pb_next(const uint8_t *data, uint64_t size, uint64_t *offset, struct qn_pb_span *out);
-
 #endif

@@ -26,6 +26,32 @@ qn_status qn_pipeline_create(const struct qn_allocator *allocator, struct qn_tok
     return NULL;
 }
 
+qn_status qn_pipeline_from_json(struct qn_str text, const char *name, const struct qn_tokenizer_extras *extras,
+                                qn_pipeline_build build, const struct qn_allocator *allocator,
+                                struct qn_tokenizer **out)
+{
+    struct qn_json_options options = {.name = name};
+    struct qn_arena scratch;
+    const struct qn_json *root;
+    struct qn_tokenizer *t = NULL;
+    allocator = allocator ? allocator : qn_allocator_default();
+    qn_arena_init(&scratch, allocator);
+    qn_status status = qn_json_read(text, &options, &scratch, &root);
+    if (!status)
+        status = qn_pipeline_create(allocator, &t);
+    if (!status) {
+        status = build(t, root, extras, &scratch);
+        status = status ? qn_status_note(status, "tokenizer of '%s'", name) : NULL;
+    }
+    qn_arena_deinit(&scratch);
+    if (status) {
+        qn_tokenizer_free(t);
+        return status;
+    }
+    *out = t;
+    return NULL;
+}
+
 void qn_pipeline_deinit(struct qn_pipeline *p, const struct qn_allocator *allocator)
 {
     (void)allocator;

@@ -2,10 +2,19 @@
 #ifndef QN_TEXT_PIPELINE_BUILD_H
 #define QN_TEXT_PIPELINE_BUILD_H
 
+#include "base/json.h"
 #include "text/tokenizer/pipeline.h"
 
 /* A new tokenizer with an empty pipeline; its arena is the place for what it keeps. */
 qn_status qn_pipeline_create(const struct qn_allocator *allocator, struct qn_tokenizer **out) QN_MUST_USE;
+
+/* A tokenizer from a JSON text: `build` fills it from the root. `name` is the file, for messages; nothing of `scratch`,
+ * where the JSON lies, is kept. */
+typedef qn_status (*qn_pipeline_build)(struct qn_tokenizer *t, const struct qn_json *root,
+                                       const struct qn_tokenizer_extras *extras, struct qn_arena *scratch);
+qn_status qn_pipeline_from_json(struct qn_str text, const char *name, const struct qn_tokenizer_extras *extras,
+                                qn_pipeline_build build, const struct qn_allocator *allocator,
+                                struct qn_tokenizer **out) QN_MUST_USE;
 
 /* Room for the texts of `count` ids, each without a text yet. */
 qn_status qn_pipeline_reserve(struct qn_tokenizer *t, uint32_t count, uint32_t texts) QN_MUST_USE;

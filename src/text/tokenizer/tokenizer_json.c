@@ -362,31 +362,17 @@ static void set_roles(struct qn_tokenizer *t, const struct qn_tokenizer_extras *
     qn_pipeline_set_roles(t, roles);
 }
 
+static qn_status build(struct qn_tokenizer *t, const struct qn_json *root, const struct qn_tokenizer_extras *extras,
+                       struct qn_arena *scratch)
+{
+    struct reader r = {{.pipeline = t->pipeline, .arena = &t->arena}, t, scratch};
+    QN_TRY(read_all(&r, root, extras));
+    set_roles(t, extras);
+    return NULL;
+}
+
 qn_status qn_tokenizer_from_json(struct qn_str text, const char *name, const struct qn_tokenizer_extras *extras,
                                  const struct qn_allocator *allocator, struct qn_tokenizer **out)
 {
-    struct qn_json_options options = {.name = name};
-    struct qn_arena scratch;
-    const struct qn_json *root;
-    struct qn_tokenizer *t = NULL;
-    allocator = allocator ? allocator : qn_allocator_default();
-    qn_arena_init(&scratch, allocator);
-    qn_status status = qn_json_read(text, &options, &scratch, &root);
-    if (!status)
-        status = qn_pipeline_create(allocator, &t);
-    if (!status) {
-        struct reader r = {{.pipeline = t->pipeline, .arena = &t->arena}, t, &scratch};
-        status = read_all(&r, root, extras);
-        if (status)
-            status = qn_status_note(status, "tokenizer of '%s'", name);
-        else
-            set_roles(t, extras);
-    }
-    qn_arena_deinit(&scratch);
-    if (status) {
-        qn_tokenizer_free(t);
-        return status;
-    }
-    *out = t;
-    return NULL;
+    return qn_pipeline_from_json(text, name, extras, build, allocator, out);
 }

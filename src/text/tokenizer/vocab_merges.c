@@ -231,24 +231,5 @@ qn_status qn_tokenizer_from_vocab_json(struct qn_str text, const char *name, con
                                        const struct qn_allocator *allocator, struct qn_tokenizer **out)
 {
     static const struct qn_tokenizer_extras none = {0};
-    struct qn_json_options options = {.name = name};
-    struct qn_arena scratch;
-    const struct qn_json *root;
-    struct qn_tokenizer *t = NULL;
-    allocator = allocator ? allocator : qn_allocator_default();
-    qn_arena_init(&scratch, allocator);
-    qn_status status = qn_json_read(text, &options, &scratch, &root);
-    if (!status)
-        status = qn_pipeline_create(allocator, &t);
-    if (!status) {
-        status = build(t, root, extras ? extras : &none, &scratch);
-        status = status ? qn_status_note(status, "tokenizer of '%s'", name) : NULL;
-    }
-    qn_arena_deinit(&scratch);
-    if (status) {
-        qn_tokenizer_free(t);
-        return status;
-    }
-    *out = t;
-    return NULL;
+    return qn_pipeline_from_json(text, name, extras ? extras : &none, build, allocator, out);
 }
