@@ -131,7 +131,8 @@ static double peak(const struct qn_kernel *kernel)
 static struct qn_conv_params params_of(const struct layer *l)
 {
     int64_t out = l->stride == 1 ? l->size : (l->size + 1) / 2, pad = l->kernel / 2;
-    struct qn_conv_params p = {.op = QN_OP_conv, .batch = 1, .c = l->c, .o = l->o, .groups = l->groups};
+    struct qn_conv_params p = {
+        .op = QN_OP_conv, .batch = 1, .c = l->c, .o = l->o, .groups = l->groups, .w_dtype = QN_DTYPE_F32};
     p.window = (struct qn_window){.in = {1, l->size, l->size},
                                   .out = {1, out, out},
                                   .kernel = {1, l->kernel, l->kernel},

@@ -22,6 +22,15 @@ static qn_status take_float(const struct qn_shape_context *c, uint32_t i)
     return NULL;
 }
 
+/* The weights: as input 0, or halves where that is f32. */
+static qn_status take_weights(const struct qn_shape_context *c)
+{
+    qn_dtype x = c->inputs[0]->dtype, w = c->inputs[1]->dtype;
+    if (x == QN_DTYPE_F32 && is_float(c->inputs[1]) && (w == QN_DTYPE_F16 || w == QN_DTYPE_BF16))
+        return NULL;
+    return take_float(c, 1);
+}
+
 /* An input [size], or absent. */
 static qn_status take_vector(const struct qn_shape_context *c, uint32_t i, qn_dim size)
 {
@@ -167,7 +176,7 @@ qn_status qn_shape_conv(const struct qn_shape_context *c)
 {
     const struct qn_attr_conv *a = c->attr;
     QN_TRY(take_float(c, 0));
-    QN_TRY(take_float(c, 1));
+    QN_TRY(take_weights(c));
     QN_TRY(conv_dims(c, a, c->inputs[0]->dtype));
     struct qn_type *y = &c->outputs[0];
     QN_TRY(take_vector(c, 2, c->inputs[1]->dims[0]));
@@ -185,7 +194,7 @@ qn_status qn_shape_conv_transpose(const struct qn_shape_context *c)
     struct window w;
     int64_t groups = a->groups ? a->groups : 1;
     QN_TRY(take_float(c, 0));
-    QN_TRY(take_float(c, 1));
+    QN_TRY(take_weights(c));
     QN_TRY(read_window(c, a->channels_last, NULL, &a->strides, &a->dilations, &a->begin, &a->end, &w));
     QN_TRY(read_kernel(c, &w));
     if (groups < 1 || weights->dims[0] != x->dims[w.channel] || weights->dims[0] < 1 || weights->dims[0] % groups ||

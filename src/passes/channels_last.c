@@ -5,7 +5,7 @@
  * reads it any more. Elementwise ops, concat, reductions, slices, padding and resizing follow the form of their inputs,
  * so that a network of convolutions is left with transpositions at its borders alone.
  *
- * f16 and bf16 convolutions compute in f32, between casts. */
+ * f16 and bf16 ops compute in f32, between casts; weights of convolutions stay halves, which the kernels take. */
 #include "ir/build.h"
 #include "passes/match.h"
 #include "passes/pass.h"
@@ -78,11 +78,11 @@ static qn_value emit_image(struct qn_build *b, uint16_t op, const qn_value *inpu
 {
     qn_value operands[QN_MATCH_INPUTS] = {0}, y;
     qn_dtype dtype = qn_graph_type(b->graph, inputs[0])->dtype;
-    bool widen = (op == QN_OP_conv || op == QN_OP_conv_transpose) && is_half(dtype);
+    bool widen = is_half(dtype), weights = op == QN_OP_conv || op == QN_OP_conv_transpose;
     for (uint32_t i = 0; i < count; i++) {
         bool image = i == 0 || (op == QN_OP_conv && i == 3);
         operands[i] = inputs[i] && image ? to_last(b, inputs[i]) : inputs[i];
-        if (widen && operands[i])
+        if (widen && operands[i] && !(weights && i == 1))
             operands[i] = qn_build_cast(b, operands[i], QN_DTYPE_F32);
     }
     switch (op) {

@@ -28,7 +28,7 @@ static bool all_one(const struct qn_ints *list)
     return true;
 }
 
-/* A convolution of 3x3 in f32 with steps of 1 and constant weights, channels last. */
+/* A convolution of 3x3 in f32 (its weights may be halves) with steps of 1 and constant weights, channels last. */
 static bool is_square(const struct qn_rewrite *r, qn_node n, struct shape *s)
 {
     const struct qn_graph *g = r->from;
@@ -38,8 +38,8 @@ static bool is_square(const struct qn_rewrite *r, qn_node n, struct shape *s)
     qn_value weights = qn_match_input(r, n, 1);
     const struct qn_type *w = qn_match_type(r, weights), *y = qn_match_type(r, qn_match_result(r, n));
     if (a->winograd || !a->channels_last || a->groups > 1 || !all_one(&a->strides) || !all_one(&a->dilations) ||
-        qn_graph_value(g, weights)->kind != QN_VALUE_CONSTANT || w->dtype != QN_DTYPE_F32 || w->encoding ||
-        y->dtype != QN_DTYPE_F32 || w->rank != 4 || y->rank != 4 || w->dims[2] != 3 || w->dims[3] != 3)
+        qn_graph_value(g, weights)->kind != QN_VALUE_CONSTANT || w->encoding || y->dtype != QN_DTYPE_F32 ||
+        w->rank != 4 || y->rank != 4 || w->dims[2] != 3 || w->dims[3] != 3)
         return false;
     *s = (struct shape){.c = w->dims[1], .o = w->dims[0]};
     for (int i = 0; i < 3; i++)

@@ -158,7 +158,11 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
     struct image x = image(dtype, last, CF_CONTIGUOUS, k->n, k->c, w.in);
     struct image y = image(dtype, last, number % 2 ? CF_PADDED : CF_CONTIGUOUS, k->n, k->o, w.out);
     struct image r = image(dtype, last, CF_CONTIGUOUS, k->n, k->o, w.out);
-    struct cf_tensor weights = cf_tensor(dtype, CF_CONTIGUOUS, 3, wdims), bias = cf_tensor(dtype, 0, 1, &k->o);
+    qn_dtype w_dtype = dtype != QN_DTYPE_F32 ? dtype
+                       : number % 5 == 2     ? QN_DTYPE_F16
+                       : number % 5 == 4     ? QN_DTYPE_BF16
+                                             : dtype;
+    struct cf_tensor weights = cf_tensor(w_dtype, CF_CONTIGUOUS, 3, wdims), bias = cf_tensor(dtype, 0, 1, &k->o);
     struct cf_tensor scale = cf_tensor(dtype, CF_CONTIGUOUS, 1, &k->o);
     cf_fill(&x.tensor, -1, 1);
     cf_fill(&r.tensor, -1, 1);
@@ -174,6 +178,7 @@ static void conv_case(struct cf *cf, const struct conv_case *k, uint16_t op, qn_
                                .x = x.pixels,
                                .y = y.pixels,
                                .w = weights.view.data,
+                               .w_dtype = w_dtype,
                                .winograd = k->winograd,
                                .has_residual = k->residual,
                                .activation = k->activation,
@@ -272,6 +277,7 @@ static void deform_case(struct cf *cf, qn_dtype dtype)
                                .x = x.pixels,
                                .y = y.pixels,
                                .w = w.view.data,
+                               .w_dtype = dtype,
                                .offset = offset.pixels,
                                .mask = mask.pixels,
                                .offset_groups = 2};
@@ -372,7 +378,8 @@ static int by_value(const void *a, const void *b)
 static void pack_case(struct cf *cf, const struct conv_case *k, uint16_t op)
 {
     struct qn_window w = window_of(k, op == QN_OP_conv_transpose);
-    struct qn_conv_params conv = {.op = op, .window = w, .batch = 1, .c = k->c, .o = k->o, .groups = k->groups};
+    struct qn_conv_params conv = {
+        .op = op, .window = w, .batch = 1, .c = k->c, .o = k->o, .groups = k->groups, .w_dtype = QN_DTYPE_F32};
     int64_t floats = qn_conv_packed_bytes(&conv, cf->kernel->pack) / 4, at = 0;
     int64_t n = k->o * k->c / k->groups * w.kernel[0] * w.kernel[1] * w.kernel[2];
     struct cf_tensor weights = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 1, &n);
@@ -398,7 +405,8 @@ static void pack_winograd_case(struct cf *cf, int64_t c, int64_t o, int64_t size
     static const double points[2][6] = {{0, 1, -1}, {0, M_SQRT1_2, -M_SQRT1_2, M_SQRT2, -M_SQRT2}};
     static const double divisors[2][6] = {{1, 2, 2}, {1, -1.5, -1.5, 6, 6}};
     int64_t edge = size + 2, n = c * o * 9, lanes = cf->kernel->pack == QN_PACK_WINOGRAD_16 ? 16 : 8;
-    struct qn_conv_params conv = {.op = QN_OP_conv, .c = c, .o = o, .groups = 1, .winograd = size};
+    struct qn_conv_params conv = {
+        .op = QN_OP_conv, .c = c, .o = o, .groups = 1, .winograd = size, .w_dtype = QN_DTYPE_F32};
     conv.window = window_of(&(struct conv_case){.in = {1, 3, 3}, .kernel = {1, 3, 3}}, false);
     int64_t floats = qn_conv_packed_bytes(&conv, cf->kernel->pack) / 4, at = 0;
     struct cf_tensor weights = cf_tensor(QN_DTYPE_F32, CF_CONTIGUOUS, 1, &n);

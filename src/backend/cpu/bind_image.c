@@ -107,6 +107,7 @@ static void conv_params(const struct qn_bind *b, struct qn_conv_params *p)
     p->x = qn_bind_pixels(x, last);
     p->y = qn_bind_pixels(y, last);
     p->w = b->in[1].data;
+    p->w_dtype = b->in[1].dtype;
     bind_bias(b, 2, p);
     bind_scale(b, 4, p);
     p->has_residual = present(b, 3);
@@ -141,6 +142,7 @@ static void conv_transpose_params(const struct qn_bind *b, struct qn_conv_params
     p->x = qn_bind_pixels(x, last);
     p->y = qn_bind_pixels(y, last);
     p->w = b->in[1].data;
+    p->w_dtype = b->in[1].dtype;
     bind_bias(b, 2, p);
 }
 
@@ -189,6 +191,7 @@ void qn_bind_deform_conv(const struct qn_bind *b, int64_t call, struct qn_params
     p->x = qn_bind_pixels(x, false);
     p->y = qn_bind_pixels(y, false);
     p->w = b->in[1].data;
+    p->w_dtype = b->in[1].dtype;
     p->offset = qn_bind_pixels(&b->in[2], false);
     bind_bias(b, 3, p);
     if (present(b, 4))

@@ -7,13 +7,15 @@
  * `mask` [n][offset group, tap][pixel]. col2im: x [n][c, tap][position] added up into y [n][c]; window.in is y (the
  * image), window.out are the positions, in x's axis strides.
  *
- * Dtypes f32, f16, bf16, f64, all operands alike. The reference adds in f64. A tile of the reference is one output
+ * Dtypes f32, f16, bf16, f64, all operands alike, but that weights of f32 images may be halves: packing widens them.
+ * The reference adds in f64. A tile of the reference is one output
  * pixel with all its channels; those of the fast kernels are theirs. An output's bits do not depend on the tiles.
  */
 #ifndef QN_KERNELS_CONV_H
 #define QN_KERNELS_CONV_H
 
 #include "kernels/conv/window.h"
+#include "kernels/panel_words.h"
 
 struct qn_conv_params {
     uint16_t op; /* QN_OP_conv, conv_transpose, deform_conv, col2im */
@@ -21,6 +23,7 @@ struct qn_conv_params {
     int64_t batch, c, o, groups;
     struct qn_pixels x, y, residual; /* residual.data NULL: none */
     const void *w;
+    qn_dtype w_dtype;
     const void *bias, *scale; /* [o] or NULL */
     int64_t bias_stride, scale_stride;
     bool has_residual;  /* while a plan is made there are no pointers */
@@ -35,12 +38,19 @@ struct qn_conv_params {
 /* The generic kernel; the others hand it what they do not do themselves. */
 extern const struct qn_kernel qn_conv_ref;
 
-/* PACK: weights f32 [o][c / groups][taps] to the form of a fast kernel. `conv` carries the geometry alone. */
+/* PACK: weights [o][c / groups][taps], f32 or halves, to the form of a fast kernel, f32. `conv` carries the geometry and
+ * w_dtype alone. */
 struct qn_conv_pack_params {
     struct qn_conv_params conv;
-    const float *from; /* as the file has them: at any address */
+    const void *from; /* as the file has them: at any address */
     float *to;
 };
+
+/* Copies weights to a panel, as `words` says but for where they come from: the first is element `at` of p->from, columns
+ * lie `row` elements apart. At most QN_CONV_COPY_MOST weights of a column. */
+enum { QN_CONV_COPY_MOST = 4096 };
+void qn_conv_copy_weights(const struct qn_conv_pack_params *p, int64_t at, int64_t row,
+                          const struct qn_panel_words *words);
 
 enum { QN_CONV_WIDE_8 = 2, QN_CONV_WIDE_16 = 4 }; /* vectors in a full panel, by the floats in a vector */
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "kernels/conv/winograd.h"
-#include "kernels/panel_words.h"
+#include "kernels/element.h"
 
 #include "ir/ir.h"
 
@@ -131,6 +131,33 @@ int64_t qn_conv_packed_bytes(const struct qn_conv_params *p, enum qn_pack pack)
 
 /* ---- packing --------------------------------------------------------------------------------------------------- */
 
+void qn_conv_copy_weights(const struct qn_conv_pack_params *p, int64_t at, int64_t row,
+                          const struct qn_panel_words *words)
+{
+    qn_dtype dtype = p->conv.w_dtype;
+    int64_t bytes = qn_element_bytes(dtype), count = words->count;
+    const char *from = (const char *)p->from + at * bytes;
+    struct qn_panel_words some = *words;
+    if (dtype == QN_DTYPE_F32) {
+        some.from = from;
+        some.row_bytes = row * bytes;
+        qn_panel_words_copy(&some);
+        return;
+    }
+    float floats[QN_CONV_COPY_MOST]; /* of some columns */
+    int64_t most = count ? QN_CONV_COPY_MOST / count : 0;
+    most = most > 4 ? most / 4 * 4 : most;
+    some.from = (const char *)floats;
+    some.row_bytes = count * (int64_t)sizeof *floats;
+    for (int64_t j = 0; j < words->columns && most; j += most) {
+        some.columns = words->columns - j < most ? words->columns - j : most;
+        some.to = words->to + j;
+        for (int64_t i = 0; i < some.columns; i++)
+            qn_load_f32(floats + i * count, from + (j + i) * row * bytes, bytes, dtype, count);
+        qn_panel_words_copy(&some);
+    }
+}
+
 /* A part to pack: where its weights lie among those of the file, and where it goes. */
 struct source {
     const struct qn_conv_pack_params *p;
@@ -168,7 +195,8 @@ static float weight(const struct source *s, int64_t o, int64_t c, int64_t tap)
         all->op == QN_OP_conv_transpose ? (o / columns * channels + c) * columns + o % columns : o * channels + c;
     int64_t index = ((row * kernel[0] + from[0]) * kernel[1] + from[1]) * kernel[2] + from[2];
     float value;
-    memcpy(&value, (const char *)s->p->from + index * (int64_t)sizeof value, sizeof value);
+    int64_t bytes = qn_element_bytes(all->w_dtype);
+    qn_load_f32(&value, (const char *)s->p->from + index * bytes, bytes, all->w_dtype, 1);
     return value;
 }
 
@@ -197,17 +225,16 @@ static void pack_chunk(const struct source *s, int64_t first, int64_t columns, i
     const struct qn_conv_plan *plan = &s->plan;
     if (columns < width)
         memset(to, 0, (size_t)(plan->taps * n * width) * sizeof *to);
-    if (plan->way == QN_CONV_WAY_TAPS && s->p->conv.op == QN_OP_conv) {
+    bool copies = n * plan->taps <= QN_CONV_COPY_MOST || s->p->conv.w_dtype == QN_DTYPE_F32;
+    if (plan->way == QN_CONV_WAY_TAPS && s->p->conv.op == QN_OP_conv && copies) {
         int64_t row = plan->run * plan->taps;
-        struct qn_panel_words words = {.from = (const char *)s->p->from + (first * row + chunk * plan->taps) * 4,
-                                       .row_bytes = row * 4,
-                                       .columns = columns,
+        struct qn_panel_words words = {.columns = columns,
                                        .count = n * plan->taps,
                                        .taps = plan->taps,
                                        .tap_rows = n,
                                        .to = (uint32_t *)(void *)to,
                                        .width = width};
-        qn_panel_words_copy(&words);
+        qn_conv_copy_weights(s->p, first * row + chunk * plan->taps, row, &words);
         return;
     }
     for (int64_t tap = 0; tap < plan->taps; tap++)

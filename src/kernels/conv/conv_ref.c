@@ -125,7 +125,7 @@ static void finish(const struct qn_conv_params *p, int64_t n, const int64_t *at,
 static void run_pixel(const struct qn_conv_params *p, int64_t n, const int64_t *at, double *patch)
 {
     int64_t channels = p->c / p->groups, outputs = p->o / p->groups, taps = qn_window_taps(&p->window);
-    int64_t bytes = qn_element_bytes(p->x.dtype);
+    int64_t bytes = qn_element_bytes(p->w_dtype);
     for (int64_t g = 0; g < p->groups; g++) {
         bool transposed = p->op == QN_OP_conv_transpose;
         if (transposed)
@@ -136,7 +136,7 @@ static void run_pixel(const struct qn_conv_params *p, int64_t n, const int64_t *
             gather_conv(p, n, g * channels, at, patch);
         for (int64_t o = 0; o < outputs; o++) {
             int64_t from = transposed ? (g * channels * outputs + o) * taps : (g * outputs + o) * channels * taps;
-            double sum = dot(patch, (const char *)p->w + from * bytes, p->x.dtype, channels, taps,
+            double sum = dot(patch, (const char *)p->w + from * bytes, p->w_dtype, channels, taps,
                              transposed ? outputs * taps : taps);
             finish(p, n, at, g * outputs + o, sum);
         }

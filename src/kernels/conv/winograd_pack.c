@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "kernels/conv/winograd.h"
-#include "kernels/panel_words.h"
 
 enum { CHUNK = 8, TAPS = 9, QUAD = 4, WIDEST = QN_WINOGRAD_WIDE * 16 };
 
@@ -62,15 +61,13 @@ static void pack_panel(const struct qn_conv_pack_params *p, const struct qn_wino
     memset(taps, 0, sizeof taps);
     for (int64_t chunk = 0; chunk < c; chunk += CHUNK) {
         int64_t n = c - chunk < CHUNK ? c - chunk : CHUNK;
-        struct qn_panel_words words = {.from = (const char *)p->from + (first * c + chunk) * TAPS * 4,
-                                       .row_bytes = c * TAPS * 4,
-                                       .columns = o - first < width ? o - first : width,
+        struct qn_panel_words words = {.columns = o - first < width ? o - first : width,
                                        .count = n * TAPS,
                                        .taps = TAPS,
                                        .tap_rows = CHUNK,
                                        .to = (uint32_t *)(void *)taps,
                                        .width = width};
-        qn_panel_words_copy(&words);
+        qn_conv_copy_weights(p, (first * c + chunk) * TAPS, c * TAPS, &words);
         for (int64_t i = 0; i < n; i++) {
             for (int64_t j = 0; j < width; j += QUAD) {
                 const float *from = taps + i * width + j;
