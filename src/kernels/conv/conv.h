@@ -38,16 +38,16 @@ struct qn_conv_params {
 /* The generic kernel; the others hand it what they do not do themselves. */
 extern const struct qn_kernel qn_conv_ref;
 
-/* PACK: weights [o][c / groups][taps], f32 or halves, to the form of a fast kernel, f32. `conv` carries the geometry and
- * w_dtype alone. */
+/* PACK: weights [o][c / groups][taps], f32 or halves, to the form of a fast kernel, f32. `conv` carries the geometry
+ * and w_dtype alone. */
 struct qn_conv_pack_params {
     struct qn_conv_params conv;
     const void *from; /* as the file has them: at any address */
     float *to;
 };
 
-/* Copies weights to a panel, as `words` says but for where they come from: the first is element `at` of p->from, columns
- * lie `row` elements apart. At most QN_CONV_COPY_MOST weights of a column. */
+/* Copies weights to a panel, as `words` says but for where they come from: the first is element `at` of p->from,
+ * columns lie `row` elements apart. At most QN_CONV_COPY_MOST weights of a column, but for f32. */
 enum { QN_CONV_COPY_MOST = 4096 };
 void qn_conv_copy_weights(const struct qn_conv_pack_params *p, int64_t at, int64_t row,
                           const struct qn_panel_words *words);
