@@ -1,6 +1,7 @@
 #include "platform/cpu.h"
 
-#define ISA avx512
+#define KERNEL qn_conv_f32_avx512
+#define NAME "conv_f32_avx512"
 #define SERIAL 2320
 #define NEEDS QN_CPU_AVX512
 #define RANK 20

@@ -1,5 +1,5 @@
-/* Convolution of f32 images with channels last. A file for an instruction set defines ISA, SERIAL, NEEDS, RANK, FORM
- * (the packed weights) and WIDE, and includes this.
+/* Convolution of f32 images with channels last. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS, RANK,
+ * FORM (the packed weights) and WIDE, and includes this.
  *
  * An implicit GEMM: the inputs of an output pixel are `taps` runs of floats in x, found through a table of pointers; a
  * run in the padding points to zeros. A register tile of a few pixels by a panel of output channels adds up a chunk of
@@ -463,14 +463,9 @@ static bool fits(const void *params)
     return last;
 }
 
-#define QN_CONV_CAT_(a, b) a##b
-#define QN_CONV_CAT(a, b) QN_CONV_CAT_(a, b)
-#define QN_CONV_TEXT_(a) #a
-#define QN_CONV_TEXT(a) QN_CONV_TEXT_(a)
-
-const struct qn_kernel QN_CONV_CAT(qn_conv_f32_, ISA) = {
+const struct qn_kernel KERNEL = {
     .serial = SERIAL,
-    .name = "conv_f32_" QN_CONV_TEXT(ISA),
+    .name = NAME,
     .family = QN_FAMILY_CONV,
     .needs = NEEDS,
     .dtype = QN_DTYPE_F32,

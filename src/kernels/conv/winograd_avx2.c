@@ -1,6 +1,7 @@
 #include "platform/cpu.h"
 
-#define ISA avx2
+#define KERNEL qn_winograd_f32_avx2
+#define NAME "winograd_f32_avx2"
 #define SERIAL 2311
 #define NEEDS QN_CPU_AVX2
 #define RANK 11

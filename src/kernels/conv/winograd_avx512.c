@@ -1,6 +1,7 @@
 #include "platform/cpu.h"
 
-#define ISA avx512
+#define KERNEL qn_winograd_f32_avx512
+#define NAME "winograd_f32_avx512"
 #define SERIAL 2321
 #define NEEDS QN_CPU_AVX512
 #define RANK 21

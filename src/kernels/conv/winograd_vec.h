@@ -1,5 +1,5 @@
-/* Winograd's way on vectors, channels last. A file for an instruction set defines ISA, SERIAL, NEEDS, RANK, FORM (the
- * packed weights) and includes this.
+/* Winograd's way on vectors, channels last. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS, RANK,
+ * FORM (the packed weights) and includes this.
  *
  * Squares are done a block at a time, so that their points stay in the second cache level: transform the inputs of the
  * block, then for each panel of output channels take the products of each point and transform the sums back, with bias,
@@ -387,14 +387,9 @@ static bool fits(const void *params)
     return last && p->bias_stride <= 1 && p->scale_stride <= 1 && p->x.dtype == QN_DTYPE_F32 && plan_of(p).size > 0;
 }
 
-#define QN_CONV_CAT_(a, b) a##b
-#define QN_CONV_CAT(a, b) QN_CONV_CAT_(a, b)
-#define QN_CONV_TEXT_(a) #a
-#define QN_CONV_TEXT(a) QN_CONV_TEXT_(a)
-
-const struct qn_kernel QN_CONV_CAT(qn_winograd_f32_, ISA) = {
+const struct qn_kernel KERNEL = {
     .serial = SERIAL,
-    .name = "winograd_f32_" QN_CONV_TEXT(ISA),
+    .name = NAME,
     .family = QN_FAMILY_CONV,
     .needs = NEEDS,
     .dtype = QN_DTYPE_F32,

@@ -1,5 +1,5 @@
 /* Largest elements and means of f32 images with channels last: vectors of channels. A file for an instruction set
- * defines ISA, SERIAL, NEEDS and RANK and includes this. A tile is a row of output pixels. */
+ * defines KERNEL, NAME, SERIAL, NEEDS and RANK and includes this. A tile is a row of output pixels. */
 #include "ir/ir.h"
 #include "kernels/pool/pooling.h"
 #include "kernels/simd/vec.h"
@@ -122,14 +122,9 @@ static bool fits(const void *params)
            (p->c == 1 || (p->x.channel == 1 && p->y.channel == 1));
 }
 
-#define QN_POOL_CAT_(a, b) a##b
-#define QN_POOL_CAT(a, b) QN_POOL_CAT_(a, b)
-#define QN_POOL_TEXT_(a) #a
-#define QN_POOL_TEXT(a) QN_POOL_TEXT_(a)
-
-const struct qn_kernel QN_POOL_CAT(qn_pool_f32_, ISA) = {
+const struct qn_kernel KERNEL = {
     .serial = SERIAL,
-    .name = "pool_f32_" QN_POOL_TEXT(ISA),
+    .name = NAME,
     .family = QN_FAMILY_POOL,
     .needs = NEEDS,
     .dtype = QN_DTYPE_F32,

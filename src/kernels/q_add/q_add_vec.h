@@ -1,4 +1,4 @@
-/* Q_ADD on vectors. A file for an instruction set defines ISA, SERIAL, NEEDS and RANK and includes this. */
+/* Q_ADD on vectors. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS and RANK and includes this. */
 #include "kernels/q_add/q_add.h"
 #include "kernels/simd/vec_bytes.h"
 
