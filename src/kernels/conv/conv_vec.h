@@ -1,5 +1,5 @@
-/* Convolution of f32 images with channels last. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS, RANK,
- * FORM (the packed weights) and WIDE, and includes this.
+/* Convolution of f32 images with channels last. A file for an instruction set defines KERNEL, NAME, SERIAL, NEEDS,
+ * RANK, FORM (the packed weights) and WIDE, and includes this.
  *
  * An implicit GEMM: the inputs of an output pixel are `taps` runs of floats in x, found through a table of pointers; a
  * run in the padding points to zeros. A register tile of a few pixels by a panel of output channels adds up a chunk of
