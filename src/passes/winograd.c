@@ -50,10 +50,12 @@ static bool is_square(const struct qn_rewrite *r, qn_node n, struct shape *s)
 /* Products that the convolution costs, in squares of `size`; 0: plain. */
 static double cost(const struct shape *s, int64_t size)
 {
-    double o = (double)((s->o + LANES - 1) / LANES * LANES), pairs = (double)s->c * o, squares = (double)s->pixels[0];
-    int64_t edge = size ? size : 1;
-    for (int i = 1; i < 3; i++)
-        squares *= (double)((s->pixels[i] + edge - 1) / edge);
+    int64_t edge = size ? size : 1, columns = (s->o + LANES - 1) / LANES * LANES;
+    double o = (double)columns, pairs = (double)s->c * o, squares = (double)s->pixels[0];
+    for (int i = 1; i < 3; i++) {
+        int64_t along = (s->pixels[i] + edge - 1) / edge;
+        squares *= (double)along;
+    }
     if (size == 0)
         return 9 * pairs * (squares + WEIGHT_PRODUCTS);
     double each = pairs + TRANSFORM_PRODUCTS * ((double)s->c + o);

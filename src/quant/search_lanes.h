@@ -352,9 +352,10 @@ QN_INLINE void choose_affine(const struct tile *t, const struct qn_search *s, co
     }
     for (int pair = 0; pair < 9; pair++) {
         struct codes trial;
+        int sc_step = pair / 3 - 1, mn_step = pair % 3 - 1;
         for (int l = 0; l < LANES; l++) {
-            trial.sc[l] = limit(sc_start[l] + (float)(pair / 3 - 1), 0, hi);
-            trial.mn[l] = limit(mn_start[l] + (float)(pair % 3 - 1), 0, hi);
+            trial.sc[l] = limit(sc_start[l] + (float)sc_step, 0, hi);
+            trial.mn[l] = limit(mn_start[l] + (float)mn_step, 0, hi);
             d[l] = factor[l] * trial.sc[l];
             m[l] = -min_factor[l] * trial.mn[l];
         }

@@ -161,7 +161,7 @@ static bool llama3_parameters(const float *factors, uint32_t count, double base,
     double most = 1, sx = 0, sy = 0, sxx = 0, sxy = 0;
     uint32_t between = 0, last_one = 0, first_all = count;
     for (uint32_t i = 0; i < count; i++)
-        most = fmax(most, (double)factors[i]);
+        most = (double)factors[i] > most ? (double)factors[i] : most;
     for (uint32_t i = 0; i < count; i++) {
         double turns = pow(base, -(double)i / count) / (2 * M_PI), f = (double)factors[i];
         if (f <= 1.0001) {

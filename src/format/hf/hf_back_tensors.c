@@ -89,9 +89,10 @@ static qn_status invert_dims(struct qn_hf_back *back, const struct qn_hf_name *r
     if (row->after)
         ok = ok && qn_add_u64(*rows, qn_hf_u64(&back->view, row->after, 1) + 1, rows);
     if (row->split) {
-        uint32_t joined = 0; /* parts of one tensor that stand in this one */
+        uint32_t joined = 1; /* parts of one tensor that stand in this one: the row's, and those of others */
         for (const struct qn_hf_name *other = back->view.arch->names; other->from; other++)
-            joined += other->to && strcmp(other->from, row->from) == 0 && strcmp(other->to, row->to) == 0;
+            joined +=
+                other != row && other->to && strcmp(other->from, row->from) == 0 && strcmp(other->to, row->to) == 0;
         ok = ok && *rows % joined == 0 && qn_mul_u64(*rows / joined, row->split, rows);
     }
     put_ones(row->shape, &rank, dims);

@@ -84,7 +84,7 @@ static void pack_panel(const struct qn_conv_pack_params *p, const struct qn_wino
 static void pack(const struct qn_conv_pack_params *p, int64_t lanes, int64_t begin, int64_t end)
 {
     struct qn_winograd_plan plan = qn_winograd_plan(&p->conv, lanes);
-    for (int64_t i = begin; i < end; i++)
+    for (int64_t i = begin; i < end && plan.size; i++)
         pack_panel(p, &plan, i);
 }
 

@@ -189,9 +189,9 @@ static qn_status learn_object(struct qn_chat_prober *p, struct qn_str one, struc
     c->style = style;
     if (!style)
         return NULL;
-    struct qn_str head = qn_chat_part_of(one, 0, begin), tail = qn_chat_part_of(one, end, one.size), rest = QN_STR("");
+    struct qn_str head = qn_chat_part_of(one, 0, begin), tail = qn_chat_part_of(one, end, one.size);
     if (two.size >= end) {
-        rest = qn_chat_part_of(two, end, two.size);
+        struct qn_str rest = qn_chat_part_of(two, end, two.size);
         QN_TRY(find_object(chat, rest, &second, &second_end, &again));
         if (again)
             middle = qn_chat_part_of(rest, 0, second);
