@@ -46,18 +46,24 @@ static struct qn_type straight(const struct qn_type *type, bool turned)
     return out;
 }
 
+/* Input i broadcasts to `type`, and a sum of both has this very type: the op and what it is made of agree. */
+static qn_status fits_on(const struct qn_shape_context *c, uint32_t i, const struct qn_type *type, bool *fits)
+{
+    struct qn_type sum = *type;
+    QN_TRY(qn_broadcast_onto(c, &sum, c->inputs[i], 0, fits));
+    *fits = *fits && qn_type_equal(&sum, type);
+    return NULL;
+}
+
 /* Input i, where it is given, has a number for each query of the scores. */
 static qn_status take_sinks(const struct qn_shape_context *c, uint32_t i, const struct qn_type *scores)
 {
     if (c->input_count <= i || !c->inputs[i])
         return NULL;
-    struct qn_type column = *scores, sunk;
+    struct qn_type column = *scores;
     bool fits;
     column.dims[column.rank - 1] = 1;
-    sunk = column;
-    QN_TRY(qn_broadcast_onto(c, &sunk, c->inputs[i], 0, &fits));
-    for (uint32_t k = 0; fits && k < sunk.rank; k++)
-        fits = sunk.rank == column.rank && sunk.dims[k] == column.dims[k];
+    QN_TRY(fits_on(c, i, &column, &fits));
     if (!fits || c->inputs[i]->dtype != QN_DTYPE_F32)
         return QN_ERROR(QN_INVALID_ARGUMENT, "sinks are %s: expected f32 that fits on %s", QN_TYPE_TEXT(c, i),
                         qn_type_text(c->graph, &column).text);
@@ -95,11 +101,10 @@ static qn_status attention(const struct qn_shape_context *c)
         return QN_ERROR(QN_INVALID_ARGUMENT, "a window of %" PRId64 " needs positions; give a mask", attr->window);
     scores.dims[rank - 1] = c->inputs[1]->dims[rank - 2];
     if (c->input_count > 3 && c->inputs[3]) {
-        struct qn_type masked = scores;
-        QN_TRY(qn_take(c, 3, QN_TAKE_FLOATS));
         bool fits;
-        QN_TRY(qn_broadcast_onto(c, &masked, c->inputs[3], 0, &fits));
-        if (!fits || masked.rank != scores.rank || c->inputs[3]->dtype != scores.dtype)
+        QN_TRY(qn_take(c, 3, QN_TAKE_FLOATS));
+        QN_TRY(fits_on(c, 3, &scores, &fits));
+        if (!fits || c->inputs[3]->dtype != scores.dtype)
             return QN_ERROR(QN_INVALID_ARGUMENT, "mask is %s, scores are %s", QN_TYPE_TEXT(c, 3),
                             qn_type_text(c->graph, &scores).text);
     }
