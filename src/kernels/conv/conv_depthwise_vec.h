@@ -27,18 +27,13 @@ struct depthwise_row {
     float least, most;  /* y is clipped to them */
 };
 
-QN_INLINE vf depthwise_load(const float *x, int64_t left)
-{
-    return left >= VF_LANES ? vf_load(x) : vf_load_part(x, left);
-}
-
 /* Sums to y: what all pixels share is loaded once. Activations but relu and clipping follow when the row is done. */
 QN_INLINE void depthwise_finish(const struct depthwise_row *r, const int pixels, int64_t first, int64_t c, int64_t left,
                                 const vf *sums)
 {
     const struct qn_conv_params *p = r->p;
-    vf bias = p->bias ? depthwise_load((const float *)p->bias + c, left) : vf_zero();
-    vf scale = p->scale ? depthwise_load((const float *)p->scale + c, left) : vf_set(1.0f);
+    vf bias = p->bias ? vf_load_up_to((const float *)p->bias + c, left) : vf_zero();
+    vf scale = p->scale ? vf_load_up_to((const float *)p->scale + c, left) : vf_set(1.0f);
     vf low = vf_set(r->least), high = vf_set(r->most);
     float *y = r->y + first * p->y.axis[2] + c;
     const float *residual = r->residual ? r->residual + first * p->residual.axis[2] + c : NULL;
@@ -46,12 +41,9 @@ QN_INLINE void depthwise_finish(const struct depthwise_row *r, const int pixels,
     for (int i = 0; i < pixels; i++) {
         vf v = vf_add(p->scale ? vf_mul(sums[i], scale) : sums[i], bias);
         if (residual)
-            v = vf_add(v, depthwise_load(residual + i * p->residual.axis[2], left));
+            v = vf_add(v, vf_load_up_to(residual + i * p->residual.axis[2], left));
         v = vf_min(high, vf_max(low, v)); /* NaN stays */
-        if (left >= VF_LANES)
-            vf_store(y + i * p->y.axis[2], v);
-        else
-            vf_store_part(y + i * p->y.axis[2], v, left);
+        vf_store_up_to(y + i * p->y.axis[2], v, left);
     }
 }
 
@@ -83,7 +75,7 @@ QN_INLINE void depthwise_tile(const struct depthwise_row *r, const int pixels, b
                 for (int i = 0; i < pixels; i++) {
                     int64_t column = at + i * w->stride[2];
                     if (inside || (column >= 0 && column < w->in[2]))
-                        sums[i] = vf_fma(depthwise_load(x + i * step, left), weight, sums[i]);
+                        sums[i] = vf_fma(vf_load_up_to(x + i * step, left), weight, sums[i]);
                 }
             }
         }

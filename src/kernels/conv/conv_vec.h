@@ -61,19 +61,14 @@ struct conv_tile {
     int64_t columns;                      /* of y */
 };
 
-QN_INLINE vf load_columns(const float *p, int64_t left)
-{
-    return left >= VF_LANES ? vf_load(p) : left > 0 ? vf_load_part(p, left) : vf_zero();
-}
-
 QN_INLINE void tile_finish(const int rows, const int vectors, const struct conv_tile *t, const vf *acc)
 {
     vf low = vf_set(t->low), high = vf_set(t->high);
     QN_UNROLL
     for (int v = 0; v < vectors; v++) {
         int64_t at = (int64_t)v * VF_LANES, left = t->columns - at;
-        vf scale = t->scale ? load_columns(t->scale + at, left) : vf_set(1.0f);
-        vf bias = t->bias ? load_columns(t->bias + at, left) : vf_zero();
+        vf scale = t->scale ? vf_load_up_to(t->scale + at, left) : vf_set(1.0f);
+        vf bias = t->bias ? vf_load_up_to(t->bias + at, left) : vf_zero();
         QN_UNROLL
         for (int r = 0; r < rows; r++) {
             vf x = acc[r * vectors + v];
@@ -81,12 +76,9 @@ QN_INLINE void tile_finish(const int rows, const int vectors, const struct conv_
                 x = vf_mul(x, scale);
             x = vf_add(x, bias);
             if (t->residual)
-                x = vf_add(x, load_columns(t->residual + r * t->residual_step + at, left));
+                x = vf_add(x, vf_load_up_to(t->residual + r * t->residual_step + at, left));
             x = vf_min(high, vf_max(low, x)); /* NaN stays */
-            if (left >= VF_LANES)
-                vf_store(t->y + r * t->y_step + at, x);
-            else if (left > 0)
-                vf_store_part(t->y + r * t->y_step + at, x, left);
+            vf_store_up_to(t->y + r * t->y_step + at, x, left);
         }
     }
 }

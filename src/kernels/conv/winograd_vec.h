@@ -146,7 +146,7 @@ QN_INLINE void square_in(const int size, const float *const *from, int64_t at, i
     for (int j = 0; j < edge; j++) {
         QN_UNROLL
         for (int i = 0; i < edge; i++)
-            line[i] = left >= VF_LANES ? vf_load(from[i * edge + j] + at) : vf_load_part(from[i * edge + j] + at, left);
+            line[i] = vf_load_up_to(from[i * edge + j] + at, left);
         line_in(size, line, out);
         QN_UNROLL
         for (int i = 0; i < edge; i++)
@@ -257,17 +257,12 @@ struct finish {
     vf low, high;
 };
 
-QN_INLINE vf load_columns(const float *p, int64_t left)
-{
-    return left >= VF_LANES ? vf_load(p) : vf_load_part(p, left);
-}
-
 QN_INLINE void square_out(const int size, const float *sums, int64_t step, const struct finish *f)
 {
     const int edge = size + 2;
     vf half[EDGE][EDGE], line[EDGE], out[EDGE];
-    vf scale = f->scale ? load_columns(f->scale, f->left) : vf_set(1);
-    vf bias = f->bias ? load_columns(f->bias, f->left) : vf_zero();
+    vf scale = f->scale ? vf_load_up_to(f->scale, f->left) : vf_set(1);
+    vf bias = f->bias ? vf_load_up_to(f->bias, f->left) : vf_zero();
     QN_UNROLL
     for (int j = 0; j < edge; j++) {
         QN_UNROLL
@@ -291,12 +286,9 @@ QN_INLINE void square_out(const int size, const float *sums, int64_t step, const
             vf x = vf_fma(out[j], scale, bias);
             if (f->residual)
                 x = vf_add(
-                    x, load_columns(f->residual + i * f->p->residual.axis[1] + j * f->p->residual.axis[2], f->left));
+                    x, vf_load_up_to(f->residual + i * f->p->residual.axis[1] + j * f->p->residual.axis[2], f->left));
             x = vf_min(f->high, vf_max(f->low, x)); /* NaN stays */
-            if (f->left >= VF_LANES)
-                vf_store(y, x);
-            else
-                vf_store_part(y, x, f->left);
+            vf_store_up_to(y, x, f->left);
         }
     }
 }

@@ -36,19 +36,12 @@ QN_INLINE vf gemm_load_b(enum gemm_source source, const char *p, int64_t i)
 /* Vector j of a row of c, or of what c begins from; lanes past the last column are 0. */
 QN_INLINE vf gemm_load_c(const float *p, int j, int64_t columns, bool full)
 {
-    int64_t left = columns - (int64_t)j * VF_LANES;
-    if (full || left >= VF_LANES)
-        return vf_load(p + j * VF_LANES);
-    return left > 0 ? vf_load_part(p + j * VF_LANES, left) : vf_zero();
+    return full ? vf_load(p + j * VF_LANES) : vf_load_up_to(p + j * VF_LANES, columns - (int64_t)j * VF_LANES);
 }
 
 QN_INLINE void gemm_store_c(float *p, int j, int64_t columns, bool full, vf v)
 {
-    int64_t left = columns - (int64_t)j * VF_LANES;
-    if (full || left >= VF_LANES)
-        vf_store(p + j * VF_LANES, v);
-    else if (left > 0)
-        vf_store_part(p + j * VF_LANES, v, left);
+    vf_store_up_to(p + j * VF_LANES, v, full ? VF_LANES : columns - (int64_t)j * VF_LANES);
 }
 
 QN_INLINE void gemm_tile_run(const int rows, const int units, enum gemm_source source, const struct gemm_tile *t,

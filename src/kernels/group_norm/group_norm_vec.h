@@ -58,19 +58,6 @@ struct block {
     float *mean, *factor, *term;
 };
 
-QN_INLINE vf load_some(const float *p, int64_t left)
-{
-    return left >= VF_LANES ? vf_load(p) : vf_load_part(p, left);
-}
-
-QN_INLINE void store_some(float *p, vf v, int64_t left)
-{
-    if (left >= VF_LANES)
-        vf_store(p, v);
-    else
-        vf_store_part(p, v, left);
-}
-
 /* Adds the lanes of v, `left` of them, to sums. */
 static void add_lanes(double *sums, vf v, int64_t left)
 {
@@ -99,7 +86,7 @@ QN_INLINE void sum_columns(const struct block *b, const bool squares, const int 
             const float *x = b->x + pixel * b->p->pixel_stride + c;
             QN_UNROLL
             for (int i = 0; i < vectors; i++) {
-                vf v = load_some(x + i * VF_LANES, i + 1 < vectors ? VF_LANES : left);
+                vf v = vf_load_up_to(x + i * VF_LANES, i + 1 < vectors ? VF_LANES : left);
                 if (squares) {
                     v = vf_sub(v, mean[i]);
                     sum[i] = vf_fma(v, v, sum[i]);
@@ -138,8 +125,8 @@ static void scale_columns(const struct block *b)
     for (int64_t pixel = 0; pixel < b->p->pixels; pixel++) {
         int64_t at = pixel * b->p->pixel_stride;
         for (int64_t c = 0; c < b->n; c += VF_LANES) {
-            vf v = vf_sub(load_some(b->x + at + c, b->n - c), vf_load(b->mean + c));
-            store_some(b->y + at + c, vf_fma(v, vf_load(b->factor + c), vf_load(b->term + c)), b->n - c);
+            vf v = vf_sub(vf_load_up_to(b->x + at + c, b->n - c), vf_load(b->mean + c));
+            vf_store_up_to(b->y + at + c, vf_fma(v, vf_load(b->factor + c), vf_load(b->term + c)), b->n - c);
         }
     }
 }
@@ -154,7 +141,7 @@ static double sum_row(const float *x, int64_t n, const bool squares, float mean)
         int64_t end = least(first + PIECE * VF_LANES, n);
         vf piece = vf_zero();
         for (int64_t i = first; i < end; i += VF_LANES) {
-            vf v = load_some(x + i, end - i);
+            vf v = vf_load_up_to(x + i, end - i);
             if (squares) {
                 v = vf_sub(v, centre);
                 v = vf_mul(v, v);
@@ -184,7 +171,7 @@ static void scale_rows(const struct block *b)
         vf mean = vf_set(b->mean[c]), factor = vf_set(b->factor[c]), term = vf_set(b->term[c]);
         for (int64_t i = 0; i < b->p->pixels; i += VF_LANES) {
             int64_t left = b->p->pixels - i;
-            store_some(y + i, vf_fma(vf_sub(load_some(x + i, left), mean), factor, term), left);
+            vf_store_up_to(y + i, vf_fma(vf_sub(vf_load_up_to(x + i, left), mean), factor, term), left);
         }
     }
 }

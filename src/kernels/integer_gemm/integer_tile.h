@@ -363,14 +363,6 @@ QN_INLINE vi int_finished(const struct int_columns *c, const struct int_rows *bl
     return v;
 }
 
-QN_INLINE void int_store_floats(float *to, vf v, int64_t left)
-{
-    if (left >= VF_LANES)
-        vf_store(to, v);
-    else if (left > 0)
-        vf_store_part(to, v, left);
-}
-
 /* Brings sums[count][QN_INTEGER_PANEL] of rows [row, row + count) of the block to y; y points to the first row of the
  * block and the panel's first column; columns of the panel lie inside. Overwrites sums. */
 static inline void int_finish(const struct int_columns *c, const struct qn_integer_out *out,
@@ -386,7 +378,7 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
                 if (columns - j >= VF_LANES)
                     vi_store(to, v);
                 else
-                    int_store_floats((float *)(void *)to, vi_as_float(v), columns - j);
+                    vf_store_up_to((float *)(void *)to, vi_as_float(v), columns - j);
             }
         return;
     }
@@ -396,7 +388,7 @@ static inline void int_finish(const struct int_columns *c, const struct qn_integ
             for (int64_t j = 0; j < columns; j += VF_LANES) {
                 vf v = vi_float(int_finished(c, block, row + r, sums + r * QN_INTEGER_PANEL, j));
                 v = vf_add(vf_mul(v, vf_load(c->scale + j)), vf_load(c->bias + j));
-                int_store_floats(to + r * out->stride + j, v, columns - j);
+                vf_store_up_to(to + r * out->stride + j, v, columns - j);
             }
         vf_activate_block(out->activation, out->alpha, out->beta, to, out->stride, count, columns);
         return;

@@ -25,11 +25,6 @@ static struct pool_range range_of(const struct qn_window *w, int axis, int64_t a
     return r;
 }
 
-QN_INLINE vf pool_load(const float *x, int64_t left)
-{
-    return left >= VF_LANES ? vf_load(x) : vf_load_part(x, left);
-}
-
 /* NaN is larger than all. */
 QN_INLINE vf pool_larger(vf a, vf x)
 {
@@ -54,7 +49,7 @@ QN_INLINE void pool_pixel(const struct qn_pool_params *p, const int vectors, boo
                 const float *from = row + (r[2].start + c * w->dilation[2]) * p->x.axis[2];
                 QN_UNROLL
                 for (int i = 0; i < vectors; i++) {
-                    vf element = pool_load(from + i * VF_LANES, i + 1 < vectors ? VF_LANES : left);
+                    vf element = vf_load_up_to(from + i * VF_LANES, i + 1 < vectors ? VF_LANES : left);
                     v[i] = mean ? vf_add(v[i], element) : pool_larger(v[i], element);
                 }
             }

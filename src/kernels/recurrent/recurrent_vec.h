@@ -18,19 +18,6 @@ enum {
     PANEL_BYTES = 1 << 20,            /* of a direction, at most: they stay in the second cache level */
 };
 
-QN_INLINE vf load_some(const float *p, int64_t part)
-{
-    return part >= VF_LANES ? vf_load(p) : vf_load_part(p, part);
-}
-
-QN_INLINE void store_some(float *p, vf v, int64_t part)
-{
-    if (part >= VF_LANES)
-        vf_store(p, v);
-    else
-        vf_store_part(p, v, part);
-}
-
 struct product {
     const float *w; /* rows of k */
     int64_t n, k;
@@ -134,8 +121,8 @@ QN_INLINE void panel_tile(const struct product *p, int64_t row, const int count,
         for (int r = 0; r < count; r++) {
             vf sum = sums[r * vectors + i];
             if (p->add)
-                sum = vf_add(sum, load_some(p->add[row + r] + at, left));
-            store_some(p->out[row + r] + at, sum, left);
+                sum = vf_add(sum, vf_load_up_to(p->add[row + r] + at, left));
+            vf_store_up_to(p->out[row + r] + at, sum, left);
         }
     }
 }
@@ -191,7 +178,8 @@ static void product(const struct product *p, int64_t rows)
 static void add_product(float *y, const float *a, const float *b, int64_t n)
 {
     QN_EACH_VECTOR(n)
-    store_some(y + i, vf_fma(load_some(a + i, part), load_some(b + i, part), load_some(y + i, part)), part);
+    vf_store_up_to(y + i, vf_fma(vf_load_up_to(a + i, part), vf_load_up_to(b + i, part), vf_load_up_to(y + i, part)),
+                   part);
 }
 
 /* One tile: `count` sequences of one direction. */
@@ -213,7 +201,7 @@ static void activate(const struct tile *t, int which, float *x, int64_t n)
     int64_t per = p->gates == 4 ? 3 : p->gates == 3 ? 2 : 1, at = t->direction * per + which;
     if (p->clip > 0 && !(p->gates == 4 && which == 2)) {
         QN_EACH_VECTOR(n)
-        store_some(x + i, vf_clip(load_some(x + i, part), -p->clip, p->clip), part);
+        vf_store_up_to(x + i, vf_clip(vf_load_up_to(x + i, part), -p->clip, p->clip), part);
     }
     vf_activate_block(p->activation[at], p->alpha[at], p->beta[at], x, n, 1, n);
 }
@@ -235,12 +223,12 @@ static void lstm_gates(const struct tile *t, float *g, float *c, float *h)
     activate(t, 1, g + 3 * n, n);
     QN_EACH_VECTOR(n)
     {
-        vf in = load_some(g + i, part), forget = load_some(g + 2 * n + i, part);
+        vf in = vf_load_up_to(g + i, part), forget = vf_load_up_to(g + 2 * n + i, part);
         if (p->input_forget)
             forget = vf_sub(vf_set(1), in);
-        vf cell = vf_fma(forget, load_some(c + i, part), vf_mul(in, load_some(g + 3 * n + i, part)));
-        store_some(c + i, cell, part);
-        store_some(h + i, cell, part);
+        vf cell = vf_fma(forget, vf_load_up_to(c + i, part), vf_mul(in, vf_load_up_to(g + 3 * n + i, part)));
+        vf_store_up_to(c + i, cell, part);
+        vf_store_up_to(h + i, cell, part);
     }
     if (t->peeps) { /* it looks at the new cell */
         add_product(g + n, t->peeps + n, c, n);
@@ -248,7 +236,7 @@ static void lstm_gates(const struct tile *t, float *g, float *c, float *h)
     }
     activate(t, 2, h, n);
     QN_EACH_VECTOR(n)
-    store_some(h + i, vf_mul(load_some(h + i, part), load_some(g + n + i, part)), part);
+    vf_store_up_to(h + i, vf_mul(vf_load_up_to(h + i, part), vf_load_up_to(g + n + i, part)), part);
 }
 
 /* h = (1 - z) fresh + z h, with what lies at `fresh` not yet activated. */
@@ -258,8 +246,8 @@ static void gru_mix(const struct tile *t, const float *z, float *fresh, float *h
     activate(t, 1, fresh, n);
     QN_EACH_VECTOR(n)
     {
-        vf f = load_some(fresh + i, part), old = load_some(h + i, part);
-        store_some(h + i, vf_fma(load_some(z + i, part), vf_sub(old, f), f), part);
+        vf f = vf_load_up_to(fresh + i, part), old = vf_load_up_to(h + i, part);
+        vf_store_up_to(h + i, vf_fma(vf_load_up_to(z + i, part), vf_sub(old, f), f), part);
     }
 }
 
@@ -283,7 +271,7 @@ static void gru_step(const struct tile *t, const struct step *s)
         float *kept = t->state[s->index[b]];
         if (!t->p->linear_before_reset) {
             QN_EACH_VECTOR(n)
-            store_some(kept + i, vf_mul(load_some(reset + i, part), load_some(h + i, part)), part);
+            vf_store_up_to(kept + i, vf_mul(vf_load_up_to(reset + i, part), vf_load_up_to(h + i, part)), part);
         }
         left[b] = t->p->linear_before_reset ? h : kept;
         add[b] = t->p->linear_before_reset ? t->recurrent_bias + 2 * n : s->x[b] + 2 * n;
@@ -296,8 +284,10 @@ static void gru_step(const struct tile *t, const struct step *s)
         const float *z = s->sums[b], *x = s->x[b] + 2 * n;
         if (t->p->linear_before_reset) {
             QN_EACH_VECTOR(n)
-            store_some(out[b] + i,
-                       vf_fma(load_some(z + n + i, part), load_some(out[b] + i, part), load_some(x + i, part)), part);
+            vf_store_up_to(
+                out[b] + i,
+                vf_fma(vf_load_up_to(z + n + i, part), vf_load_up_to(out[b] + i, part), vf_load_up_to(x + i, part)),
+                part);
         }
         gru_mix(t, z, out[b], t->h[s->index[b]]);
     }

@@ -13,6 +13,8 @@
  *                              vf_range(low, high): lanes low <= i < high
  *   vf_select(m, a, b)         m ? a : b
  *   vf_store_part(p, v, n)     the first n < VF_LANES elements
+ *   vf_load_up_to(p, n)        the first n elements, all of them where there are as many, none below 1; zero behind
+ *   vf_store_up_to(p, v, n)    the same
  *   vf_store_f16, vf_store_bf16, vf_load_i8
  *   vf_swap_pairs              lanes 2i and 2i + 1 change places
  *   vf_sum, vf_largest         over the lanes, folding halves until one is left
@@ -30,5 +32,18 @@
 #else
 #error "no vectors for this instruction set"
 #endif
+
+QN_INLINE vf vf_load_up_to(const float *p, int64_t n)
+{
+    return n >= VF_LANES ? vf_load(p) : n > 0 ? vf_load_part(p, n) : vf_zero();
+}
+
+QN_INLINE void vf_store_up_to(float *p, vf v, int64_t n)
+{
+    if (n >= VF_LANES)
+        vf_store(p, v);
+    else if (n > 0)
+        vf_store_part(p, v, n);
+}
 
 #endif

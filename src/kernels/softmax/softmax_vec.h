@@ -32,19 +32,6 @@ static int64_t scratch_bytes(const void *params)
     return p->x.dims[p->axis] * 4;
 }
 
-QN_INLINE vf load_up_to(const float *p, int64_t n)
-{
-    return n >= VF_LANES ? vf_load(p) : vf_load_part(p, n);
-}
-
-QN_INLINE void store_up_to(float *p, vf v, int64_t n)
-{
-    if (n >= VF_LANES)
-        vf_store(p, v);
-    else
-        vf_store_part(p, v, n);
-}
-
 static float row_max(const float *v, int64_t n)
 {
     vf most = vf_set(-__builtin_inff());
@@ -87,18 +74,18 @@ static void softmax_beside(const float *x, int64_t x_along, float *y, int64_t y_
     }
     for (int64_t k = 0; k < length; k++)
         for (int64_t i = 0; i < n; i += VF_LANES)
-            vf_store(max + i, vf_max(load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
+            vf_store(max + i, vf_max(vf_load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
     for (int64_t k = 0; k < length; k++) {
         for (int64_t i = 0; i < n; i += VF_LANES) {
-            vf e = vf_exp(vf_sub(load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
+            vf e = vf_exp(vf_sub(vf_load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
             vf_store(sum + i, vf_add(vf_load(sum + i), e));
-            store_up_to(y + k * y_along + i, e, n - i);
+            vf_store_up_to(y + k * y_along + i, e, n - i);
         }
     }
     for (int64_t k = 0; k < length; k++)
         for (int64_t i = 0; i < n; i += VF_LANES) {
             float *at = y + k * y_along + i;
-            store_up_to(at, vf_div(load_up_to(at, n - i), vf_load(sum + i)), n - i);
+            vf_store_up_to(at, vf_div(vf_load_up_to(at, n - i), vf_load(sum + i)), n - i);
         }
 }
 
