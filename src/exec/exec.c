@@ -78,6 +78,8 @@ static qn_status fill_frame(struct qn_frame *f)
     qn_plan_eval(plan, f->symbols, f->values);
     QN_TRY(take_states(f));
     QN_TRY(qn_region_grow(&f->workspace, plan->bounded ? plan->workspace_bytes : 0, "the workspace"));
+    if (symbols == 0) /* all of it is used, not only what small sizes take */
+        qn_pages_want_large(f->workspace.data, f->workspace.bytes);
     QN_TRY(qn_region_grow(&f->shared, plan->shared_bytes, "shared memory"));
     f->offsets = plan->bounded ? plan->offsets : NULL;
     return qn_frame_scratch(f, plan->scratch_bytes);

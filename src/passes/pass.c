@@ -57,8 +57,12 @@ qn_status qn_pass_run(struct qn_graph **graph, enum qn_pass_id pass)
         qn_graph_destroy(to);
         return qn_status_note(status, "pass %s", qn_passes[pass].name);
     }
-    qn_graph_destroy(*graph);
-    *graph = to;
+    if (to->values.count > 1 || to->outputs.count) { /* value 0 is none */
+        qn_graph_destroy(*graph);
+        *graph = to;
+    } else {
+        qn_graph_destroy(to);
+    }
     return NULL;
 }
 

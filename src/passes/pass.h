@@ -11,6 +11,7 @@ enum qn_pass_id {
     QN_PASS_COUNT,
 };
 
+/* Writes the new graph into the empty `to`, or leaves it empty: nothing is to change. */
 typedef qn_status (*qn_pass_fn)(const struct qn_graph *from, struct qn_graph *to);
 
 #define QN_PASS_ROW(name, function, summary) \

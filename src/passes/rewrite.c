@@ -150,6 +150,31 @@ static qn_status match_nodes(struct qn_rewrite *r)
     return NULL;
 }
 
+static bool is_alive(const struct qn_rewrite *r, qn_value v)
+{
+    const struct qn_graph *g = r->from;
+    const struct qn_value_info *value = qn_graph_value(g, v);
+    if (value->kind == QN_VALUE_NODE)
+        return is_read(g, value->producer, r->state);
+    if (value->kind != QN_VALUE_CONSTANT || r->state->read[v])
+        return true;
+    for (uint32_t i = 0; i < g->encodings.count; i++)
+        if (g->encodings.items[i].scales == v || g->encodings.items[i].zero_points == v)
+            return true;
+    return false;
+}
+
+/* No node matched and none is dead: the new graph would be the old one. */
+static bool changes_nothing(const struct qn_rewrite *r)
+{
+    if (r->state->matches.count)
+        return false;
+    for (qn_value v = 1; v < r->from->values.count; v++)
+        if (!is_alive(r, v))
+            return false;
+    return true;
+}
+
 /* ---- the new graph -------------------------------------------------------------------------------------------- */
 
 qn_status qn_rewrite_dim(struct qn_rewrite *r, qn_dim dim, qn_dim *out)
@@ -370,6 +395,13 @@ static qn_status copy_body(struct qn_rewrite *r)
     return NULL;
 }
 
+static qn_status copy(struct qn_rewrite *r)
+{
+    QN_TRY(copy_header(r));
+    QN_TRY(copy_checks(r));
+    return copy_body(r);
+}
+
 qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule)
 {
     struct qn_rewrite_state s = {.allocator = to->allocator, .rule = rule};
@@ -379,12 +411,8 @@ qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_ma
         count_uses(from, &s);
         status = match_nodes(&r);
     }
-    if (!status)
-        status = copy_header(&r);
-    if (!status)
-        status = copy_checks(&r);
-    if (!status)
-        status = copy_body(&r);
+    if (!status && !changes_nothing(&r))
+        status = copy(&r);
     destroy_state(from, &s);
     return status;
 }

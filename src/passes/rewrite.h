@@ -44,7 +44,8 @@ struct qn_match {
  * a value at the root which something has overwritten by then is dropped by the frame. */
 typedef bool (*qn_match_fn)(const struct qn_rewrite *r, qn_node root, struct qn_match *match);
 
-/* Copies `from` into the empty graph `to` under a rule; rule NULL copies what is alive. */
+/* Copies `from` into the empty graph `to` under a rule; rule NULL copies what is alive. Where the copy would be the
+ * same graph again, `to` stays empty. */
 qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule) QN_MUST_USE;
 
 /* For emit functions: an old dim or record in terms of the new graph, and the node as it stands on new inputs. */

@@ -200,10 +200,30 @@ static float weight(const struct source *s, int64_t o, int64_t c, int64_t tap)
     return value;
 }
 
+/* Whether the weights of n channels lie as the file has them, channel after channel with its taps, and are turned in
+ * blocks: floats, or as many as are widened first. */
+static bool copies(const struct source *s, int64_t n)
+{
+    const struct qn_conv_params *conv = &s->p->conv;
+    return conv->op == QN_OP_conv && (conv->w_dtype == QN_DTYPE_F32 || n * s->plan.taps <= QN_CONV_COPY_MOST);
+}
+
 /* [tap][channel], channels padded with zeros to whole vectors */
 static void pack_depthwise(const struct source *s)
 {
-    int64_t width = round_up(s->part.o, s->plan.lanes);
+    int64_t width = round_up(s->part.o, s->plan.lanes), taps = s->plan.taps;
+    if (copies(s, 1)) {
+        struct qn_panel_words words = {.columns = s->part.o,
+                                       .count = taps,
+                                       .taps = taps,
+                                       .tap_rows = 1,
+                                       .to = (uint32_t *)(void *)s->to,
+                                       .width = width};
+        for (int64_t tap = 0; tap < taps; tap++)
+            memset(s->to + tap * width + s->part.o, 0, (size_t)(width - s->part.o) * sizeof *s->to);
+        qn_conv_copy_weights(s->p, 0, taps, &words);
+        return;
+    }
     for (int64_t tap = 0; tap < s->plan.taps; tap++)
         for (int64_t c = 0; c < width; c++)
             s->to[tap * width + c] = c < s->part.o ? weight(s, c, 0, tap) : 0;
@@ -225,8 +245,7 @@ static void pack_chunk(const struct source *s, int64_t first, int64_t columns, i
     const struct qn_conv_plan *plan = &s->plan;
     if (columns < width)
         memset(to, 0, (size_t)(plan->taps * n * width) * sizeof *to);
-    bool copies = n * plan->taps <= QN_CONV_COPY_MOST || s->p->conv.w_dtype == QN_DTYPE_F32;
-    if (plan->way == QN_CONV_WAY_TAPS && s->p->conv.op == QN_OP_conv && copies) {
+    if (plan->way == QN_CONV_WAY_TAPS && copies(s, n)) {
         int64_t row = plan->run * plan->taps;
         struct qn_panel_words words = {.columns = columns,
                                        .count = n * plan->taps,
