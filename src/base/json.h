@@ -89,6 +89,7 @@ void qn_json_end_object(struct qn_json_writer *writer);
 void qn_json_begin_array(struct qn_json_writer *writer);
 void qn_json_end_array(struct qn_json_writer *writer);
 void qn_json_key(struct qn_json_writer *writer, const char *key);
+void qn_json_key_str(struct qn_json_writer *writer, struct qn_str key);
 /* Bytes that are not UTF-8 become U+FFFD, one for each byte. */
 void qn_json_write_str(struct qn_json_writer *writer, struct qn_str text);
 void qn_json_write_text(struct qn_json_writer *writer, const char *text); /* NULL: null */
@@ -98,5 +99,9 @@ void qn_json_write_uint(struct qn_json_writer *writer, uint64_t value);
 void qn_json_write_double(struct qn_json_writer *writer, double value);
 void qn_json_write_bool(struct qn_json_writer *writer, bool value);
 void qn_json_write_null(struct qn_json_writer *writer);
+/* Bytes as a string in base64. */
+void qn_json_write_base64(struct qn_json_writer *writer, const void *data, size_t size);
+/* A value that is JSON already. */
+void qn_json_write_json(struct qn_json_writer *writer, struct qn_str json);
 
 #endif

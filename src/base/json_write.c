@@ -73,14 +73,6 @@ void qn_json_end_array(struct qn_json_writer *writer)
     end(writer, "]");
 }
 
-void qn_json_key(struct qn_json_writer *writer, const char *key)
-{
-    qn_json_write_text(writer, key);
-    qn_strbuf_add(writer->out, writer->indent ? ": " : ":");
-    writer->comma = false;
-    writer->after_key = true;
-}
-
 static void escape(struct qn_strbuf *out, uint8_t c)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
@@ -165,4 +157,40 @@ void qn_json_write_bool(struct qn_json_writer *writer, bool value)
 void qn_json_write_null(struct qn_json_writer *writer)
 {
     plain(writer, "null");
+}
+
+void qn_json_write_base64(struct qn_json_writer *writer, const void *data, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *from = data;
+    plain(writer, "\"");
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t bits = (uint32_t)from[i] << 16 | (left > 1 ? (uint32_t)from[i + 1] << 8 : 0) |
+                        (left > 2 ? (uint32_t)from[i + 2] : 0);
+        char four[4];
+        for (uint32_t k = 0; k < 4; k++)
+            four[k] = k <= left ? digits[bits >> (18 - 6 * k) & 63] : '=';
+        qn_strbuf_append(writer->out, four, 4);
+    }
+    qn_strbuf_add(writer->out, "\"");
+}
+
+void qn_json_write_json(struct qn_json_writer *writer, struct qn_str json)
+{
+    plain(writer, "");
+    qn_strbuf_append(writer->out, json.data, json.size);
+}
+
+void qn_json_key_str(struct qn_json_writer *writer, struct qn_str key)
+{
+    qn_json_write_str(writer, key);
+    qn_strbuf_add(writer->out, writer->indent ? ": " : ":");
+    writer->comma = false;
+    writer->after_key = true;
+}
+
+void qn_json_key(struct qn_json_writer *writer, const char *key)
+{
+    qn_json_key_str(writer, qn_str_from(key));
 }

@@ -132,6 +132,28 @@ static void doubles_come_back(void **state)
     qn_strbuf_deinit(&buf);
 }
 
+static void bytes_and_ready_values(void **state)
+{
+    (void)state;
+    struct qn_strbuf buf;
+    qn_strbuf_init(&buf, NULL);
+    struct qn_json_writer writer = {.out = &buf};
+    qn_json_begin_object(&writer);
+    qn_json_key_str(&writer, (struct qn_str){"a\"b", 3});
+    qn_json_begin_array(&writer);
+    for (size_t size = 0; size < 5; size++)
+        qn_json_write_base64(&writer, (const uint8_t[]){255, 0, 97, 98}, size);
+    qn_json_write_json(&writer, QN_STR("{\"x\": 1}"));
+    qn_json_write_int(&writer, 2);
+    qn_json_end_array(&writer);
+    qn_json_key(&writer, "c");
+    qn_json_write_json(&writer, QN_STR("null"));
+    qn_json_end_object(&writer);
+    assert_string_equal(buf.data,
+                        "{\"a\\\"b\":[\"\",\"/w==\",\"/wA=\",\"/wBh\",\"/wBhYg==\",{\"x\": 1},2],\"c\":null}");
+    qn_strbuf_deinit(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +161,7 @@ int main(void)
         cmocka_unit_test(strings_are_escaped),
         cmocka_unit_test(the_reader_takes_what_the_writer_gives),
         cmocka_unit_test(doubles_come_back),
+        cmocka_unit_test(bytes_and_ready_values),
     };
     return cmocka_run_group_tests_name("json_write", tests, NULL, NULL);
 }

@@ -210,26 +210,12 @@ static void put_replace(struct back *b, const char *from, const char *to)
 
 static void put_charsmap(struct back *b)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const struct qn_gguf_value *map = list(b, KEY("precompiled_charsmap"), false, 1);
     if (!map || (map->elem_type != QN_GGUF_U8 && map->elem_type != QN_GGUF_I8))
         return;
-    const uint8_t *from = map->as.items;
-    char *out = qn_arena_alloc(&b->arena, (size_t)map->count / 3 * 4 + 8, 1);
-    size_t size = 0;
-    if (!out) {
-        b->w.out->failed = true;
-        return;
-    }
-    for (uint64_t i = 0; i < map->count; i += 3) {
-        uint64_t left = map->count - i;
-        uint32_t bits = (uint32_t)from[i] << 16 | (left > 1 ? (uint32_t)from[i + 1] << 8 : 0) |
-                        (left > 2 ? (uint32_t)from[i + 2] : 0);
-        for (uint32_t k = 0; k < 4; k++)
-            out[size++] = k <= left ? digits[bits >> (18 - 6 * k) & 63] : '=';
-    }
     begin_step(b, "Precompiled");
-    put_str(b, "precompiled_charsmap", (struct qn_str){out, size});
+    qn_json_key(&b->w, "precompiled_charsmap");
+    qn_json_write_base64(&b->w, map->as.items, (size_t)map->count);
     qn_json_end_object(&b->w);
 }
 

@@ -93,6 +93,30 @@ static void test_round_trip(void **state)
     qn_model_close(model);
 }
 
+/* A folder with files older than tokenizer.json. */
+static void test_older_files(void **state)
+{
+    (void)state;
+    static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nquern\n##s\n.\n";
+    const char *folder = qn_test_temp("older");
+    struct qn_tokenizer *first = NULL, *file = NULL;
+    char path[700];
+    mkdir(folder, 0777);
+    snprintf(path, sizeof path, "%s/vocab.txt", folder);
+    qn_test_write_file(path, vocab, sizeof vocab - 1);
+    snprintf(path, sizeof path, "%s/", folder);
+    struct qn_model *model = make_gguf(path);
+    qn_assert_ok(qn_tokenizer_open(folder, NULL, &first));
+    qn_assert_ok(qn_tokenizer_create(model, NULL, &file));
+    same_ids("wordpiece", "the file", first, file);
+    static const enum qn_token_role roles[] = {QN_TOKEN_BOS, QN_TOKEN_UNK, QN_TOKEN_SEP, QN_TOKEN_PAD, QN_TOKEN_MASK};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        assert_int_equal(qn_tokenizer_role(file, roles[i]), qn_tokenizer_role(first, roles[i]));
+    qn_tokenizer_free(first);
+    qn_tokenizer_free(file);
+    qn_model_close(model);
+}
+
 struct writing {
     struct qn_model *model;
     const char *folder;
@@ -116,9 +140,10 @@ static void test_every_allocation(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[KINDS + 1];
+    struct CMUnitTest tests[KINDS + 2];
     for (size_t i = 0; i < KINDS; i++)
         tests[i] = (struct CMUnitTest){kinds[i], test_round_trip, NULL, NULL, (void *)(uintptr_t)kinds[i]};
     tests[KINDS] = (struct CMUnitTest)cmocka_unit_test(test_every_allocation);
+    tests[KINDS + 1] = (struct CMUnitTest)cmocka_unit_test(test_older_files);
     return cmocka_run_group_tests_name("tokenizers from GGUF", tests, NULL, NULL);
 }

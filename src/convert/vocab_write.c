@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "convert/gguf_vocab.h"
 #include "platform/file.h"
+#include "text/tokenizer/folder_json.h"
 
 enum special { BOS, EOS, UNK, SEP, PAD, CLS, MASK, EOT, SPECIAL_COUNT };
 
@@ -84,6 +85,20 @@ static qn_status add_tokens(struct folder *f)
     return NULL;
 }
 
+/* The tokenizer.json of a folder whose files are older. */
+static qn_status read_older(struct folder *f)
+{
+    struct qn_strbuf text;
+    qn_strbuf_init(&text, f->allocator);
+    qn_status status = qn_tokenizer_folder_json(f->path, f->allocator, &text);
+    struct qn_str copy = text.size && !status ? qn_arena_str(&f->arena, qn_strbuf_view(&text)) : (struct qn_str){0};
+    bool lost = text.size && !status && !copy.data;
+    qn_strbuf_deinit(&text);
+    if (status || lost)
+        return status ? status : QN_OOM();
+    return copy.data ? qn_json_read(copy, NULL, &f->arena, &f->tokenizer) : NULL;
+}
+
 static qn_status read_vocab(struct folder *f, uint32_t rows)
 {
     struct qn_gguf_vocab *v = &f->vocab;
@@ -96,6 +111,8 @@ static qn_status read_vocab(struct folder *f, uint32_t rows)
                                 .remove_spaces = -1,
                                 .lowercase = -1,
                                 .strip_accents = -1};
+    if (!f->tokenizer)
+        QN_TRY(read_older(f));
     if (f->tokenizer) {
         QN_TRY(qn_status_note(qn_gguf_vocab_json(f->tokenizer, v), "%stokenizer.json", f->path));
         if (v->model && strcmp(v->model, "gpt2") == 0)
@@ -202,6 +219,8 @@ static void find_specials(struct folder *f)
         t[i] = text_of(f->tokenizer_config, key);
         if (!t[i].data)
             t[i] = text_of(f->special_map, key);
+        if (!t[i].data)
+            t[i] = text_of(f->tokenizer, key); /* read_older says it */
     }
     if (!f->tokenizer)
         return;

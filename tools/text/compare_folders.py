@@ -180,6 +180,29 @@ def sentence_cases(folder, size=600):
             n, token("[PAD]", True), token("<|tool|>", True, rstrip=True), token("ADDED", normalized=False))})
 
 
+def xlm_cases(folder, size=600):
+    import sentencepiece
+
+    def case(name, setup, rule="nmt_nfkc", **files):
+        path = Path(folder, name)
+        path.mkdir()
+        lines = [line for line in base.WORDS * (size // 100) + base.real_lines()[: size // 2] if line.strip()]
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_prefix=str(path / "sentencepiece.bpe"), vocab_size=size,
+            model_type="unigram", minloglevel=2, normalization_rule_name=rule, hard_vocab_limit=False)
+        (path / "sentencepiece.bpe.vocab").unlink()
+        if setup is not None:
+            write_json(path, "tokenizer_config.json", {"tokenizer_class": "XLMRobertaTokenizer"} | setup)
+        for file, value in files.items():
+            write_json(path, file + ".json", value)
+        return name, path, "XLMRobertaTokenizer"
+
+    yield case("xlm", {}, rule="identity")
+    yield case("xlm-type", None, config={"model_type": "xlm-roberta"})
+    yield case("xlm-prefix", {"add_prefix_space": False, "mask_token": token("<mask>", True, lstrip=True) | {"__type": "AddedToken"}})
+    yield case("xlm-added", {"additional_special_tokens": ["<|tool|>"]}, added_tokens={"<extra>": size + 3, "ADDED": size + 2})
+
+
 def strings_of(count, seed):
     rng = base.random.Random(seed)
     strings = base.make_strings(count, seed)
@@ -190,13 +213,13 @@ def strings_of(count, seed):
     return strings
 
 
-GOLDEN = ["gpt2-added", "gpt2-prefix", "roberta-added", "qwen2", "clip-added", "bert-decoder", "llama-decoder"]
+GOLDEN = ["gpt2-added", "gpt2-prefix", "roberta-added", "qwen2", "clip-added", "bert-decoder", "llama-decoder", "xlm"]
 
 
 def write_golden(file, folder, seed):
     """Each case: the folder's files (bytes as Latin-1) and [text, ids, decoded text] for some strings."""
     strings, cases = [s for s in strings_of(110, seed) if len(s) < 40], []
-    makers = [bpe_cases(folder, 290), bert_cases(folder, 200), sentence_cases(folder, 450)]
+    makers = [bpe_cases(folder, 290), bert_cases(folder, 200), sentence_cases(folder, 450), xlm_cases(folder, 300)]
     for name, path, class_name in (case for maker in makers for case in maker):
         if name not in GOLDEN:
             continue
@@ -244,7 +267,7 @@ def main():
         tool = base.build_tool(args.build_dir, folder)
         cases = list(bpe_cases(folder)) + list(bert_cases(folder))
         try:
-            cases += list(sentence_cases(folder))
+            cases += list(sentence_cases(folder)) + list(xlm_cases(folder))
         except ImportError:
             print("the sentencepiece package is not here, so its models are not compared")
         for name, path, class_name in cases:

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "support/testing.h"
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/folder_json.h"
 
 static const char *new_folder(const char *name)
 {
@@ -64,10 +64,29 @@ static void check_string(const struct qn_tokenizer *t, const char *name, const s
     qn_encoded_free(&tokens);
 }
 
+/* The tokenizer.json that stands for the folder's older files does the same as they do. */
+static bool check_as_json(const char *folder, const char *name, const struct qn_json *rows)
+{
+    struct qn_strbuf text;
+    struct qn_tokenizer *t;
+    qn_strbuf_init(&text, NULL);
+    qn_assert_ok(qn_tokenizer_folder_json(folder, qn_allocator_default(), &text));
+    bool written = text.size;
+    if (written) {
+        qn_assert_ok(qn_tokenizer_from_json(qn_strbuf_view(&text), name, NULL, NULL, &t));
+        const struct qn_json *row = qn_json_first(rows);
+        for (uint32_t r = 0; r < rows->size; r++, row = qn_json_next(row))
+            check_string(t, name, row);
+        qn_tokenizer_free(t);
+    }
+    qn_strbuf_deinit(&text);
+    return written;
+}
+
 static void folders_are_as_in_transformers(void **state)
 {
     (void)state;
-    size_t size, strings = 0;
+    size_t size, strings = 0, written = 0;
     char *text = qn_test_read_file(qn_test_source("test/data/text/tokenizer_folders.json"), &size);
     struct qn_arena arena;
     const struct qn_json *root;
@@ -88,8 +107,10 @@ static void folders_are_as_in_transformers(void **state)
         for (uint32_t r = 0; r < rows->size; r++, row = qn_json_next(row), strings++)
             check_string(t, name, row);
         qn_tokenizer_free(t);
+        written += check_as_json(folder, name, rows);
     }
-    assert_true(root->size >= 7 && strings > 500);
+    assert_true(root->size >= 8 && strings > 500);
+    assert_int_equal(written, root->size - 1); /* tokenizer.model of Llama is no such file */
     qn_arena_deinit(&arena);
     free(text);
 }
@@ -163,6 +184,15 @@ static qn_status open_step(const struct qn_allocator *allocator, void *context)
     return NULL;
 }
 
+static qn_status json_step(const struct qn_allocator *allocator, void *context)
+{
+    struct qn_strbuf text;
+    qn_strbuf_init(&text, allocator);
+    qn_status status = qn_tokenizer_folder_json(context, allocator, &text);
+    qn_strbuf_deinit(&text);
+    return status;
+}
+
 static void every_lack_of_memory_is_met(void **state)
 {
     (void)state;
@@ -172,6 +202,7 @@ static void every_lack_of_memory_is_met(void **state)
     write_text(folder, "added_tokens.json", "{\"<x>\": 3}");
     write_text(folder, "tokenizer_config.json", "{\"tokenizer_class\": \"CLIPTokenizer\", \"unk_token\": \"a\"}");
     assert_true(qn_test_every_allocation(open_step, (void *)folder) > 10);
+    assert_true(qn_test_every_allocation(json_step, (void *)folder) > 10);
 }
 
 int main(void)

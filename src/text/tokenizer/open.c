@@ -3,7 +3,7 @@
 #include "format/gguf/gguf.h"
 #include "platform/file.h"
 #include "quern/model.h"
-#include "text/tokenizer/folder_tokens.h"
+#include "text/tokenizer/folder_json.h"
 #include "text/tokenizer/vocab_files.h"
 
 /* ---- the files of a folder ------------------------------------------------------------------------------------ */
@@ -89,7 +89,10 @@ static qn_status open_file(const char *path, open_function open, const struct qn
     return status;
 }
 
-static qn_status open_folder(struct folder *f, const struct qn_allocator *allocator, struct qn_tokenizer **out)
+/* Opens the tokenizer of a folder. `json`, which may be NULL, is given its tokenizer.json where that is not what was
+ * read and can be written. */
+static qn_status open_folder(struct folder *f, const struct qn_allocator *allocator, struct qn_strbuf *json,
+                             struct qn_tokenizer **out)
 {
     struct qn_tokenizer_extras extras = {0};
     qn_status status = read_extras(f, &extras);
@@ -99,10 +102,38 @@ static qn_status open_folder(struct folder *f, const struct qn_allocator *alloca
         char *path = path_in(f, kinds[i].name);
         if (!path)
             return QN_OOM();
-        if (qn_file_exists(path))
-            return open_file(path, kinds[i].open, &extras, allocator, out);
+        if (!qn_file_exists(path))
+            continue;
+        QN_TRY(open_file(path, kinds[i].open, &extras, allocator, out));
+        if (json && (*out)->pipeline && (*out)->pipeline->steps.cutter.data)
+            qn_pipeline_write_json(*out, extras.merges, json);
+        return NULL;
     }
     return QN_ERROR(QN_NOT_FOUND, "'%s' holds no tokenizer.json, tokenizer.model, vocab.txt or vocab.json", f->path);
+}
+
+static qn_status open_path(const char *path, const struct qn_allocator *allocator, struct qn_strbuf *json,
+                           struct qn_tokenizer **out)
+{
+    struct folder f = {.path = path};
+    qn_arena_init(&f.arena, allocator);
+    qn_status status = open_folder(&f, allocator, json, out);
+    for (int i = 0; i < SIDE_FILES; i++)
+        qn_file_unmap(&f.maps[i]);
+    qn_arena_deinit(&f.arena);
+    return status;
+}
+
+qn_status qn_tokenizer_folder_json(const char *folder, const struct qn_allocator *allocator, struct qn_strbuf *out)
+{
+    struct qn_tokenizer *t = NULL;
+    qn_status status = open_path(folder, allocator, out, &t);
+    qn_tokenizer_free(t);
+    if (status && qn_status_code(status) == QN_NOT_FOUND) { /* none at all, or one that has no merges */
+        qn_status_free(status);
+        return NULL;
+    }
+    return status || !out->failed ? status : QN_OOM();
 }
 
 static bool ends(const char *path, const char *suffix)
@@ -123,11 +154,5 @@ qn_status qn_tokenizer_open(const char *path, const struct qn_allocator *allocat
         qn_model_close(model);
         return status;
     }
-    struct folder f = {.path = path};
-    qn_arena_init(&f.arena, allocator);
-    qn_status status = open_folder(&f, allocator, out);
-    for (int i = 0; i < SIDE_FILES; i++)
-        qn_file_unmap(&f.maps[i]);
-    qn_arena_deinit(&f.arena);
-    return status;
+    return open_path(path, allocator, NULL, out);
 }

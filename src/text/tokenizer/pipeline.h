@@ -160,6 +160,11 @@ struct qn_added_token {
     bool single_word, lstrip, rstrip, normalized, special;
 };
 
+/* Steps as tokenizer.json writes them; data NULL: none. */
+struct qn_step_texts {
+    struct qn_str normalizer, cutter, decoder;
+};
+
 /* ---- all of it ------------------------------------------------------------------------------------------------ */
 
 struct qn_pipeline {
@@ -169,6 +174,7 @@ struct qn_pipeline {
     struct qn_surround *surrounds;
     uint32_t normalizer_count, cutter_count, decoder_count, surround_count;
     bool has_decoder, has_surround; /* an empty sequence is not the same as none */
+    struct qn_step_texts steps;     /* where they come from files older than tokenizer.json */
     struct qn_unit_model model;
     struct qn_regex *gpt2; /* the pattern of ByteLevel; NULL when no step needs it */
     uint32_t vocab_size;   /* of the model alone */

@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "text/tokenizer/byte_level.h"
+#include "text/tokenizer/tokenizer_json.h"
 #include "text/tokenizer/vocab_build.h"
 
 qn_status qn_pipeline_create(const struct qn_allocator *allocator, struct qn_tokenizer **out)
@@ -79,6 +80,28 @@ qn_status qn_pipeline_put(struct qn_tokenizer *t, int32_t id, struct qn_str text
     token->text_size = (uint32_t)text.size;
     token->flags = QN_TOKEN_NORMAL;
     return qn_text_ids_put(&t->by_text, text.data, (uint32_t)text.size, (uint32_t)id) ? NULL : QN_OOM();
+}
+
+/* ---- steps ---------------------------------------------------------------------------------------------------- */
+
+qn_status qn_pipeline_set_steps(struct qn_tokenizer *t, const struct qn_step_texts *steps)
+{
+    static qn_status (*const readers[])(struct qn_pipeline_reader *, const struct qn_json *) = {
+        qn_read_normalizers, qn_read_cutters, qn_read_decoders};
+    struct qn_pipeline_reader r = {.pipeline = t->pipeline, .arena = &t->arena};
+    const struct qn_str texts[] = {steps->normalizer, steps->cutter, steps->decoder};
+    struct qn_arena scratch;
+    qn_status status = NULL;
+    qn_arena_init(&scratch, t->arena.allocator);
+    for (int i = 0; i < 3 && !status; i++) {
+        const struct qn_json *value = NULL;
+        status = texts[i].data ? qn_json_read(texts[i], NULL, &scratch, &value) : NULL;
+        if (!status)
+            status = readers[i](&r, value);
+    }
+    qn_arena_deinit(&scratch);
+    t->pipeline->steps = *steps;
+    return status;
 }
 
 /* ---- merges --------------------------------------------------------------------------------------------------- */

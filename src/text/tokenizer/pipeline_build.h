@@ -26,6 +26,10 @@ qn_status qn_pipeline_begin_merges(struct qn_tokenizer *t, uint32_t count) QN_MU
 qn_status qn_pipeline_put_merge(struct qn_tokenizer *t, uint32_t rank, struct qn_str left,
                                 struct qn_str right) QN_MUST_USE;
 
+/* Reads the normalizer, the pre-tokenizer and the decoder of a tokenizer that no tokenizer.json describes; the texts
+ * live as long as the tokenizer. */
+qn_status qn_pipeline_set_steps(struct qn_tokenizer *t, const struct qn_step_texts *steps) QN_MUST_USE;
+
 /* When the model's fields, texts, merges, and the added tokens but for their ids are set: gives those ids and prepares
  * all searches. */
 qn_status qn_pipeline_finish(struct qn_tokenizer *t) QN_MUST_USE;

@@ -272,6 +272,102 @@ static qn_status build_sentence(struct qn_tokenizer *t, const struct sp_model *m
     return NULL;
 }
 
+/* ---- XLM-RoBERTa ---------------------------------------------------------------------------------------------- */
+
+/* Its tokens stand at other ids than the pieces, and the text is cut in another way: what transformers makes of it. */
+static bool is_xlm_roberta(const struct qn_tokenizer_extras *extras)
+{
+    if (!extras)
+        return false;
+    if (extras->class_name.size)
+        return qn_str_starts(extras->class_name, QN_STR("XLMRoberta"));
+    return qn_str_starts(extras->model_type, QN_STR("xlm-roberta"));
+}
+
+/* Four tokens stand for the first three pieces, the mask follows the last one. */
+static qn_status put_xlm_roberta(struct qn_tokenizer *t, const struct sp_model *model, const struct qn_str *names)
+{
+    static const enum qn_named_token first[] = {QN_NAMED_BOS, QN_NAMED_PAD, QN_NAMED_EOS, QN_NAMED_UNK};
+    struct qn_unit_model *m = &t->pipeline->model;
+    uint32_t count = (uint32_t)model->piece_count + 2;
+    QN_TRY(qn_pipeline_reserve(t, count, count));
+    double *scores = QN_ARENA_ARRAY(&t->arena, double, count);
+    if (!scores)
+        return QN_OOM();
+    for (uint32_t i = 0; i < count; i++) {
+        const struct piece *piece = i < 4 || i + 1 == count ? NULL : &model->pieces[i - 1];
+        struct qn_str text = qn_arena_str(&t->arena, piece ? piece->text : names[i < 4 ? first[i] : QN_NAMED_MASK]);
+        if (!text.data)
+            return QN_OOM();
+        if (piece && (text.size == 0 || piece->score != piece->score))
+            return QN_ERROR(QN_INVALID_FILE, "piece %u has %s", i - 1, text.size ? "no score" : "no text");
+        QN_TRY(qn_pipeline_put(t, (int32_t)i, text));
+        scores[i] = piece ? (double)piece->score : 0;
+        t->tokens[i].score = (float)scores[i];
+        m->lowest_score = scores[i] < m->lowest_score ? scores[i] : m->lowest_score;
+    }
+    m->scores = scores;
+    m->unknown = 3;
+    t->pipeline->vocab_size = count;
+    return NULL;
+}
+
+static qn_status set_xlm_roberta_steps(struct qn_tokenizer *t, const struct qn_onnx_bytes *charsmap, bool prefix_space)
+{
+#define METASPACE "{\"type\": \"Metaspace\", \"replacement\": \"" QN_SPACE_MARK "\", \"prepend_scheme\": \"%s\"}"
+    struct qn_step_texts steps = {0};
+    const char *scheme = prefix_space ? "always" : "never";
+    struct qn_strbuf map;
+    qn_strbuf_init(&map, t->arena.allocator);
+    struct qn_json_writer writer = {.out = &map};
+    qn_json_begin_object(&writer);
+    qn_json_key(&writer, "type");
+    qn_json_write_text(&writer, "Precompiled");
+    qn_json_key(&writer, "precompiled_charsmap");
+    qn_json_write_base64(&writer, charsmap->data, charsmap->size);
+    qn_json_end_object(&writer);
+    bool ok = !map.failed;
+    if (ok && charsmap->size) {
+        steps.normalizer = qn_arena_str(&t->arena, qn_strbuf_view(&map));
+        ok = steps.normalizer.data;
+    }
+    qn_strbuf_deinit(&map);
+    steps.decoder = qn_arena_printf(&t->arena, METASPACE, scheme);
+    steps.cutter = qn_arena_printf(
+        &t->arena, "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"WhitespaceSplit\"}, " METASPACE "]}",
+        scheme);
+    return ok && steps.decoder.data && steps.cutter.data ? qn_pipeline_set_steps(t, &steps) : QN_OOM();
+#undef METASPACE
+}
+
+static qn_status build_xlm_roberta(struct qn_tokenizer *t, const struct sp_model *model,
+                                   const struct qn_tokenizer_extras *extras)
+{
+    static const char *const usual[QN_NAMED_COUNT] = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"};
+    struct qn_str names[QN_NAMED_COUNT];
+    int32_t roles[QN_TOKEN_ROLE_COUNT];
+    if (model->trainer.kind != 1)
+        return QN_ERROR(QN_UNSUPPORTED,
+                        "'tokenizer_class' asks for XLM-RoBERTa's, which is UNIGRAM; 'trainer_spec' names "
+                        "the model type %d",
+                        model->trainer.kind);
+    if (model->piece_count < 3 || model->piece_count > INT32_MAX - 2)
+        return QN_ERROR(QN_INVALID_FILE, "%llu pieces", (unsigned long long)model->piece_count);
+    for (int i = 0; i < QN_NAMED_COUNT; i++)
+        names[i] = extras->named[i].content.size ? extras->named[i].content : qn_str_from(usual[i]);
+    t->pipeline->model.kind = QN_UNIT_UNIGRAM;
+    QN_TRY(put_xlm_roberta(t, model, names));
+    QN_TRY(set_xlm_roberta_steps(t, &model->normaliser.charsmap, extras->prefix_space != 0));
+    QN_TRY(qn_pipeline_add_tokens(t, extras, usual));
+    QN_TRY(qn_pipeline_finish(t));
+    qn_folder_roles(t, extras, usual, roles);
+    struct qn_surround surround = {
+        .kind = QN_SURROUND_ROBERTA, .first = roles[QN_TOKEN_BOS], .separator = roles[QN_TOKEN_EOS]};
+    QN_TRY(qn_pipeline_surround(t, surround));
+    qn_pipeline_set_roles(t, roles);
+    return NULL;
+}
+
 qn_status qn_tokenizer_from_sentencepiece(struct qn_str data, const char *name,
                                           const struct qn_tokenizer_extras *extras,
                                           const struct qn_allocator *allocator, struct qn_tokenizer **out)
@@ -284,7 +380,7 @@ qn_status qn_tokenizer_from_sentencepiece(struct qn_str data, const char *name,
     if (!status)
         status = qn_pipeline_create(allocator, &t);
     if (!status)
-        status = build_sentence(t, &model, extras);
+        status = is_xlm_roberta(extras) ? build_xlm_roberta(t, &model, extras) : build_sentence(t, &model, extras);
     qn_arena_deinit(&scratch);
     if (status) {
         qn_tokenizer_free(t);
@@ -321,27 +417,25 @@ static bool next_line(struct qn_str *rest, struct qn_str *line)
     return true;
 }
 
+static const char *json_bool(bool value)
+{
+    return value ? "true" : "false";
+}
+
 static qn_status set_bert_steps(struct qn_tokenizer *t, const struct qn_tokenizer_extras *extras)
 {
-    struct qn_pipeline *p = t->pipeline;
-    p->normalizers = QN_ARENA_NEW(&t->arena, struct qn_normalizer);
-    p->cutters = QN_ARENA_NEW(&t->arena, struct qn_cutter);
-    p->decoders = QN_ARENA_NEW(&t->arena, struct qn_decode_step);
-    if (!p->normalizers || !p->cutters || !p->decoders)
-        return QN_OOM();
     bool lower = !extras || extras->lower_case != 0;
-    *p->normalizers = (struct qn_normalizer){
-        .kind = QN_NORMALIZER_BERT,
-        .clean = true,
-        .chinese = !extras || extras->cut_chinese != 0,
-        .accents = extras && extras->strip_accents >= 0 ? extras->strip_accents : lower,
-        .lower = lower,
+    struct qn_step_texts steps = {
+        .cutter = QN_STR("{\"type\": \"BertPreTokenizer\"}"),
+        .decoder = QN_STR("{\"type\": \"WordPiece\", \"prefix\": \"##\", \"cleanup\": true}"),
     };
-    *p->cutters = (struct qn_cutter){.kind = QN_CUTTER_BERT};
-    *p->decoders = (struct qn_decode_step){.kind = QN_DECODE_WORDPIECE, .cleanup = true, .content = p->model.prefix};
-    p->normalizer_count = p->cutter_count = p->decoder_count = 1;
-    p->has_decoder = true;
-    return NULL;
+    steps.normalizer = qn_arena_printf(
+        &t->arena,
+        "{\"type\": \"BertNormalizer\", \"clean_text\": true, \"handle_chinese_chars\": %s, "
+        "\"strip_accents\": %s, \"lowercase\": %s}",
+        json_bool(!extras || extras->cut_chinese != 0),
+        extras && extras->strip_accents >= 0 ? json_bool(extras->strip_accents) : "null", json_bool(lower));
+    return steps.normalizer.data ? qn_pipeline_set_steps(t, &steps) : QN_OOM();
 }
 
 qn_status qn_pipeline_surround(struct qn_tokenizer *t, struct qn_surround surround)

@@ -26,8 +26,11 @@ struct class_row {
         ends_words; /* the last character of a word has "</w>" behind it; unknown characters become the unknown token */
 };
 
-#define BYTES(regex) \
-    "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": " regex "}"
+#define PREFIX "@" /* stands for whether a space is put before a text */
+#define BYTES_AFTER(prefix, regex) \
+    "{\"type\": \"ByteLevel\", \"add_prefix_space\": " prefix ", \"trim_offsets\": true, \"use_regex\": " regex "}"
+#define BYTES(regex) BYTES_AFTER(PREFIX, regex)
+#define DECODE_BYTES BYTES_AFTER("false", "true")
 #define SPLIT_BYTES(pattern, behavior, invert)                                                               \
     "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": \"" pattern \
     "\"}, \"behavior\": \"" behavior "\", \"invert\": " invert "}, " BYTES("false") "]}"
@@ -44,12 +47,12 @@ static const struct class_row classes[] = {
      .types = "gpt2 gptj gpt_neo opt phi codegen starcoder2",
      .usual = {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"},
      .cutter = BYTES("true"),
-     .decoder = BYTES("true")},
+     .decoder = DECODE_BYTES},
     {.names = "Roberta Bart Longformer LED",
      .types = "roberta bart longformer led ibert data2vec-text",
      .usual = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
      .cutter = BYTES("true"),
-     .decoder = BYTES("true"),
+     .decoder = DECODE_BYTES,
      .frame = FRAME_CLS_SEP,
      .trim_offsets = true},
     {.names = "Qwen2",
@@ -57,18 +60,18 @@ static const struct class_row classes[] = {
      .usual = {NULL, "<|endoftext|>", "<|endoftext|>", NULL, "<|endoftext|>"},
      .normalizer = NFC,
      .cutter = SPLIT_BYTES(QWEN_PATTERN, "Isolated", "false"),
-     .decoder = BYTES("true")},
+     .decoder = DECODE_BYTES},
     {.names = "GPTNeoX",
      .types = "gpt_neox mamba olmo mpt rwkv xlstm falcon_mamba",
      .usual = {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>", NULL, "<|padding|>"},
      .normalizer = NFC,
      .cutter = BYTES("true"),
-     .decoder = BYTES("true")},
+     .decoder = DECODE_BYTES},
     {.names = "Deberta",
      .types = "deberta",
      .usual = {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
      .cutter = BYTES("true"),
-     .decoder = BYTES("true"),
+     .decoder = DECODE_BYTES,
      .frame = FRAME_CLS_SEP},
     {.names = "CLIP",
      .types = "clip owlv groupvit xclip",
@@ -76,10 +79,9 @@ static const struct class_row classes[] = {
      .normalizer = "{\"type\": \"Sequence\", \"normalizers\": [" NFC ", {\"type\": \"Replace\", \"pattern\": "
                    "{\"Regex\": \"\\\\s+\"}, \"content\": \" \"}, {\"type\": \"Lowercase\"}]}",
      .cutter = SPLIT_BYTES(CLIP_PATTERN, "Removed", "true"),
-     .decoder = "{\"type\": \"Sequence\", \"decoders\": [" BYTES(
-         "true") ", {\"type\": \"Replace\", \"pattern\": "
-                 "{\"String\": \"</w>\"}, \"content\": \" \"}, {\"type\": \"Strip\", \"content\": \" \", "
-                 "\"start\": 1000000, \"stop\": 1000000}]}",
+     .decoder = "{\"type\": \"Sequence\", \"decoders\": [" DECODE_BYTES ", {\"type\": \"Replace\", \"pattern\": "
+                "{\"String\": \"</w>\"}, \"content\": \" \"}, {\"type\": \"Strip\", \"content\": \" \", "
+                "\"start\": 1000000, \"stop\": 1000000}]}",
      .frame = FRAME_BOS_EOS,
      .ends_words = true},
 };
@@ -159,21 +161,23 @@ static qn_status read_merges(struct qn_tokenizer *t, struct qn_str text)
     return NULL;
 }
 
-static qn_status read_steps(struct qn_tokenizer *t, const struct class_row *row, bool prefix_space,
-                            struct qn_arena *scratch)
+/* A text of the table, with what is said of a space before a text; it has one place for it, or none. */
+static qn_status with_prefix(struct qn_arena *arena, const char *text, bool prefix, struct qn_str *out)
 {
-    struct qn_pipeline_reader r = {.pipeline = t->pipeline, .arena = &t->arena};
-    const char *const texts[] = {row->normalizer, row->cutter, row->decoder};
-    const struct qn_json *steps[3] = {NULL};
-    for (int i = 0; i < 3; i++)
-        if (texts[i])
-            QN_TRY(qn_json_read(qn_str_from(texts[i]), NULL, scratch, &steps[i]));
-    QN_TRY(qn_read_normalizers(&r, steps[0]));
-    QN_TRY(qn_read_cutters(&r, steps[1]));
-    QN_TRY(qn_read_decoders(&r, steps[2]));
-    for (uint32_t i = 0; i < t->pipeline->cutter_count && row->frame != FRAME_BOS_EOS; i++)
-        t->pipeline->cutters[i].prefix_space = prefix_space && t->pipeline->cutters[i].kind == QN_CUTTER_BYTE_LEVEL;
-    return NULL;
+    const char *place = strstr(text, PREFIX);
+    *out = place ? qn_arena_printf(arena, "%.*s%s%s", (int)(place - text), text, prefix ? "true" : "false",
+                                   place + strlen(PREFIX))
+                 : qn_str_from(text);
+    return out->data ? NULL : QN_OOM();
+}
+
+static qn_status set_steps(struct qn_tokenizer *t, const struct class_row *row, bool prefix_space)
+{
+    struct qn_step_texts steps = {.decoder = qn_str_from(row->decoder)};
+    if (row->normalizer)
+        steps.normalizer = qn_str_from(row->normalizer);
+    QN_TRY(with_prefix(&t->arena, row->cutter, prefix_space && row->frame != FRAME_BOS_EOS, &steps.cutter));
+    return qn_pipeline_set_steps(t, &steps);
 }
 
 static qn_status set_model(struct qn_tokenizer *t, const struct class_row *row,
@@ -196,6 +200,7 @@ static qn_status build(struct qn_tokenizer *t, const struct qn_json *vocab, cons
 {
     struct qn_unit_model *m = &t->pipeline->model;
     const struct class_row *row;
+    (void)scratch;
     bool prefix_space = extras->prefix_space == 1;
     if (!extras->merges.data)
         return QN_ERROR(QN_NOT_FOUND, "merges.txt is missing beside it");
@@ -205,7 +210,7 @@ static qn_status build(struct qn_tokenizer *t, const struct qn_json *vocab, cons
     QN_TRY(read_merges(t, extras->merges));
     if (m->names_unknown)
         m->unknown = qn_text_ids_find(&t->by_text, m->unknown_text.data, m->unknown_text.size);
-    QN_TRY(read_steps(t, row, prefix_space, scratch));
+    QN_TRY(set_steps(t, row, prefix_space));
     QN_TRY(qn_pipeline_add_tokens(t, extras, row->usual));
     QN_TRY(qn_pipeline_finish(t));
     int32_t roles[QN_TOKEN_ROLE_COUNT];
