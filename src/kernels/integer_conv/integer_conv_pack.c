@@ -48,6 +48,48 @@ static void pack_depthwise(const struct qn_integer_conv_pack_params *p)
             out[(tap / 4 * wide + o) * 4 + tap % 4] = ((const uint8_t *)p->w)[o * p->taps + tap] ^ flip;
 }
 
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+enum { CHANNELS = 16, TAPS = 8 };
+
+/* CHANNELS channels of TAPS taps each to TAPS rows of CHANNELS bytes. Zipping the halves of the block rotates the bits of
+ * a byte's place by one: after four times, channel and tap have changed sides. */
+static void turn_block(const uint8_t *from, int64_t channel_bytes, uint8_t *to, int64_t row_bytes)
+{
+    bytes16 x[TAPS], y[TAPS];
+    for (int i = 0; i < TAPS; i++) {
+        __builtin_memcpy((char *)&x[i], from + 2 * i * channel_bytes, TAPS);
+        __builtin_memcpy((char *)&x[i] + TAPS, from + (2 * i + 1) * channel_bytes, TAPS);
+    }
+    for (int stage = 0; stage < 4; stage++) {
+        for (int i = 0; i < TAPS / 2; i++) {
+            bytes16 a = x[i], b = x[i + TAPS / 2];
+            y[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            y[2 * i + 1] =
+                __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        __builtin_memcpy(x, y, sizeof x);
+    }
+    for (int i = 0; i < TAPS; i++)
+        __builtin_memcpy(to + i * row_bytes, &x[i], CHANNELS);
+}
+
+/* [channel][tap] to [tap][channel]. */
+static void turn_column(const uint8_t *from, int64_t channels, int64_t taps, uint8_t *to)
+{
+    int64_t c = 0, blocks = taps / TAPS * TAPS;
+    for (; c + CHANNELS <= channels; c += CHANNELS) {
+        for (int64_t tap = 0; tap < blocks; tap += TAPS)
+            turn_block(from + c * taps + tap, taps, to + tap * channels + c, channels);
+        for (int64_t tap = blocks; tap < taps; tap++)
+            for (int64_t i = c; i < c + CHANNELS; i++)
+                to[tap * channels + i] = from[i * taps + tap];
+    }
+    for (int64_t tap = 0; tap < taps; tap++)
+        for (int64_t i = c; i < channels; i++)
+            to[tap * channels + i] = from[i * taps + tap];
+}
+
 static void pack_panel(const struct qn_integer_conv_pack_params *p, int64_t group, int64_t panel, uint8_t *scratch)
 {
     int64_t n = p->o / p->groups, k = p->group_channels * p->taps, first = panel * QN_INTEGER_PANEL;
@@ -57,9 +99,7 @@ static void pack_panel(const struct qn_integer_conv_pack_params *p, int64_t grou
     if (p->taps > 1) {
         uint8_t *turned = scratch + qn_integer_columns_scratch(k);
         for (int64_t j = 0; j < columns; j++)
-            for (int64_t tap = 0; tap < p->taps; tap++)
-                for (int64_t c = 0; c < p->group_channels; c++)
-                    turned[j * k + tap * p->group_channels + c] = from[j * k + c * p->taps + tap];
+            turn_column(from + j * k, p->group_channels, p->taps, turned + j * k);
         from = turned;
     }
     qn_integer_pack_columns(from, k, columns, k, !p->w_signed, out, scratch);

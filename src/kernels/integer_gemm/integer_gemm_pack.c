@@ -19,6 +19,7 @@ enum {
 };
 
 typedef int8_t bytes16 __attribute__((vector_size(16), may_alias));
+typedef int16_t shorts8 __attribute__((vector_size(16), may_alias));
 typedef int16_t shorts16 __attribute__((vector_size(32), may_alias));
 
 int64_t qn_integer_columns_scratch(int64_t k)
@@ -26,10 +27,23 @@ int64_t qn_integer_columns_scratch(int64_t k)
     return (k + 3) / 4 * 4 * QN_INTEGER_PANEL;
 }
 
+/* Pairs of neighbouring bytes are summed as 16-bit lanes, as many as these hold. */
 static int32_t sum_of(const int8_t *bytes, int64_t count)
 {
+    enum { PAIRS = ROWS_OF_SUM / 2 };
     int32_t sum = 0;
-    for (int64_t i = 0; i < count; i++)
+    int64_t i = 0;
+    while (count - i >= 16) {
+        int64_t vectors = (count - i) / 16 < PAIRS ? (count - i) / 16 : PAIRS;
+        shorts8 lanes = {0}, v;
+        for (int64_t k = 0; k < vectors; k++, i += 16) {
+            __builtin_memcpy(&v, bytes + i, sizeof v);
+            lanes += (v >> 8) + (v << 8 >> 8);
+        }
+        for (int k = 0; k < 8; k++)
+            sum += lanes[k];
+    }
+    for (; i < count; i++)
         sum += bytes[i];
     return sum;
 }
