@@ -117,15 +117,20 @@ static inline struct pb pb_value(const char *name, int type)
 }
 
 /* A model around a graph, which it takes over. */
-static inline struct pb pb_model(struct pb *graph)
+static inline struct pb pb_model_of(struct pb *graph, int64_t version)
 {
     struct pb m = {0}, opset = {0};
     pb_int(&m, 1, 8);
     pb_text(&m, 2, "tests");
     pb_message(&m, 7, graph);
-    pb_int(&opset, 2, 17);
+    pb_int(&opset, 2, version);
     pb_message(&m, 8, &opset);
     return m;
+}
+
+static inline struct pb pb_model(struct pb *graph)
+{
+    return pb_model_of(graph, 17);
 }
 
 /* Graph fields */
@@ -142,6 +147,83 @@ static inline struct pb pb_small_model(struct pb *tensor)
     pb_message(&g, GRAPH_INPUT, &in);
     pb_message(&g, GRAPH_OUTPUT, &out);
     return pb_model(&g);
+}
+
+/* ---- any graph ------------------------------------------------------------------------------------------------ */
+
+enum { F32 = 1, I64 = 7, BOOL = 9 }; /* data types */
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTR = 5, NODE_DOMAIN = 7 };
+
+/* The names of a list separated by commas, as one field each. */
+static inline void pb_names(struct pb *b, uint32_t field, const char *names)
+{
+    for (const char *end; *names; names = *end ? end + 1 : end) {
+        end = strchr(names, ',') ? strchr(names, ',') : names + strlen(names);
+        pb_bytes(b, field, names, (size_t)(end - names));
+    }
+}
+
+static inline struct pb pb_node_of(const char *op, const char *inputs, const char *outputs)
+{
+    struct pb n = {0};
+    pb_names(&n, NODE_INPUT, inputs);
+    pb_names(&n, NODE_OUTPUT, outputs);
+    pb_text(&n, NODE_NAME, op);
+    pb_text(&n, NODE_OP, op);
+    return n;
+}
+
+static inline void pb_attr_int(struct pb *node, const char *name, int64_t value)
+{
+    struct pb attr = {0};
+    pb_text(&attr, 1, name);
+    pb_int(&attr, 3, value);
+    pb_int(&attr, 20, 2);
+    pb_message(node, NODE_ATTR, &attr);
+}
+
+static inline void pb_attr_graph(struct pb *node, const char *name, struct pb *graph)
+{
+    struct pb attr = {0};
+    pb_text(&attr, 1, name);
+    pb_message(&attr, 6, graph);
+    pb_int(&attr, 20, 5);
+    pb_message(node, NODE_ATTR, &attr);
+}
+
+/* dims: names or numbers separated by commas; NULL: no shape. */
+static inline void pb_add_value(struct pb *graph, uint32_t field, const char *name, int type, const char *dims)
+{
+    struct pb v = {0}, outer = {0}, tensor = {0}, shape = {0};
+    pb_text(&v, 1, name);
+    pb_int(&tensor, 1, type);
+    for (const char *end; dims && *dims; dims = *end ? end + 1 : end) {
+        struct pb dim = {0};
+        end = strchr(dims, ',') ? strchr(dims, ',') : dims + strlen(dims);
+        if (*dims >= '0' && *dims <= '9')
+            pb_int(&dim, 1, atoi(dims));
+        else
+            pb_bytes(&dim, 2, dims, (size_t)(end - dims));
+        pb_message(&shape, 1, &dim);
+    }
+    if (dims)
+        pb_message(&tensor, 2, &shape);
+    pb_message(&outer, 1, &tensor);
+    pb_message(&v, 2, &outer);
+    pb_message(graph, field, &v);
+    pb_free(&shape);
+}
+
+static inline void pb_add_node(struct pb *graph, struct pb node)
+{
+    pb_message(graph, GRAPH_NODE, &node);
+}
+
+static inline void pb_add_i64s(struct pb *graph, const char *name, int64_t count, const int64_t *values)
+{
+    struct pb t = pb_tensor(name, I64, (const int64_t[]){count, -1});
+    pb_bytes(&t, 9, values, (size_t)count * sizeof *values);
+    pb_message(graph, GRAPH_INITIALIZER, &t);
 }
 
 #endif

@@ -2,83 +2,7 @@
 #include "format/onnx/import.h"
 #include "onnx_build.h"
 
-enum { F32 = 1, I64 = 7, BOOL = 9 };
-enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTR = 5, NODE_DOMAIN = 7 };
 enum { MODEL_OPSET = 8, MODEL_FUNCTION = 25 };
-
-/* ---- writing models ------------------------------------------------------------------------------------------- */
-
-/* The names of a list separated by commas, as one field each. */
-static void add_names(struct pb *b, uint32_t field, const char *names)
-{
-    for (const char *end; *names; names = *end ? end + 1 : end) {
-        end = strchr(names, ',') ? strchr(names, ',') : names + strlen(names);
-        pb_bytes(b, field, names, (size_t)(end - names));
-    }
-}
-
-static struct pb node_of(const char *op, const char *inputs, const char *outputs)
-{
-    struct pb n = {0};
-    add_names(&n, NODE_INPUT, inputs);
-    add_names(&n, NODE_OUTPUT, outputs);
-    pb_text(&n, NODE_NAME, op);
-    pb_text(&n, NODE_OP, op);
-    return n;
-}
-
-static void add_int(struct pb *node, const char *name, int64_t value)
-{
-    struct pb attr = {0};
-    pb_text(&attr, 1, name);
-    pb_int(&attr, 3, value);
-    pb_int(&attr, 20, 2);
-    pb_message(node, NODE_ATTR, &attr);
-}
-
-static void add_graph(struct pb *node, const char *name, struct pb *graph)
-{
-    struct pb attr = {0};
-    pb_text(&attr, 1, name);
-    pb_message(&attr, 6, graph);
-    pb_int(&attr, 20, 5);
-    pb_message(node, NODE_ATTR, &attr);
-}
-
-/* dims: names or numbers separated by commas; NULL: no shape. */
-static void add_value(struct pb *graph, uint32_t field, const char *name, int type, const char *dims)
-{
-    struct pb v = {0}, outer = {0}, tensor = {0}, shape = {0};
-    pb_text(&v, 1, name);
-    pb_int(&tensor, 1, type);
-    for (const char *end; dims && *dims; dims = *end ? end + 1 : end) {
-        struct pb dim = {0};
-        end = strchr(dims, ',') ? strchr(dims, ',') : dims + strlen(dims);
-        if (*dims >= '0' && *dims <= '9')
-            pb_int(&dim, 1, atoi(dims));
-        else
-            pb_bytes(&dim, 2, dims, (size_t)(end - dims));
-        pb_message(&shape, 1, &dim);
-    }
-    if (dims)
-        pb_message(&tensor, 2, &shape);
-    pb_message(&outer, 1, &tensor);
-    pb_message(&v, 2, &outer);
-    pb_message(graph, field, &v);
-    pb_free(&shape);
-}
-
-static void add_node(struct pb *graph, struct pb node)
-{
-    pb_message(graph, GRAPH_NODE, &node);
-}
-
-static void add_i64s(struct pb *graph, const char *name, int64_t count, const int64_t *values)
-{
-    struct pb t = pb_tensor(name, I64, (const int64_t[]){count, -1});
-    pb_bytes(&t, 9, values, (size_t)count * sizeof *values);
-    pb_message(graph, GRAPH_INITIALIZER, &t);
-}
 
 /* ---- importing ------------------------------------------------------------------------------------------------ */
 
@@ -136,17 +60,17 @@ static uint32_t occurrences(const char *text, const char *word)
 static struct pb flatten_model(void)
 {
     struct pb g = {0};
-    add_i64s(&g, "zero", 1, (const int64_t[]){0});
-    add_i64s(&g, "rest", 1, (const int64_t[]){-1});
+    pb_add_i64s(&g, "zero", 1, (const int64_t[]){0});
+    pb_add_i64s(&g, "rest", 1, (const int64_t[]){-1});
     /* out of order on purpose */
-    add_node(&g, node_of("Reshape", "x,shape", "y"));
-    add_node(&g, node_of("Shape", "x", "dims"));
-    add_node(&g, node_of("Gather", "dims,zero", "first"));
-    struct pb concat = node_of("Concat", "first,rest", "shape");
-    add_int(&concat, "axis", 0);
-    add_node(&g, concat);
-    add_value(&g, GRAPH_INPUT, "x", F32, "batch,3,4");
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "batch,12");
+    pb_add_node(&g, pb_node_of("Reshape", "x,shape", "y"));
+    pb_add_node(&g, pb_node_of("Shape", "x", "dims"));
+    pb_add_node(&g, pb_node_of("Gather", "dims,zero", "first"));
+    struct pb concat = pb_node_of("Concat", "first,rest", "shape");
+    pb_attr_int(&concat, "axis", 0);
+    pb_add_node(&g, concat);
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "batch,3,4");
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "batch,12");
     pb_text(&g, GRAPH_NAME, "g");
     return pb_model(&g);
 }
@@ -172,14 +96,14 @@ static void unknown_contents_defer(void **state)
     (void)state;
     char *text;
     struct pb g = {0};
-    add_node(&g, node_of("Relu", "x", "r"));
-    add_node(&g, node_of("Reshape", "r,s", "t"));
-    add_node(&g, node_of("Neg", "t", "y"));
-    add_node(&g, node_of("Abs", "r", "z"));
-    add_value(&g, GRAPH_INPUT, "x", F32, "2,6");
-    add_value(&g, GRAPH_INPUT, "s", I64, "2");
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "3,n");
-    add_value(&g, GRAPH_OUTPUT, "z", F32, "2,6");
+    pb_add_node(&g, pb_node_of("Relu", "x", "r"));
+    pb_add_node(&g, pb_node_of("Reshape", "r,s", "t"));
+    pb_add_node(&g, pb_node_of("Neg", "t", "y"));
+    pb_add_node(&g, pb_node_of("Abs", "r", "z"));
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2,6");
+    pb_add_value(&g, GRAPH_INPUT, "s", I64, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "3,n");
+    pb_add_value(&g, GRAPH_OUTPUT, "z", F32, "2,6");
     struct pb model = pb_model(&g);
     qn_assert_ok(import_text(&model, NULL, &text));
     expect(text, (const char *const[]){"relu", "abs", "call", NULL});
@@ -193,27 +117,27 @@ static void unknown_contents_defer(void **state)
 static struct pb branch_of(const char *op)
 {
     struct pb g = {0};
-    add_node(&g, node_of(op, "x", "r"));
+    pb_add_node(&g, pb_node_of(op, "x", "r"));
     pb_text(&g, GRAPH_NAME, op);
-    add_value(&g, GRAPH_OUTPUT, "r", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "r", F32, "2");
     return g;
 }
 
 static struct pb if_model(bool constant)
 {
-    struct pb g = {0}, node = node_of("If", "c", "y"), yes = branch_of("Relu"), no = branch_of("Neg");
-    add_graph(&node, "then_branch", &yes);
-    add_graph(&node, "else_branch", &no);
-    add_node(&g, node);
-    add_value(&g, GRAPH_INPUT, "x", F32, "2");
+    struct pb g = {0}, node = pb_node_of("If", "c", "y"), yes = branch_of("Relu"), no = branch_of("Neg");
+    pb_attr_graph(&node, "then_branch", &yes);
+    pb_attr_graph(&node, "else_branch", &no);
+    pb_add_node(&g, node);
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2");
     if (constant) {
         struct pb t = pb_tensor("c", BOOL, (const int64_t[]){-1});
         pb_bytes(&t, 9, "\1", 1);
         pb_message(&g, GRAPH_INITIALIZER, &t);
     } else {
-        add_value(&g, GRAPH_INPUT, "c", BOOL, "");
+        pb_add_value(&g, GRAPH_INPUT, "c", BOOL, "");
     }
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
     return pb_model(&g);
 }
 
@@ -234,7 +158,7 @@ static void known_branches_are_inlined(void **state)
 
 static struct pb function_of(const char *name, const char *inner)
 {
-    struct pb f = {0}, opset = {0}, node = node_of(inner, "a", "b");
+    struct pb f = {0}, opset = {0}, node = pb_node_of(inner, "a", "b");
     pb_text(&f, 1, name);
     pb_text(&f, 4, "a");
     pb_text(&f, 5, "b");
@@ -249,11 +173,11 @@ static struct pb function_of(const char *name, const char *inner)
 
 static struct pb function_model(const char *called)
 {
-    struct pb g = {0}, node = node_of(called, "x", "y"), f;
+    struct pb g = {0}, node = pb_node_of(called, "x", "y"), f;
     pb_text(&node, NODE_DOMAIN, "own");
-    add_node(&g, node);
-    add_value(&g, GRAPH_INPUT, "x", F32, "2");
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
+    pb_add_node(&g, node);
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
     struct pb m = pb_model(&g);
     f = function_of("inner", "Relu");
     pb_message(&m, MODEL_FUNCTION, &f);
@@ -283,22 +207,22 @@ static void bad_graphs_are_named(void **state)
     (void)state;
     char *text;
     struct pb g = {0};
-    add_node(&g, node_of("Add", "x,b", "a"));
-    add_node(&g, node_of("Neg", "a", "b"));
-    add_value(&g, GRAPH_INPUT, "x", F32, "2");
-    add_value(&g, GRAPH_OUTPUT, "b", F32, "2");
+    pb_add_node(&g, pb_node_of("Add", "x,b", "a"));
+    pb_add_node(&g, pb_node_of("Neg", "a", "b"));
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "b", F32, "2");
     struct pb model = pb_model(&g);
     qn_assert_fails(import_text(&model, NULL, &text), QN_INVALID_FILE, "cycle");
 
-    add_node(&g, node_of("Neg", "nobody", "y"));
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
+    pb_add_node(&g, pb_node_of("Neg", "nobody", "y"));
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
     model = pb_model(&g);
     qn_assert_fails(import_text(&model, NULL, &text), QN_INVALID_FILE, "'nobody' is not defined");
 
-    add_node(&g, node_of("Foo", "x", "a"));
-    add_node(&g, node_of("Bar", "a", "y"));
-    add_value(&g, GRAPH_INPUT, "x", F32, "2");
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
+    pb_add_node(&g, pb_node_of("Foo", "x", "a"));
+    pb_add_node(&g, pb_node_of("Bar", "a", "y"));
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "2");
     model = pb_model(&g);
     qn_assert_fails(import_text(&model, NULL, &text), QN_UNSUPPORTED, "2 ops (2 nodes)");
 }
@@ -308,10 +232,10 @@ static void refuse_sum(int type, const char *dims, const char *words)
 {
     char *text;
     struct pb g = {0};
-    add_node(&g, node_of("Add", "x,w", "y"));
-    add_value(&g, GRAPH_INPUT, "x", F32, "2,3");
-    add_value(&g, GRAPH_INPUT, "w", type, dims);
-    add_value(&g, GRAPH_OUTPUT, "y", F32, "2,3");
+    pb_add_node(&g, pb_node_of("Add", "x,w", "y"));
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2,3");
+    pb_add_value(&g, GRAPH_INPUT, "w", type, dims);
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "2,3");
     struct pb model = pb_model(&g);
     qn_assert_fails(import_text(&model, NULL, &text), QN_INVALID_ARGUMENT, words);
 }
@@ -324,10 +248,10 @@ static void wrong_types_and_sizes_are_shown(void **state)
     struct pb g = {0};
     refuse_sum(F32, "2,4", "f32[2,3] and f32[2,4]: they do not broadcast");
     refuse_sum(I64, "2,3", "f32[2,3] and i64[2,3]: their dtypes must agree");
-    add_node(&g, node_of("Tile", "x,s", "y")); /* the product of its shape overflows */
-    add_i64s(&g, "s", 2, giant);
-    add_value(&g, GRAPH_INPUT, "x", F32, "2,3");
-    add_value(&g, GRAPH_OUTPUT, "y", F32, NULL);
+    pb_add_node(&g, pb_node_of("Tile", "x,s", "y")); /* the product of its shape overflows */
+    pb_add_i64s(&g, "s", 2, giant);
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2,3");
+    pb_add_value(&g, GRAPH_OUTPUT, "y", F32, NULL);
     struct pb model = pb_model(&g);
     qn_assert_fails(import_text(&model, NULL, &text), QN_OUT_OF_RANGE, "overflows 63 bits");
 }

@@ -6,7 +6,11 @@
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
-qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *what)
+/* Smaller regions are taken without asking the system what it has left, which costs more than a page fault. */
+static const uint64_t ASK_FROM = (uint64_t)256 << 20; /* bytes */
+
+/* Like qn_region_grow, for memory of which a run may touch little. */
+static qn_status reserve(struct qn_region *region, uint64_t bytes, const char *what)
 {
     if (bytes <= region->bytes)
         return NULL;
@@ -17,6 +21,17 @@ qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *w
         return QN_ERROR(QN_OUT_OF_MEMORY, "no memory for %s (%.1f MiB)", what, (double)bytes / (1 << 20));
     region->bytes = bytes;
     return NULL;
+}
+
+qn_status qn_region_grow(struct qn_region *region, uint64_t bytes, const char *what)
+{
+    if (bytes <= region->bytes)
+        return NULL;
+    uint64_t left = bytes < ASK_FROM ? UINT64_MAX : qn_memory_left();
+    if (bytes - region->bytes > left)
+        return QN_ERROR(QN_OUT_OF_MEMORY, "no memory for %s (%.1f MiB, %.1f MiB are left)", what,
+                        (double)bytes / (1 << 20), (double)left / (1 << 20));
+    return reserve(region, bytes, what);
 }
 
 void qn_region_free(struct qn_region *region)
@@ -47,7 +62,7 @@ static qn_status take_states(struct qn_frame *f)
         if (!qn_plan_view(&plan->tensors.items[plan->states.items[i].tensor], f->values, &view, &bytes))
             return QN_ERROR(QN_INVALID_ARGUMENT, "state '%s': its size cannot be computed",
                             plan->text.items + plan->states.items[i].name);
-        QN_TRY(qn_region_grow(&f->states[i], bytes, plan->text.items + plan->states.items[i].name));
+        QN_TRY(reserve(&f->states[i], bytes, plan->text.items + plan->states.items[i].name));
     }
     return NULL;
 }

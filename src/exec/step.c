@@ -176,7 +176,8 @@ static qn_status bind_step(struct qn_frame *f, const struct qn_plan_step *step, 
         const struct qn_plan_tensor *tensor = &plan->tensors.items[operands[step->in_count + i]];
         *work |= has_elements(&f->views.out[i]);
         if (tensor->place == QN_PLACE_SLOT)
-            QN_TRY(fill_slot(f, step, tensor->index, bind, &f->views.out[i]));
+            QN_TRY(qn_status_note(fill_slot(f, step, tensor->index, bind, &f->views.out[i]), "step '%s'",
+                                  qn_step_name(plan, step)));
         f->views.out[i].data = qn_frame_address(f, tensor);
     }
     return NULL;

@@ -4,12 +4,14 @@
 
 #include "base/arena.h"
 #include "base/checked.h"
+#include "platform/pages.h"
 
 enum {
     ALIGN = 64,
     SMALLEST = 64,         /* bytes of the smallest block */
     CLASSES = 4 * 58,      /* four sizes an octave */
     TEXT_CHUNK = 64 << 10, /* bytes */
+    ASK_FROM = 256 << 20,  /* bytes that a store may hold before it asks the system what is left */
 };
 
 /* Stands before a block; the block begins ALIGN bytes after it. */
@@ -31,7 +33,7 @@ struct qn_store {
     const struct qn_allocator *allocator;
     struct header *free[CLASSES];
     struct text *texts, *text; /* all chunks, and the one being filled */
-    uint64_t held;
+    uint64_t held, limit;      /* bytes */
 };
 
 qn_status qn_store_create(const struct qn_allocator *allocator, struct qn_store **out)
@@ -42,6 +44,7 @@ qn_status qn_store_create(const struct qn_allocator *allocator, struct qn_store 
     if (!store)
         return QN_OOM();
     store->allocator = allocator;
+    store->limit = ASK_FROM;
     *out = store;
     return NULL;
 }
@@ -76,6 +79,19 @@ static uint32_t class_of(uint64_t bytes, uint64_t *room)
     return (octave - 6) * 4 + (uint32_t)step;
 }
 
+/* Whether the store may have `size` more bytes: it asks the system each time it has grown by what was left, in halves,
+ * since others take memory as well. */
+static bool may_hold(struct qn_store *store, uint64_t size)
+{
+    if (store->held + size <= store->limit)
+        return true;
+    uint64_t left = qn_memory_left();
+    if (size > left)
+        return false;
+    store->limit = store->held + size + (left - size) / 2;
+    return true;
+}
+
 void *qn_store_take(struct qn_store *store, uint64_t bytes)
 {
     uint64_t room;
@@ -88,7 +104,7 @@ void *qn_store_take(struct qn_store *store, uint64_t bytes)
         return (char *)found + ALIGN;
     }
     size_t size = (size_t)room + 2 * ALIGN; /* the allocator aligns to 16 bytes only */
-    char *memory = qn_alloc(store->allocator, size);
+    char *memory = may_hold(store, size) ? qn_alloc(store->allocator, size) : NULL;
     if (!memory)
         return NULL;
     store->held += size;
@@ -180,7 +196,7 @@ qn_status qn_object_tensor(struct qn_store *store, qn_dtype dtype, uint32_t rank
     object->tensor = view;
     if (bytes && !(object->tensor.data = qn_store_take(store, bytes))) {
         qn_object_release(object);
-        return QN_OOM();
+        return QN_ERROR(QN_OUT_OF_MEMORY, "no memory for a tensor of %.1f MiB", (double)bytes / (1 << 20));
     }
     *out = object;
     return NULL;

@@ -270,7 +270,7 @@ static qn_status defer_step(struct qn_onnx_import *im, struct qn_onnx_step *step
 static void note_why(struct qn_onnx_import *im, qn_status status)
 {
     if (!im->why.size && status)
-        qn_strbuf_printf(&im->why, "node '%.*s' (%.*s): %s", QN_STR_ARG(im->step->node->name),
+        qn_strbuf_printf(&im->why, "node '%.*s' (%.*s): %s", QN_STR_ARG(qn_onnx_node_name(im->step->node)),
                          QN_STR_ARG(im->step->node->op_type), qn_status_message(status));
 }
 
@@ -327,7 +327,7 @@ static qn_status import_step(struct qn_onnx_import *im, struct qn_onnx_step *ste
             im->graph->checks.count = checks; /* of nodes that nobody reads */
             status = defer_step(im, step);
         } else {
-            status = qn_status_note(status, "node '%.*s' (%.*s)", QN_STR_ARG(step->node->name),
+            status = qn_status_note(status, "node '%.*s' (%.*s)", QN_STR_ARG(qn_onnx_node_name(step->node)),
                                     QN_STR_ARG(step->node->op_type));
         }
     }
@@ -435,6 +435,21 @@ static qn_status add_input(struct qn_onnx_import *im, uint32_t slot)
     return NULL;
 }
 
+/* Programs read an output as what the model says that it is. Shapes are often stated wrongly, and mean no harm. */
+static qn_status check_declared(const struct qn_onnx_import *im, const struct qn_onnx_value_info *output,
+                                qn_value value)
+{
+    const struct qn_onnx_type_proto *type = &output->type;
+    qn_dtype dtype = qn_graph_type(im->graph, value)->dtype;
+    if (type->kind != QN_ONNX_TYPE_TENSOR || dtype == QN_DTYPE_OBJECT)
+        return NULL;
+    qn_dtype declared = qn_onnx_dtype(type->elem_type);
+    if (declared == QN_DTYPE_NONE || declared == dtype)
+        return NULL;
+    return QN_ERROR(QN_INVALID_FILE, "output '%.*s' is said to be %s, its node gives %s", QN_STR_ARG(output->name),
+                    qn_dtype_name(declared), qn_dtype_name(dtype));
+}
+
 static qn_status import_main(struct qn_onnx_import *im)
 {
     const struct qn_onnx_region *region = im->program->main;
@@ -449,6 +464,7 @@ static qn_status import_main(struct qn_onnx_import *im)
         QN_TRY(im->b.status);
         if (!value)
             return QN_ERROR(QN_INVALID_FILE, "output '%.*s' has no value", QN_STR_ARG(graph->outputs[i].name));
+        QN_TRY(check_declared(im, &graph->outputs[i], value));
         QN_TRY(qn_graph_add_output(im->graph, graph->outputs[i].name, value));
     }
     return NULL;

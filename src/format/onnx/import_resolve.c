@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "format/onnx/import_state.h"
 
-enum { MAX_STEPS = 1 << 22, MAX_DEPTH = 64, MAX_LISTED = 64 };
+enum { MAX_STEPS = 1 << 22, MAX_DEPTH = 64, MAX_LISTED = 64, NEWEST_OPSET = 28 };
 
 /* The names that a graph or function sees. */
 struct scope {
@@ -169,7 +169,8 @@ static qn_status sort_from(struct ordering *o, const struct nodes *nodes, uint32
             uint32_t need = o->needs.items[i];
             if (state[need] == 1)
                 return QN_ERROR(QN_INVALID_FILE, "node '%.*s' (%.*s) needs its own output: the graph has a cycle",
-                                QN_STR_ARG(nodes->items[need].name), QN_STR_ARG(nodes->items[need].op_type));
+                                QN_STR_ARG(qn_onnx_node_name(&nodes->items[need])),
+                                QN_STR_ARG(nodes->items[need].op_type));
             if (state[need] == 0) {
                 stack[depth++] = need;
                 ready = false;
@@ -256,7 +257,8 @@ static qn_status add_missing(struct resolver *r, const struct qn_onnx_node *node
     uint32_t *seen = qn_map_get(&r->missing_ops, key);
     if (seen) {
         if (++*seen <= 4)
-            qn_strbuf_printf(&r->missing, "; %.*s also in '%.*s'", QN_STR_ARG(key), QN_STR_ARG(node->name));
+            qn_strbuf_printf(&r->missing, "; %.*s also in '%.*s'", QN_STR_ARG(key),
+                             QN_STR_ARG(qn_onnx_node_name(node)));
         return NULL;
     }
     if (qn_map_put(&r->missing_ops, key, 1) == QN_MAP_FAILED)
@@ -264,7 +266,8 @@ static qn_status add_missing(struct resolver *r, const struct qn_onnx_node *node
     if (r->missing_count++ < MAX_LISTED)
         qn_strbuf_printf(&r->missing, "%s%.*s (domain %s%.*s, opset %" PRIu32 ", node '%.*s')",
                          r->missing_count > 1 ? "; " : "", QN_STR_ARG(node->op_type),
-                         node->domain.size ? "" : "ai.onnx", QN_STR_ARG(node->domain), opset, QN_STR_ARG(node->name));
+                         node->domain.size ? "" : "ai.onnx", QN_STR_ARG(node->domain), opset,
+                         QN_STR_ARG(qn_onnx_node_name(node)));
     return NULL;
 }
 
@@ -467,8 +470,8 @@ static qn_status resolve_nodes(struct resolver *r, const struct nodes *nodes, co
     QN_TRY(topological(r, nodes, order));
     for (uint32_t i = 0; i < nodes->count; i++) {
         const struct qn_onnx_node *node = &nodes->items[order[i]];
-        QN_TRY(qn_status_note(resolve_step(r, node, frame, scope, steps), "node '%.*s' (%.*s)", QN_STR_ARG(node->name),
-                              QN_STR_ARG(node->op_type)));
+        QN_TRY(qn_status_note(resolve_step(r, node, frame, scope, steps), "node '%.*s' (%.*s)",
+                              QN_STR_ARG(qn_onnx_node_name(node)), QN_STR_ARG(node->op_type)));
     }
     return NULL;
 }
@@ -655,9 +658,22 @@ static qn_status resolve_graph(struct resolver *r, const struct qn_onnx_graph *g
     return status;
 }
 
+static qn_status check_opsets(const struct qn_onnx_opset *opsets, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (is_core(opsets[i].domain) && (opsets[i].version < 1 || opsets[i].version > NEWEST_OPSET))
+            return QN_ERROR(QN_UNSUPPORTED, "opset %" PRId64 " of ai.onnx: expected 1 to %d", opsets[i].version,
+                            NEWEST_OPSET);
+    return NULL;
+}
+
 qn_status qn_onnx_resolve_program(struct qn_onnx_program *program)
 {
     const struct qn_onnx_model *model = &program->file->model;
+    QN_TRY(check_opsets(model->opsets, model->opset_count));
+    for (uint32_t i = 0; i < model->function_count; i++)
+        QN_TRY(qn_status_note(check_opsets(model->functions[i].opsets, model->functions[i].opset_count),
+                              "function %.*s", QN_STR_ARG(model->functions[i].name)));
     struct resolver r = {.program = program, .arena = &program->arena};
     struct qn_onnx_frame *frame = QN_ARENA_NEW(r.arena, struct qn_onnx_frame);
     if (!frame || !qn_map_init(&r.missing_ops, r.arena, 0) ||

@@ -356,6 +356,13 @@ static bool is_integer(qn_dtype dtype)
     return class_ == QN_DTYPE_CLASS_INT || class_ == QN_DTYPE_CLASS_UINT;
 }
 
+qn_dim qn_onnx_size_dim(struct qn_lower *l, const struct qn_size *size)
+{
+    if (!size->symbolic && size->number < 0)
+        qn_onnx_fail(l, "the size %" PRId64 " is negative", size->number);
+    return size->symbolic ? size->dim : size->number < 0 ? 0 : size->number;
+}
+
 bool qn_onnx_try_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out)
 {
     const struct qn_contents *c = qn_onnx_in_contents(l, i);

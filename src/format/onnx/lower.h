@@ -107,6 +107,8 @@ struct qn_sizes {
  * symbols. Use it where an element is a count of elements or a position that has been made non-negative (or where -1
  * and the like can only stand in constants). False on error or when the input is absent. */
 bool qn_onnx_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out);
+/* A size as a dim; an error (and 0) where it is negative. */
+qn_dim qn_onnx_size_dim(struct qn_lower *l, const struct qn_size *size);
 /* The same without late symbols: false when something is not known, and nothing happens. */
 bool qn_onnx_try_sizes(struct qn_lower *l, uint32_t i, struct qn_sizes *out);
 /* Contents as plain integers (axes, and whatever is no size); defers when not known. False when absent, deferred or

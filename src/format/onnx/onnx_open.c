@@ -44,8 +44,9 @@ static qn_status visit_nodes(const struct qn_onnx_node *nodes, uint32_t count, c
         for (uint32_t k = 0; k < nodes[i].attr_count; k++) {
             qn_status status = visit_attr(&nodes[i].attrs[k], v);
             if (status)
-                return qn_status_note(status, "node '%.*s' (%.*s), attribute '%.*s'", QN_STR_ARG(nodes[i].name),
-                                      QN_STR_ARG(nodes[i].op_type), QN_STR_ARG(nodes[i].attrs[k].name));
+                return qn_status_note(status, "node '%.*s' (%.*s), attribute '%.*s'",
+                                      QN_STR_ARG(qn_onnx_node_name(&nodes[i])), QN_STR_ARG(nodes[i].op_type),
+                                      QN_STR_ARG(nodes[i].attrs[k].name));
         }
     }
     return NULL;

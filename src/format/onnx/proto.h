@@ -90,6 +90,15 @@ struct qn_onnx_node {
     uint32_t attr_count;
 };
 
+/* What messages call a node: by its name, or by its first output where it has none. */
+static inline struct qn_str qn_onnx_node_name(const struct qn_onnx_node *node)
+{
+    for (uint32_t i = 0; i < node->output_count && !node->name.size; i++)
+        if (node->outputs[i].size)
+            return node->outputs[i];
+    return node->name;
+}
+
 struct qn_onnx_dim {
     enum { QN_ONNX_DIM_UNKNOWN = 0, QN_ONNX_DIM_VALUE, QN_ONNX_DIM_PARAM } kind;
     int64_t value;

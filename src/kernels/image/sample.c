@@ -242,6 +242,7 @@ void qn_roi_align_run(const struct qn_roi_align_params *p, int64_t begin, int64_
         bool valid = n >= 0 && n < p->x.dims[0];
         if (!valid)
             qn_fault_report(p->fault, QN_FAULT_INDEX);
+        n = valid ? n : 0;
         struct region region = region_of(p, r);
         int64_t to = r * p->y.strides[0] + at[0] * p->y.strides[2] + at[1] * p->y.strides[3];
         for (int64_t c = 0; c < p->y.dims[1]; c++) {

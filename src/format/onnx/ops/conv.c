@@ -180,7 +180,7 @@ QN_ONNX_LOWER(col2im)
     qn_onnx_attr_ints(l, "strides", &attr.strides);
     qn_onnx_attr_ints(l, "dilations", &attr.dilations);
     for (uint32_t i = 0; i < image.count; i++)
-        attr.image.items[i] = qn_onnx_size_dim(l, &image, i);
+        attr.image.items[i] = qn_onnx_size_dim(l, &image.items[i]);
     uint64_t count;
     const int64_t *pads = qn_onnx_attr_i64s(l, "pads", &count);
     if (count && count != 2 * image.count) {

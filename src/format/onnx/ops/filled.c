@@ -4,13 +4,6 @@
 #include "format/onnx/import_state.h"
 #include "format/onnx/ops/elementwise.h"
 
-static qn_dim as_dim(struct qn_lower *l, const struct qn_size *size)
-{
-    if (!size->symbolic && size->number < 0)
-        qn_onnx_fail(l, "the size %" PRId64 " is negative", size->number);
-    return size->symbolic ? size->dim : size->number < 0 ? 0 : size->number;
-}
-
 static qn_value fill(struct qn_lower *l, qn_value scalar, uint32_t rank, const qn_dim *dims)
 {
     struct qn_attr_reshape attr = {.dims = {.count = rank}};
@@ -44,7 +37,7 @@ QN_ONNX_LOWER(constant_of_shape)
     if (sizes.count > QN_MAX_RANK)
         qn_onnx_fail(l, "rank %" PRIu32 ", at most %d", sizes.count, QN_MAX_RANK);
     for (uint32_t i = 0; i < sizes.count && !l->b->status; i++)
-        dims[i] = as_dim(l, &sizes.items[i]);
+        dims[i] = qn_onnx_size_dim(l, &sizes.items[i]);
     if (!l->b->status)
         qn_onnx_out(l, 0, fill(l, value, sizes.count, dims));
 }
@@ -216,7 +209,7 @@ static qn_dim depth_of(struct qn_lower *l)
         qn_onnx_fail(l, "the depth is no size");
         return 0;
     }
-    return qn_onnx_sizes(l, 1, &sizes) ? as_dim(l, &sizes.items[0]) : 0;
+    return qn_onnx_sizes(l, 1, &sizes) ? qn_onnx_size_dim(l, &sizes.items[0]) : 0;
 }
 
 QN_ONNX_LOWER(one_hot)

@@ -9,15 +9,6 @@ int64_t qn_onnx_window_reach(const struct qn_onnx_window *w, uint32_t i)
     return (w->kernel.items[i] - 1) * w->dilations.items[i] + 1;
 }
 
-qn_dim qn_onnx_size_dim(struct qn_lower *l, const struct qn_sizes *sizes, uint32_t i)
-{
-    if (sizes->items[i].symbolic)
-        return sizes->items[i].dim;
-    if (sizes->items[i].number < 0)
-        qn_onnx_fail(l, "a size of %" PRId64, sizes->items[i].number);
-    return sizes->items[i].number < 0 ? 0 : sizes->items[i].number;
-}
-
 /* An attribute of one integer a spatial axis, each at least 1. */
 static bool read_list(struct qn_lower *l, const char *name, uint32_t spatial, struct qn_ints *out)
 {

@@ -24,7 +24,4 @@ bool qn_onnx_read_pool(struct qn_lower *l, qn_value *x, bool channels_last, stru
 /* Elements from the first to the last of a window along axis i. */
 int64_t qn_onnx_window_reach(const struct qn_onnx_window *w, uint32_t i);
 
-/* Element i of sizes as a dim; an error where it is negative. */
-qn_dim qn_onnx_size_dim(struct qn_lower *l, const struct qn_sizes *sizes, uint32_t i);
-
 #endif

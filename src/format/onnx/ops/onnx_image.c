@@ -127,7 +127,7 @@ static bool resize_by_sizes(struct qn_lower *l, qn_value x, uint32_t input, uint
         return false;
     }
     for (uint32_t i = 0; i < count; i++)
-        attr->dims.items[axes[i]] = qn_onnx_size_dim(l, &sizes, i);
+        attr->dims.items[axes[i]] = qn_onnx_size_dim(l, &sizes.items[i]);
     return !l->b->status;
 }
 

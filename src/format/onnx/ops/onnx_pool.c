@@ -152,7 +152,7 @@ QN_ONNX_LOWER(max_unpool)
             return;
         }
         for (uint32_t i = 0; i < type.rank; i++)
-            pad.end.items[i] = qn_build_expr(l->b, QN_EXPR_SUB, qn_onnx_size_dim(l, &shape, i), type.dims[i]);
+            pad.end.items[i] = qn_build_expr(l->b, QN_EXPR_SUB, qn_onnx_size_dim(l, &shape.items[i]), type.dims[i]);
         y = qn_build_node(l->b, QN_OP_pad, &y, 1, &pad, NULL);
     }
     qn_onnx_out(l, 0, y);

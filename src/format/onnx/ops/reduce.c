@@ -165,13 +165,10 @@ QN_ONNX_LOWER(topk)
     qn_value x = qn_onnx_in(l, 0), outs[2] = {0};
     int64_t axis = qn_onnx_axis(l, qn_onnx_attr_i(l, "axis", -1), qn_onnx_rank(l, x), 0);
     struct qn_attr_topk attr = {.smallest = !qn_onnx_attr_i(l, "largest", 1), .dtype = QN_DTYPE_I64};
-    struct qn_sizes sizes;
-    if (l->opset < 10)
-        attr.k = qn_onnx_attr_i(l, "k", 0);
-    else if (!qn_onnx_sizes(l, 1, &sizes))
+    struct qn_sizes sizes = {.items = {{.number = qn_onnx_attr_i(l, "k", 0)}}};
+    if (l->opset >= 10 && !qn_onnx_sizes(l, 1, &sizes))
         return;
-    else
-        attr.k = sizes.items[0].symbolic ? sizes.items[0].dim : sizes.items[0].number;
+    attr.k = qn_onnx_size_dim(l, &sizes.items[0]);
     if (l->b->status)
         return;
     if (attr.k == 0) {

@@ -16,15 +16,6 @@ static qn_dim product(struct qn_lower *l, qn_value x, uint32_t first, uint32_t l
     return out;
 }
 
-static qn_dim as_dim(struct qn_lower *l, const struct qn_size *size)
-{
-    if (size->symbolic)
-        return size->dim;
-    if (size->number < 0)
-        qn_onnx_fail(l, "the size %" PRId64 " is negative", size->number);
-    return size->number < 0 ? 0 : size->number;
-}
-
 /* ---- sizes of tensors ----------------------------------------------------------------------------------------- */
 
 QN_ONNX_LOWER(shape)
@@ -75,7 +66,7 @@ static void reshape_to(struct qn_lower *l, qn_value x, const struct qn_sizes *si
             else
                 dims[i] = dim_of(l, x, i);
         } else {
-            dims[i] = as_dim(l, size);
+            dims[i] = qn_onnx_size_dim(l, size);
         }
         known = l->b->status ? 1 : qn_build_expr(l->b, QN_EXPR_MUL, known, dims[i]);
     }
@@ -245,7 +236,7 @@ QN_ONNX_LOWER(split)
     qn_dim at = 0, dim = l->b->status ? 0 : dim_of(l, x, axis);
     for (uint32_t i = 0; i < count && !l->b->status; i++) {
         struct qn_size number = {.number = numbers ? numbers[i] : 0};
-        qn_dim size = as_dim(l, numbers ? &number : &sizes.items[i]);
+        qn_dim size = qn_onnx_size_dim(l, numbers ? &number : &sizes.items[i]);
         qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, at, size);
         if (i + 1 == count && dim < 0 && !numbers)
             next = dim;
@@ -286,7 +277,7 @@ QN_ONNX_LOWER(expand)
         qn_dim a = i + rank >= out ? dim_of(l, x, i + rank - out) : 1, s = 1;
         if (i + sizes.count >= out) {
             const struct qn_size *size = &sizes.items[i + sizes.count - out];
-            s = !size->symbolic && size->number == -1 ? a : as_dim(l, size);
+            s = !size->symbolic && size->number == -1 ? a : qn_onnx_size_dim(l, size);
         }
         qn_dim *dim = &attr.dims.items[i];
         if (a == 1 || (s >= 0 && s != 1))
@@ -323,7 +314,7 @@ QN_ONNX_LOWER(tile)
         struct qn_ints axis;
         if (qn_onnx_known(l, 2, &axis) && qn_onnx_sizes(l, 1, &sizes)) {
             int64_t at = qn_onnx_axis(l, axis.items[0], qn_onnx_rank(l, x), 0);
-            qn_onnx_out(l, 0, repeat(l, x, (uint32_t)at, as_dim(l, &sizes.items[0])));
+            qn_onnx_out(l, 0, repeat(l, x, (uint32_t)at, qn_onnx_size_dim(l, &sizes.items[0])));
         }
         return;
     }
@@ -332,7 +323,7 @@ QN_ONNX_LOWER(tile)
     if (sizes.count != qn_onnx_rank(l, x))
         qn_onnx_fail(l, "%" PRIu32 " repeats for rank %" PRIu32, sizes.count, qn_onnx_rank(l, x));
     for (uint32_t i = 0; i < sizes.count && !l->b->status; i++)
-        x = repeat(l, x, i, as_dim(l, &sizes.items[i]));
+        x = repeat(l, x, i, qn_onnx_size_dim(l, &sizes.items[i]));
     qn_onnx_out(l, 0, x);
 }
 

@@ -9,11 +9,11 @@ static qn_dim size_input(struct qn_lower *l, uint32_t i, qn_dim otherwise)
         return otherwise;
     if (!qn_onnx_sizes(l, i, &sizes))
         return 0;
-    if (sizes.count != 1 || (!sizes.items[0].symbolic && sizes.items[0].number < 0)) {
+    if (sizes.count != 1) {
         qn_onnx_fail(l, "input %u must be one size", i);
         return 0;
     }
-    return sizes.items[0].symbolic ? sizes.items[0].dim : sizes.items[0].number;
+    return qn_onnx_size_dim(l, &sizes.items[0]);
 }
 
 static qn_value fft(struct qn_lower *l, qn_value x, const struct qn_attr_fft *attr)

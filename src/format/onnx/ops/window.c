@@ -20,8 +20,7 @@ QN_ONNX_LOWER(window)
     struct qn_sizes size;
     if (!qn_onnx_sizes(l, 0, &size) || l->b->status)
         return;
-    struct qn_attr_iota attr = {.count = size.items[0].symbolic ? size.items[0].dim : size.items[0].number,
-                                .dtype = QN_DTYPE_F64};
+    struct qn_attr_iota attr = {.count = qn_onnx_size_dim(l, &size.items[0]), .dtype = QN_DTYPE_F64};
     qn_value n = qn_build_node(l->b, QN_OP_iota, NULL, 0, &attr, NULL);
     qn_value length = qn_build_cast(l->b, qn_onnx_in(l, 0), QN_DTYPE_F64);
     if (!periodic)
