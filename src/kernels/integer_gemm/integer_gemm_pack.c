@@ -14,13 +14,12 @@ int64_t qn_integer_packed_bytes(int64_t k, int64_t n)
 
 enum {
     ROWS_OF_SUM = 256, /* bytes whose sum fits in 16 bits */
-    GROUP = 8,         /* panels a tile */
+    GROUP = 16,        /* panels a tile */
     AHEAD = 32,        /* rows */
 };
 
 typedef int8_t bytes16 __attribute__((vector_size(16), may_alias));
 typedef int16_t shorts8 __attribute__((vector_size(16), may_alias));
-typedef int16_t shorts16 __attribute__((vector_size(32), may_alias));
 
 int64_t qn_integer_columns_scratch(int64_t k)
 {
@@ -118,50 +117,63 @@ static void weave(const bytes16 rows[4], bytes16 *to)
     }
 }
 
-/* Rows [begin, end) of a panel of a matrix whose rows (of n) are contiguous; adds to the sums. `columns` is a constant
- * where the panel is full. */
-static inline __attribute__((always_inline)) void pack_block(const struct qn_integer_pack_params *p, const char *from,
-                                                             int64_t columns, int64_t begin, int64_t end, char *out,
-                                                             int32_t *sums)
+enum { HALVES = QN_INTEGER_PANEL / 16, VECTORS = QN_INTEGER_PANEL * 4 / 16 };
+
+/* Sums of a panel's columns, two 16-bit lanes each. */
+struct column_sums {
+    shorts8 lanes[VECTORS];
+};
+
+/* `count` rows, at most four, of a panel of a matrix whose rows (of n) are contiguous. `columns` and `count` are constants
+ * where panel and step are full. */
+static inline __attribute__((always_inline)) void pack_step(const struct qn_integer_pack_params *p, const char *from,
+                                                            int64_t columns, int64_t count, char *out,
+                                                            struct column_sums *sums)
 {
-    enum { HALVES = QN_INTEGER_PANEL / 16 };
-    shorts16 part[HALVES] = {0};
-    bytes16 flip = (bytes16){0} + (int8_t)(p->b_signed ? 0 : -128);
-    for (int64_t k = begin; k < end; k += 4) {
-        int64_t count = end - k < 4 ? end - k : 4;
-        bytes16 rows[HALVES][4] = {0};
-        for (int64_t i = 0; i < count; i++) {
-            bytes16 line[HALVES] = {0};
-            __builtin_prefetch(from + (k + i + AHEAD) * p->b_k); /* rows are pages apart: no hardware sees that */
-            __builtin_memcpy(line, from + (k + i) * p->b_k, (size_t)columns);
-            for (int h = 0; h < HALVES; h++) {
-                rows[h][i] = line[h] ^ flip;
-                part[h] += __builtin_convertvector(rows[h][i], shorts16);
-            }
-        }
+    bytes16 flip = (bytes16){0} + (int8_t)(p->b_signed ? 0 : -128), rows[HALVES][4] = {0}, to[4];
+    for (int64_t i = 0; i < count; i++) {
+        bytes16 line[HALVES] = {0};
+        __builtin_memcpy(line, from + i * p->b_k, (size_t)columns);
         for (int h = 0; h < HALVES; h++)
-            weave(rows[h], (bytes16 *)(void *)(out + (k * HALVES + h * 4) * 16));
+            rows[h][i] = line[h] ^ flip;
     }
-    for (int j = 0; j < QN_INTEGER_PANEL; j++)
-        sums[j] += part[j / 16][j % 16];
+    for (int h = 0; h < HALVES; h++) {
+        weave(rows[h], to);
+        __builtin_memcpy(out + h * sizeof to, to, sizeof to);
+        for (int i = 0; i < 4; i++) {
+            shorts8 pairs = (shorts8)to[i];
+            sums->lanes[h * 4 + i] += (pairs >> 8) + (pairs << 8 >> 8);
+        }
+    }
 }
 
-/* Panels [first, last) of a matrix whose rows are contiguous: a block of rows at a time, so that what a panel reads of
- * a cache line and a page serves its neighbours. */
+/* Panels [first, last) of a matrix whose rows are contiguous, four rows at a time, so that these are read in stretches.
+ * Rows may be pages apart, which no hardware fetches ahead. */
 static void pack_rows(const struct qn_integer_pack_params *p, const char *from, int64_t first, int64_t last, char *out)
 {
     int32_t sums[GROUP][QN_INTEGER_PANEL] = {0};
     int64_t bytes = qn_integer_panel_bytes(p->k), sums_at = bytes - QN_INTEGER_PANEL * 4;
-    int64_t rest = p->n - (last - 1) * QN_INTEGER_PANEL;
-    for (int64_t k = 0; k < p->k; k += ROWS_OF_SUM) {
-        int64_t end = p->k - k < ROWS_OF_SUM ? p->k : k + ROWS_OF_SUM;
-        for (int64_t i = first; i < last; i++) {
-            const char *columns = from + i * QN_INTEGER_PANEL;
-            if (i < last - 1 || rest >= QN_INTEGER_PANEL)
-                pack_block(p, columns, QN_INTEGER_PANEL, k, end, out + i * bytes, sums[i - first]);
-            else
-                pack_block(p, columns, rest, k, end, out + i * bytes, sums[i - first]);
+    int64_t rest = p->n - (last - 1) * QN_INTEGER_PANEL, full = rest < QN_INTEGER_PANEL ? last - 1 : last;
+    for (int64_t begin = 0; begin < p->k; begin += ROWS_OF_SUM) {
+        int64_t end = p->k - begin < ROWS_OF_SUM ? p->k : begin + ROWS_OF_SUM;
+        struct column_sums part[GROUP] = {0};
+        for (int64_t k = begin; k < end; k += 4) {
+            const char *rows = from + k * p->b_k;
+            int64_t count = end - k < 4 ? end - k : 4;
+            for (int64_t i = first; i < last; i++) {
+                const char *columns = rows + i * QN_INTEGER_PANEL;
+                char *to = out + i * bytes + k * QN_INTEGER_PANEL;
+                for (int64_t r = 0; r < 4 && i % 2 == 0; r++)
+                    __builtin_prefetch(columns + (r + AHEAD) * p->b_k);
+                if (i < full && count == 4)
+                    pack_step(p, columns, QN_INTEGER_PANEL, 4, to, &part[i - first]);
+                else
+                    pack_step(p, columns, i < full ? QN_INTEGER_PANEL : rest, count, to, &part[i - first]);
+            }
         }
+        for (int64_t i = 0; i < last - first; i++)
+            for (int j = 0; j < 2 * QN_INTEGER_PANEL; j++)
+                sums[i][j / 2] += part[i].lanes[j / 8][j % 8];
     }
     for (int64_t j = rest; j < QN_INTEGER_PANEL; j++) { /* zeros stay zeros, whatever is taken off */
         sums[last - 1 - first][j] = 0;
