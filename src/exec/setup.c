@@ -165,6 +165,16 @@ static void drop(struct qn_exec *e, uint32_t blob)
     qn_file_map_drop(&map, b->offset, b->bytes);
 }
 
+/* All of it is about to be read. */
+static void read_in(const struct qn_exec *e, uint32_t blob)
+{
+    const struct qn_blob *b = &e->plan->blobs.items[blob];
+    if (b->place != QN_BLOB_FILE || e->files[b->file].make)
+        return;
+    struct qn_file_map map = {.data = e->files[b->file].data, .size = e->files[b->file].size};
+    qn_file_map_read_in(&map, b->offset, b->bytes);
+}
+
 /* Sizes to bind with: symbols at a usual value, and what follows from them held at 1 and above. */
 static void usual_sizes(const struct qn_plan *plan, int64_t *symbols, int64_t *values)
 {
@@ -198,6 +208,8 @@ static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const s
     for (uint32_t i = 0; i < plan->packed.count; i++) {
         const struct qn_plan_packed *packed = &plan->packed.items[i];
         void *to = packed->bytes && e->weights.data ? (uint8_t *)e->weights.data + at : NULL;
+        uint32_t blob = plan->tensors.items[packed->source].index;
+        read_in(e, blob);
         if (is_shared(e, packed)) {
             QN_TRY(pack_shared(e, packed, values, views, &to));
         } else {
@@ -205,7 +217,6 @@ static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const s
             at += (packed->bytes + 63) & ~63ull;
         }
         e->packed[i] = to;
-        uint32_t blob = plan->tensors.items[packed->source].index;
         bool again = read[blob];
         for (uint32_t k = i + 1; k < plan->packed.count && !again; k++)
             again = plan->tensors.items[plan->packed.items[k].source].index == blob;

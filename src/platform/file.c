@@ -122,6 +122,15 @@ void qn_file_map_will_need(const struct qn_file_map *map, uint64_t offset, uint6
     advise(map, offset, size, false, MADV_WILLNEED);
 }
 
+void qn_file_map_read_in(const struct qn_file_map *map, uint64_t offset, uint64_t size)
+{
+#ifdef MADV_POPULATE_READ
+    advise(map, offset, size, false, MADV_POPULATE_READ);
+#else
+    (void)map, (void)offset, (void)size;
+#endif
+}
+
 void qn_file_map_drop(const struct qn_file_map *map, uint64_t offset, uint64_t size)
 {
     advise(map, offset, size, true, MADV_DONTNEED);

@@ -19,8 +19,10 @@ qn_status qn_file_map(const char *path, struct qn_file_map *map) QN_MUST_USE;
  * in `folder` (NULL or "": the current one) when all links are resolved. QN_INVALID_FILE otherwise. */
 qn_status qn_file_map_beneath(const char *folder, const char *relative, struct qn_file_map *map) QN_MUST_USE;
 void qn_file_unmap(struct qn_file_map *map);
-/* Hints: the whole map will be needed soon (read ahead) / its pages in the range may go. */
+/* Hints on the pages of a range: they will be needed soon (read ahead) / they are needed now (one call takes less time
+ * than a fault for every few pages, and what fetches ahead stops at pages that are not there) / they may go. */
 void qn_file_map_will_need(const struct qn_file_map *map, uint64_t offset, uint64_t size);
+void qn_file_map_read_in(const struct qn_file_map *map, uint64_t offset, uint64_t size);
 void qn_file_map_drop(const struct qn_file_map *map, uint64_t offset, uint64_t size);
 bool qn_file_exists(const char *path);
 bool qn_folder_exists(const char *path);
