@@ -65,8 +65,7 @@ static void turn_block(const uint8_t *from, int64_t channel_bytes, uint8_t *to, 
         for (int i = 0; i < TAPS / 2; i++) {
             bytes16 a = x[i], b = x[i + TAPS / 2];
             y[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-            y[2 * i + 1] =
-                __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            y[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         }
         __builtin_memcpy(x, y, sizeof x);
     }
