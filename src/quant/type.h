@@ -9,4 +9,12 @@
     extern const struct qn_quant qn_quant_##NAME; \
     const struct qn_quant qn_quant_##NAME = {dequantise, quantise}
 
+/* A type that is quantised by a `struct qn_search` (quant/search.h) and nothing else. */
+#define QN_QUANT_TYPE_BY_SEARCH(NAME, dequantise, search)                                            \
+    static void search_##NAME(const float *in, void *blocks, int64_t elems, const float *importance) \
+    {                                                                                                \
+        qn_search(&(search), in, importance, elems, blocks);                                         \
+    }                                                                                                \
+    QN_QUANT_TYPE(NAME, dequantise, search_##NAME)
+
 #endif

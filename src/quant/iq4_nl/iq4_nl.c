@@ -33,9 +33,4 @@ static const struct qn_search search = {.groups = 1,
                                         .block_bytes = sizeof(struct qn_iq4_nl),
                                         .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(IQ4_NL, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(IQ4_NL, dequantise, search);

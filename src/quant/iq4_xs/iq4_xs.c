@@ -49,9 +49,4 @@ static const struct qn_search search = {.groups = 8,
                                         .block_bytes = sizeof(struct qn_iq4_xs),
                                         .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(IQ4_XS, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(IQ4_XS, dequantise, search);

@@ -28,9 +28,4 @@ static void pack(void *block, const struct qn_search_block *found)
 static const struct qn_search search = {
     .groups = 1, .size = 32, .levels = QN_LEVELS_FP4, .block_bytes = sizeof(struct qn_mxfp4), .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(MXFP4, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(MXFP4, dequantise, search);

@@ -38,9 +38,4 @@ static const struct qn_search search = {.groups = 1,
                                         .block_bytes = sizeof(struct qn_q4_0),
                                         .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(Q4_0, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(Q4_0, dequantise, search);

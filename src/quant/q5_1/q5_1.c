@@ -38,9 +38,4 @@ static const struct qn_search search = {.groups = 1,
                                         .block_bytes = sizeof(struct qn_q5_1),
                                         .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(Q5_1, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(Q5_1, dequantise, search);

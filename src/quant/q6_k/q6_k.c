@@ -52,9 +52,4 @@ static const struct qn_search search = {.groups = 16,
                                         .block_bytes = sizeof(struct qn_q6_k),
                                         .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(Q6_K, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(Q6_K, dequantise, search);

@@ -24,9 +24,4 @@ static void pack(void *block, const struct qn_search_block *found)
 static const struct qn_search search = {
     .groups = 1, .size = 32, .lo = -127, .hi = 127, .block_bytes = sizeof(struct qn_q8_0), .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(Q8_0, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(Q8_0, dequantise, search);

@@ -51,9 +51,4 @@ static const struct qn_search search = {.groups = 1,
                                         .block_bytes = sizeof(struct qn_tq1_0),
                                         .pack = pack};
 
-static void quantise(const float *in, void *blocks, int64_t elems, const float *importance)
-{
-    qn_search(&search, in, importance, elems, blocks);
-}
-
-QN_QUANT_TYPE(TQ1_0, dequantise, quantise);
+QN_QUANT_TYPE_BY_SEARCH(TQ1_0, dequantise, search);
