@@ -30,21 +30,25 @@ struct qn_bind {
     int32_t *fault; /* enum qn_fault */
 };
 
+typedef bool qn_backend_accepts_fn(const struct qn_graph *graph, qn_node node);
+typedef void qn_bind_fn(const struct qn_bind *bind, int64_t call, struct qn_params *params);
+typedef int64_t qn_bind_count_fn(const struct qn_bind *bind); /* calls or bytes */
+typedef void qn_bind_pack_fn(const struct qn_bind *bind, struct qn_params *params);
+
 struct qn_backend_row {
     uint16_t op;
     enum qn_family family;
-    uint8_t dtype_operand; /* the input whose dtype selects the kernel; 255: none */
-    bool (*accepts)(const struct qn_graph *graph, qn_node node); /* NULL: always */
-    /* Number of kernel calls that make up the step, NULL: one. */
-    int64_t (*calls)(const struct qn_bind *bind);
-    void (*bind)(const struct qn_bind *bind, int64_t call, struct qn_params *params);
-    int64_t (*shared_bytes)(const struct qn_bind *bind); /* NULL: none */
+    uint8_t dtype_operand;          /* the input whose dtype selects the kernel; 255: none */
+    qn_backend_accepts_fn *accepts; /* NULL: always */
+    qn_bind_count_fn *calls;        /* number of kernel calls that make up the step, NULL: one */
+    qn_bind_fn *bind;
+    qn_bind_count_fn *shared_bytes; /* NULL: none */
     /* Weights that a kernel wants packed (kernel->pack): which input, the bytes of the packed form, and the parameters
      * of the PACK kernel, which reads in[pack_operand] and writes to out[0]. Where that input is no constant, the step
      * packs it in every run. `bind` then finds the packed form in in[pack_operand].data, dims as in the graph. */
     uint8_t pack_operand;
-    int64_t (*packed_bytes)(const struct qn_bind *bind);
-    void (*bind_pack)(const struct qn_bind *bind, struct qn_params *params);
+    qn_bind_count_fn *packed_bytes;
+    qn_bind_pack_fn *bind_pack;
     /* Instead of a kernel: a function that may allocate and finds out its outputs' sizes (host/host.h). family is
      * NONE. */
     qn_host_fn host;

@@ -1,25 +1,11 @@
+/* Binding of the image ops: conv and its kin, pooling, resizing, sampling, group_norm. */
 #include "backend/cpu/bind_image.h"
 
-#include <assert.h>
-#include <string.h>
-
+#include "backend/cpu/bind.h"
 #include "kernels/conv/conv.h"
 #include "kernels/group_norm/group_norm.h"
 #include "kernels/image/resample.h"
 #include "kernels/pool/pooling.h"
-
-static void *zeroed(struct qn_params *params, size_t size)
-{
-    assert(size <= sizeof params->bytes);
-    return memset(params->bytes, 0, size);
-}
-
-#define PARAMS(type, params) ((struct type *)zeroed((params), sizeof(struct type)))
-
-static bool present(const struct qn_bind *b, uint32_t i)
-{
-    return i < b->in_count && b->in[i].dtype != QN_DTYPE_NONE;
-}
 
 /* ---- windows -------------------------------------------------------------------------------------------------- */
 
@@ -77,42 +63,44 @@ void qn_bind_conv_window(const struct qn_attr_conv *a, const struct qn_view *x, 
 
 /* ---- convolutions --------------------------------------------------------------------------------------------- */
 
-static void bind_scale(const struct qn_bind *b, uint32_t i, struct qn_conv_params *p)
+/* A number an output channel, if input i is there. */
+static void bind_channels(const struct qn_bind *b, uint32_t i, const void **data, int64_t *stride)
 {
-    if (!present(b, i))
-        return;
-    p->scale = b->in[i].data;
-    p->scale_stride = b->in[i].strides[0];
+    const struct qn_view *view = qn_bind_operand(b, i);
+    if (view) {
+        *data = view->data;
+        *stride = view->strides[0];
+    }
 }
 
-static void bind_bias(const struct qn_bind *b, uint32_t i, struct qn_conv_params *p)
+/* What all ops with weights share. Inputs 0 and 1 are x and the weights. */
+static void bind_images(const struct qn_bind *b, int64_t groups, bool last, struct qn_conv_params *p)
 {
-    if (!present(b, i))
-        return;
-    p->bias = b->in[i].data;
-    p->bias_stride = b->in[i].strides[0];
+    const struct qn_view *x = &b->in[0], *y = &b->out[0];
+    p->op = b->op;
+    window_sizes(&p->window, &b->in[1]);
+    spatial_dims(x, last, p->window.in);
+    spatial_dims(y, last, p->window.out);
+    p->batch = x->dims[0];
+    p->c = x->dims[last ? x->rank - 1 : 1];
+    p->o = y->dims[last ? y->rank - 1 : 1];
+    p->groups = groups ? groups : 1;
+    p->x = qn_bind_pixels(x, last);
+    p->y = qn_bind_pixels(y, last);
+    p->w = b->in[1].data;
+    p->w_dtype = b->in[1].dtype;
 }
 
 static void conv_params(const struct qn_bind *b, struct qn_conv_params *p)
 {
     const struct qn_attr_conv *a = b->attr;
-    bool last = a->channels_last;
-    const struct qn_view *x = &b->in[0], *y = &b->out[0];
-    p->op = QN_OP_conv;
-    qn_bind_conv_window(a, x, &b->in[1], y, &p->window);
-    p->batch = x->dims[0];
-    p->c = x->dims[last ? x->rank - 1 : 1];
-    p->o = y->dims[last ? y->rank - 1 : 1];
-    p->groups = a->groups ? a->groups : 1;
-    p->x = qn_bind_pixels(x, last);
-    p->y = qn_bind_pixels(y, last);
-    p->w = b->in[1].data;
-    p->w_dtype = b->in[1].dtype;
-    bind_bias(b, 2, p);
-    bind_scale(b, 4, p);
-    p->has_residual = present(b, 3);
+    window_steps(&p->window, b->in[0].rank - 2, &a->strides, &a->dilations, &a->begin, &a->end);
+    bind_images(b, a->groups, a->channels_last, p);
+    bind_channels(b, 2, &p->bias, &p->bias_stride);
+    bind_channels(b, 4, &p->scale, &p->scale_stride);
+    p->has_residual = qn_bind_operand(b, 3) != NULL;
     if (p->has_residual)
-        p->residual = qn_bind_pixels(&b->in[3], last);
+        p->residual = qn_bind_pixels(&b->in[3], a->channels_last);
     p->winograd = a->winograd;
     p->activation = (int32_t)a->activation;
     p->alpha = a->alpha;
@@ -122,34 +110,21 @@ static void conv_params(const struct qn_bind *b, struct qn_conv_params *p)
 void qn_bind_conv(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
-    conv_params(b, PARAMS(qn_conv_params, params));
+    conv_params(b, QN_PARAMS(qn_conv_params, params));
 }
 
 static void conv_transpose_params(const struct qn_bind *b, struct qn_conv_params *p)
 {
     const struct qn_attr_conv_transpose *a = b->attr;
-    bool last = a->channels_last;
-    const struct qn_view *x = &b->in[0], *y = &b->out[0];
-    p->op = b->op;
-    window_steps(&p->window, x->rank - 2, &a->strides, &a->dilations, &a->begin, &a->end);
-    window_sizes(&p->window, &b->in[1]);
-    spatial_dims(x, last, p->window.in);
-    spatial_dims(y, last, p->window.out);
-    p->batch = x->dims[0];
-    p->c = x->dims[last ? x->rank - 1 : 1];
-    p->o = y->dims[last ? y->rank - 1 : 1];
-    p->groups = a->groups ? a->groups : 1;
-    p->x = qn_bind_pixels(x, last);
-    p->y = qn_bind_pixels(y, last);
-    p->w = b->in[1].data;
-    p->w_dtype = b->in[1].dtype;
-    bind_bias(b, 2, p);
+    window_steps(&p->window, b->in[0].rank - 2, &a->strides, &a->dilations, &a->begin, &a->end);
+    bind_images(b, a->groups, a->channels_last, p);
+    bind_channels(b, 2, &p->bias, &p->bias_stride);
 }
 
 void qn_bind_conv_transpose(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
-    conv_transpose_params(b, PARAMS(qn_conv_params, params));
+    conv_transpose_params(b, QN_PARAMS(qn_conv_params, params));
 }
 
 static void either_params(const struct qn_bind *b, struct qn_conv_params *p)
@@ -157,7 +132,7 @@ static void either_params(const struct qn_bind *b, struct qn_conv_params *p)
     (b->op == QN_OP_conv ? conv_params : conv_transpose_params)(b, p);
 }
 
-int64_t qn_conv_bind_packed_bytes(const struct qn_bind *b)
+int64_t qn_bind_conv_bytes(const struct qn_bind *b)
 {
     struct qn_conv_params p = {0};
     either_params(b, &p);
@@ -166,7 +141,7 @@ int64_t qn_conv_bind_packed_bytes(const struct qn_bind *b)
 
 void qn_bind_conv_pack(const struct qn_bind *b, struct qn_params *params)
 {
-    struct qn_conv_pack_params *p = PARAMS(qn_conv_pack_params, params);
+    struct qn_conv_pack_params *p = QN_PARAMS(qn_conv_pack_params, params);
     either_params(b, &p->conv);
     p->from = b->in[1].data;
     p->to = b->out[0].data;
@@ -176,25 +151,13 @@ void qn_bind_deform_conv(const struct qn_bind *b, int64_t call, struct qn_params
 {
     (void)call;
     const struct qn_attr_deform_conv *a = b->attr;
-    struct qn_conv_params *p = PARAMS(qn_conv_params, params);
-    const struct qn_view *x = &b->in[0], *y = &b->out[0];
-    p->op = b->op;
-    window_steps(&p->window, x->rank - 2, &a->strides, &a->dilations, &a->begin, &a->end);
-    window_sizes(&p->window, &b->in[1]);
-    spatial_dims(x, false, p->window.in);
-    spatial_dims(y, false, p->window.out);
-    p->batch = x->dims[0];
-    p->c = x->dims[1];
-    p->o = y->dims[1];
-    p->groups = a->groups ? a->groups : 1;
+    struct qn_conv_params *p = QN_PARAMS(qn_conv_params, params);
+    window_steps(&p->window, b->in[0].rank - 2, &a->strides, &a->dilations, &a->begin, &a->end);
+    bind_images(b, a->groups, false, p);
     p->offset_groups = a->offset_groups ? a->offset_groups : 1;
-    p->x = qn_bind_pixels(x, false);
-    p->y = qn_bind_pixels(y, false);
-    p->w = b->in[1].data;
-    p->w_dtype = b->in[1].dtype;
     p->offset = qn_bind_pixels(&b->in[2], false);
-    bind_bias(b, 3, p);
-    if (present(b, 4))
+    bind_channels(b, 3, &p->bias, &p->bias_stride);
+    if (qn_bind_operand(b, 4))
         p->mask = qn_bind_pixels(&b->in[4], false);
 }
 
@@ -203,7 +166,7 @@ void qn_bind_col2im(const struct qn_bind *b, int64_t call, struct qn_params *par
 {
     (void)call;
     const struct qn_attr_col2im *a = b->attr;
-    struct qn_conv_params *p = PARAMS(qn_conv_params, params);
+    struct qn_conv_params *p = QN_PARAMS(qn_conv_params, params);
     const struct qn_view *x = &b->in[0], *y = &b->out[0];
     struct qn_window *w = &p->window;
     p->op = b->op;
@@ -231,7 +194,7 @@ void qn_bind_pool(const struct qn_bind *b, int64_t call, struct qn_params *param
 {
     (void)call;
     const struct qn_attr_pool *a = b->attr;
-    struct qn_pool_params *p = PARAMS(qn_pool_params, params);
+    struct qn_pool_params *p = QN_PARAMS(qn_pool_params, params);
     bool last = a->channels_last;
     const struct qn_view *x = &b->in[0], *y = &b->out[0];
     p->op = b->op;
@@ -254,7 +217,7 @@ void qn_bind_resize(const struct qn_bind *b, int64_t call, struct qn_params *par
 {
     (void)call;
     const struct qn_attr_resize *a = b->attr;
-    struct qn_image_params *image = PARAMS(qn_image_params, params);
+    struct qn_image_params *image = QN_PARAMS(qn_image_params, params);
     struct qn_resize_params *p = &image->resize;
     image->op = b->op;
     p->x = b->in[0];
@@ -281,7 +244,7 @@ void qn_bind_grid_sample(const struct qn_bind *b, int64_t call, struct qn_params
 {
     (void)call;
     const struct qn_attr_grid_sample *a = b->attr;
-    struct qn_image_params *p = PARAMS(qn_image_params, params);
+    struct qn_image_params *p = QN_PARAMS(qn_image_params, params);
     p->op = b->op;
     p->grid_sample = (struct qn_grid_sample_params){.x = b->in[0],
                                                     .grid = b->in[1],
@@ -295,7 +258,7 @@ void qn_bind_roi_align(const struct qn_bind *b, int64_t call, struct qn_params *
 {
     (void)call;
     const struct qn_attr_roi_align *a = b->attr;
-    struct qn_image_params *p = PARAMS(qn_image_params, params);
+    struct qn_image_params *p = QN_PARAMS(qn_image_params, params);
     p->op = b->op;
     p->roi_align = (struct qn_roi_align_params){.x = b->in[0],
                                                 .rois = b->in[1],
@@ -313,7 +276,7 @@ void qn_bind_group_norm(const struct qn_bind *b, int64_t call, struct qn_params 
 {
     (void)call;
     const struct qn_attr_group_norm *a = b->attr;
-    struct qn_group_norm_params *p = PARAMS(qn_group_norm_params, params);
+    struct qn_group_norm_params *p = QN_PARAMS(qn_group_norm_params, params);
     const struct qn_view *x = &b->in[0];
     bool last = a->channels_last;
     p->batch = x->dims[0];

@@ -1,38 +1,144 @@
-#include "backend/cpu/bind_moves.h"
-
-#include <assert.h>
-#include <string.h>
-
-#include "kernels/arg/arg.h"
-#include "kernels/chain/chain_program.h"
+/* Binding of ops that move elements: copies and casts, by index, padding. */
+#include "backend/cpu/bind.h"
 #include "kernels/copy/copy.h"
-#include "kernels/cumulate/cumulate.h"
 #include "kernels/element.h"
+#include "kernels/gather/gather.h"
 #include "kernels/move/move.h"
-#include "kernels/random/random.h"
-#include "kernels/unary/unary.h"
+#include "kernels/scatter_rows/scatter_rows.h"
+#include "quant/quant.h"
 
-static void *zeroed(struct qn_params *params, size_t size)
-{
-    assert(size <= sizeof params->bytes);
-    return memset(params->bytes, 0, size);
-}
+/* ---- copies --------------------------------------------------------------------------------------------------- */
 
-#define PARAMS(type, params) ((struct type *)zeroed((params), sizeof(struct type)))
-
-static uint32_t axis_of(int64_t axis, uint32_t rank)
-{
-    return (uint32_t)(axis < 0 ? axis + rank : axis);
-}
-
-void qn_bind_is_inf(const struct qn_bind *b, int64_t call, struct qn_params *params)
+void qn_bind_copy(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
-    const struct qn_attr_is_inf *attr = b->attr;
-    struct qn_unary_params *p = PARAMS(qn_unary_params, params);
-    *p = (struct qn_unary_params){.op = b->op, .x = b->in[0], .y = b->out[0]};
-    p->signs = attr->positive == attr->negative ? 0 : attr->positive ? 1 : 2;
+    struct qn_copy_params *p = QN_PARAMS(qn_copy_params, params);
+    p->x = qn_view_broadcast(&b->in[0], &b->out[0]); /* cast: same dims; expand: stride 0 */
+    p->y = b->out[0];
+    p->dequantise = qn_quant(p->x.dtype)->dequantise;
+    p->quantise = qn_quant(p->y.dtype)->quantise;
+    if (b->op == QN_OP_cast) {
+        const struct qn_attr_cast *attr = b->attr;
+        bool narrow =
+            qn_dtype_info(p->y.dtype)->class_ == QN_DTYPE_CLASS_FLOAT && qn_dtype_info(p->y.dtype)->block_bytes == 1;
+        p->wrap = narrow && attr->wrap;
+        p->rounding = narrow ? (uint8_t)attr->rounding : 0;
+    }
 }
+
+void qn_bind_transpose(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_transpose *attr = b->attr;
+    struct qn_copy_params *p = QN_PARAMS(qn_copy_params, params);
+    p->x = p->y = b->out[0];
+    p->x.data = b->in[0].data;
+    for (uint32_t i = 0; i < p->x.rank; i++)
+        p->x.strides[i] = b->in[0].strides[qn_bind_axis(attr->perm.items[i], p->x.rank)];
+}
+
+/* The output's dims say how much is taken; the executor has resolved start to a number. */
+void qn_bind_slice(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_slice *attr = b->attr;
+    struct qn_copy_params *p = QN_PARAMS(qn_copy_params, params);
+    uint32_t axis = qn_bind_axis(attr->axis, b->in[0].rank);
+    p->y = b->out[0];
+    p->x = b->in[0];
+    for (uint32_t i = 0; i < p->x.rank; i++)
+        p->x.dims[i] = p->y.dims[i];
+    p->x.data = qn_view_advance(&b->in[0], attr->start * b->in[0].strides[axis]);
+    p->x.strides[axis] *= attr->step ? attr->step : 1;
+}
+
+/* A copy that starts at the far end of the axes and walks back. */
+void qn_bind_reverse(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_axes *attr = b->attr;
+    struct qn_copy_params *p = QN_PARAMS(qn_copy_params, params);
+    p->x = b->in[0];
+    p->y = b->out[0];
+    for (uint32_t i = 0; i < attr->axes.count; i++) {
+        uint32_t axis = qn_bind_axis(attr->axes.items[i], p->x.rank);
+        int64_t along = p->x.dims[axis] > 0 ? p->x.dims[axis] - 1 : 0;
+        if (p->x.data)
+            p->x.data = (char *)p->x.data + along * p->x.strides[axis] * qn_element_bytes(p->x.dtype);
+        p->x.strides[axis] = -p->x.strides[axis];
+    }
+}
+
+int64_t qn_concat_calls(const struct qn_bind *b)
+{
+    return b->in_count;
+}
+
+void qn_bind_concat(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    const struct qn_attr_axis *attr = b->attr;
+    struct qn_copy_params *p = QN_PARAMS(qn_copy_params, params);
+    uint32_t axis = qn_bind_axis(attr->axis, b->out[0].rank);
+    int64_t before = 0;
+    for (int64_t i = 0; i < call; i++)
+        before += b->in[i].dims[axis];
+    p->x = b->in[call];
+    p->y = b->out[0];
+    p->y.dims[axis] = p->x.dims[axis];
+    p->y.data = qn_view_advance(&b->out[0], before * b->out[0].strides[axis]);
+}
+
+/* ---- by index ------------------------------------------------------------------------------------------------- */
+
+void qn_bind_gather(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    const struct qn_attr_gather *attr = b->attr;
+    struct qn_gather_params *p = QN_PARAMS(qn_gather_params, params);
+    p->data = b->in[0];
+    p->indices = b->in[1];
+    p->y = b->out[0];
+    p->axis = qn_bind_axis(attr->axis, b->in[0].rank);
+    p->from_end = attr->from_end;
+    p->dequantise = qn_quant(b->in[0].dtype)->dequantise;
+    p->fault = b->fault;
+}
+
+void qn_bind_scatter_rows(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    struct qn_scatter_rows_params *p = QN_PARAMS(qn_scatter_rows_params, params);
+    p->state = b->in[0];
+    p->indices = b->in[1];
+    p->rows = b->in[2];
+    p->quantise = qn_quant(b->in[0].dtype)->quantise;
+    p->fault = b->fault;
+}
+
+static struct qn_move_params *bind_indices(const struct qn_bind *b, struct qn_params *params)
+{
+    struct qn_move_params *p = QN_PARAMS(qn_move_params, params);
+    p->op = b->op;
+    p->x = b->in[0];
+    p->indices = b->in[1];
+    p->y = b->out[0];
+    p->fault = b->fault;
+    return p;
+}
+
+void qn_bind_gather_elements(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    bind_indices(b, params)->axis = qn_bind_axis(((const struct qn_attr_axis *)b->attr)->axis, b->in[0].rank);
+}
+
+void qn_bind_gather_nd(const struct qn_bind *b, int64_t call, struct qn_params *params)
+{
+    (void)call;
+    bind_indices(b, params)->batch = (uint32_t)((const struct qn_attr_gather_nd *)b->attr)->batch_dims;
+}
+
+/* ---- padding and scattering ------------------------------------------------------------------------------------ */
 
 /* Axes that nothing is added to become one with the axis before them, up to rows of PAD_ROW elements: a row is what
  * the kernel moves at once. */
@@ -60,7 +166,7 @@ void qn_bind_pad(const struct qn_bind *b, int64_t call, struct qn_params *params
 {
     (void)call;
     const struct qn_attr_pad *attr = b->attr;
-    struct qn_move_params *p = PARAMS(qn_move_params, params);
+    struct qn_move_params *p = QN_PARAMS(qn_move_params, params);
     p->op = b->op;
     p->mode = (int32_t)attr->mode;
     p->x = b->in[0];
@@ -71,46 +177,6 @@ void qn_bind_pad(const struct qn_bind *b, int64_t call, struct qn_params *params
         p->begin[i] = attr->begin.items[i];
     if (p->mode == QN_PAD_CONSTANT)
         merge_pad_axes(p);
-}
-
-/* A copy that starts at the far end of the axes and walks back. */
-void qn_bind_reverse(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    const struct qn_attr_axes *attr = b->attr;
-    struct qn_copy_params *p = PARAMS(qn_copy_params, params);
-    p->x = b->in[0];
-    p->y = b->out[0];
-    for (uint32_t i = 0; i < attr->axes.count; i++) {
-        uint32_t axis = axis_of(attr->axes.items[i], p->x.rank);
-        int64_t along = p->x.dims[axis] > 0 ? p->x.dims[axis] - 1 : 0;
-        if (p->x.data)
-            p->x.data = (char *)p->x.data + along * p->x.strides[axis] * qn_element_bytes(p->x.dtype);
-        p->x.strides[axis] = -p->x.strides[axis];
-    }
-}
-
-static struct qn_move_params *bind_indices(const struct qn_bind *b, struct qn_params *params)
-{
-    struct qn_move_params *p = PARAMS(qn_move_params, params);
-    p->op = b->op;
-    p->x = b->in[0];
-    p->indices = b->in[1];
-    p->y = b->out[0];
-    p->fault = b->fault;
-    return p;
-}
-
-void qn_bind_gather_elements(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    bind_indices(b, params)->axis = axis_of(((const struct qn_attr_axis *)b->attr)->axis, b->in[0].rank);
-}
-
-void qn_bind_gather_nd(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    bind_indices(b, params)->batch = (uint32_t)((const struct qn_attr_gather_nd *)b->attr)->batch_dims;
 }
 
 int64_t qn_scatter_calls(const struct qn_bind *b)
@@ -130,72 +196,5 @@ void qn_bind_scatter(const struct qn_bind *b, int64_t call, struct qn_params *pa
     }
     p->updates = b->in[2];
     p->mode = (int32_t)attr->reduction;
-    p->axis = axis_of(attr->axis, b->in[0].rank);
-}
-
-void qn_bind_cumulate(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    const struct qn_attr_cumulate *attr = b->attr;
-    struct qn_cumulate_params *p = PARAMS(qn_cumulate_params, params);
-    p->op = b->op;
-    p->exclusive = attr->exclusive;
-    p->reverse = attr->reverse;
-    p->axis = axis_of(attr->axis, b->in[0].rank);
-    p->x = b->in[0];
-    p->y = b->out[0];
-}
-
-void qn_bind_arg(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    const struct qn_attr_arg *attr = b->attr;
-    struct qn_arg_params *p = PARAMS(qn_arg_params, params);
-    p->op = b->op;
-    p->last = attr->last;
-    p->axis = axis_of(attr->axis, b->in[0].rank);
-    p->x = p->y = b->in[0];
-    p->y.data = b->out[0].data;
-    p->y.dtype = b->out[0].dtype;
-    p->y.dims[p->axis] = 1;
-    int64_t stride = 1; /* y is contiguous: its strides follow from the dims that are left */
-    for (uint32_t i = p->y.rank; i-- > 0; stride *= p->y.dims[i])
-        p->y.strides[i] = stride;
-}
-
-void qn_bind_random(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    const struct qn_attr_random *attr = b->attr;
-    struct qn_random_params *p = PARAMS(qn_random_params, params);
-    p->op = b->op;
-    p->seed = (uint64_t)attr->seed;
-    p->low = (double)attr->low;
-    p->high = (double)attr->high;
-    p->y = b->out[0];
-}
-
-/* x seen under y's dims. */
-static struct qn_view broadcast(const struct qn_view *x, const struct qn_view *y)
-{
-    struct qn_view view = {.data = x->data, .dtype = x->dtype, .rank = y->rank};
-    uint32_t lead = y->rank - x->rank;
-    for (uint32_t i = 0; i < y->rank; i++) {
-        view.dims[i] = y->dims[i];
-        view.strides[i] = i < lead || x->dims[i - lead] == 1 ? 0 : x->strides[i - lead];
-    }
-    return view;
-}
-
-void qn_bind_chain(const struct qn_bind *b, int64_t call, struct qn_params *params)
-{
-    (void)call;
-    const struct qn_attr_chain *attr = b->attr;
-    struct qn_chain_params *p = PARAMS(qn_chain_params, params);
-    p->length = (uint32_t)attr->length;
-    p->code = attr->code;
-    p->input_count = b->in_count;
-    p->y = b->out[0];
-    for (uint32_t i = 0; i < b->in_count; i++)
-        p->in[i] = broadcast(&b->in[i], &p->y);
+    p->axis = qn_bind_axis(attr->axis, b->in[0].rank);
 }

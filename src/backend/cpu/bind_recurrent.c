@@ -1,33 +1,17 @@
-#include "backend/cpu/bind_recurrent.h"
-
-#include <assert.h>
-#include <string.h>
-
+/* Binding of recurrent ops, Fourier transforms, determinants and trees. */
+#include "backend/cpu/bind.h"
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/signal/signal.h"
 #include "kernels/state_space/state_space.h"
 #include "kernels/trees/trees.h"
 #include "kernels/walk.h"
 
-static void *zeroed(struct qn_params *params, size_t size)
-{
-    assert(size <= sizeof params->bytes);
-    return memset(params->bytes, 0, size);
-}
-
-#define PARAMS(type, params) ((struct type *)zeroed((params), sizeof(struct type)))
-
-static const void *data_of(const struct qn_bind *b, uint32_t i)
-{
-    return i < b->in_count ? b->in[i].data : NULL;
-}
-
 void qn_bind_recurrent(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
     const struct qn_attr_rnn *attr = b->attr;
     const struct qn_view *x = &b->in[0], *w = &b->in[1];
-    struct qn_recurrent_params *p = PARAMS(qn_recurrent_params, params);
+    struct qn_recurrent_params *p = QN_PARAMS(qn_recurrent_params, params);
     p->gates = (int32_t)(w->dims[1] / attr->hidden);
     p->dtype = x->dtype;
     p->time = x->dims[0];
@@ -47,11 +31,11 @@ void qn_bind_recurrent(const struct qn_bind *b, int64_t call, struct qn_params *
     p->x = x->data;
     p->w = w->data;
     p->r = b->in[2].data;
-    p->bias = data_of(b, 3);
-    p->lengths = data_of(b, 4);
-    p->h0 = data_of(b, 5);
-    p->c0 = data_of(b, 6);
-    p->peeps = data_of(b, 7);
+    p->bias = qn_bind_data(b, 3);
+    p->lengths = qn_bind_data(b, 4);
+    p->h0 = qn_bind_data(b, 5);
+    p->c0 = qn_bind_data(b, 6);
+    p->peeps = qn_bind_data(b, 7);
     p->y = b->out[0].data;
     p->h = b->out[1].data;
     p->c = b->out_count > 2 ? b->out[2].data : NULL;
@@ -61,7 +45,7 @@ void qn_bind_state_space(const struct qn_bind *b, int64_t call, struct qn_params
 {
     (void)call;
     const struct qn_view *state = &b->in[0], *x = &b->in[1];
-    struct qn_state_space_params *p = PARAMS(qn_state_space_params, params);
+    struct qn_state_space_params *p = QN_PARAMS(qn_state_space_params, params);
     p->scan = b->op == QN_OP_selective_scan;
     p->tokens = x->dims[0];
     p->sequences = state->dims[0];
@@ -89,8 +73,8 @@ void qn_bind_fft(const struct qn_bind *b, int64_t call, struct qn_params *params
     (void)call;
     const struct qn_attr_fft *attr = b->attr;
     const struct qn_view *x = &b->in[0], *y = &b->out[0];
-    struct qn_signal_params *p = PARAMS(qn_signal_params, params);
-    uint32_t axis = (uint32_t)(attr->axis < 0 ? attr->axis + x->rank : attr->axis);
+    struct qn_signal_params *p = QN_PARAMS(qn_signal_params, params);
+    uint32_t axis = qn_bind_axis(attr->axis, x->rank);
     p->dtype = x->dtype;
     p->x = x->data;
     p->y = y->data;
@@ -109,7 +93,7 @@ void qn_bind_fft(const struct qn_bind *b, int64_t call, struct qn_params *params
 void qn_bind_det(const struct qn_bind *b, int64_t call, struct qn_params *params)
 {
     (void)call;
-    struct qn_signal_params *p = PARAMS(qn_signal_params, params);
+    struct qn_signal_params *p = QN_PARAMS(qn_signal_params, params);
     p->det = 1;
     p->dtype = b->in[0].dtype;
     p->x = b->in[0].data;
@@ -122,7 +106,7 @@ void qn_bind_trees(const struct qn_bind *b, int64_t call, struct qn_params *para
 {
     (void)call;
     const struct qn_attr_trees *attr = b->attr;
-    struct qn_trees_params *p = PARAMS(qn_trees_params, params);
+    struct qn_trees_params *p = QN_PARAMS(qn_trees_params, params);
     p->dtype = b->in[0].dtype;
     p->x = b->in[0].data;
     p->y = b->out[0].data;
