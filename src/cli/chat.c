@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/lm.h"
 #include "cli/terminal.h"
 #include "quern/chat.h"
@@ -253,11 +254,10 @@ static void take_turn(struct chat *chat, const char *text)
     bool good = (!before || add(&chat->history, "\n")) && add_message(&chat->history, "user", text, strlen(text)) &&
                 add(&chat->history, "}, ");
     qn_status status = good ? encode(chat, &tokens) : no_memory();
-    qn_lm_on_interrupt(chat->lm.llm);
+    qn_lm_interrupt_begin(chat->lm.llm);
     if (!status)
         status = generate(chat, &tokens);
-    qn_lm_on_interrupt(NULL);
-    qn_lm_interrupted();
+    qn_interrupt_end();
     putchar('\n');
     fflush(stdout);
     if (!status && !add_answer(chat))

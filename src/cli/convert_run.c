@@ -1,24 +1,16 @@
 #include "cli/convert_run.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/json_out.h"
 #include "cli/terminal.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
 
 static bool on_progress(void *context, uint64_t done, uint64_t total)
 {
     qn_progress_update(context, done, total);
-    return !interrupted;
+    return !qn_interrupt_came();
 }
 
 static void print_json(const struct qn_convert_run *run, const struct qn_convert_stats *stats)
@@ -94,13 +86,10 @@ int qn_convert_run(struct qn_convert_run *run)
     run->options.progress = on_progress;
     run->options.progress_context = &progress;
     struct qn_convert_stats stats = {.struct_size = sizeof stats};
-    struct sigaction action = {.sa_handler = on_interrupt}, before, before_term;
-    sigaction(SIGINT, &action, &before);
-    sigaction(SIGTERM, &action, &before_term);
+    qn_interrupt_begin(NULL, NULL, QN_INTERRUPT_TERM);
     qn_status status = run->type ? qn_quantize(run->input, run->output, run->type, &run->options, &stats)
                                  : qn_convert(run->input, run->output, &run->options, &stats);
-    sigaction(SIGINT, &before, NULL);
-    sigaction(SIGTERM, &before_term, NULL);
+    qn_interrupt_end();
     qn_progress_end(&progress);
     if (status)
         return qn_command_status(status);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/json_out.h"
 #include "cli/lm.h"
 #include "cli/tensors.h"
@@ -114,9 +115,9 @@ static qn_status eval_lm(struct options *o, struct side *side, struct qn_lm_run 
     if (!o->id_count)
         return QN_STATUS(QN_INVALID_ARGUMENT, "there are no tokens to compare on");
     qn_llm_observe(run->llm, qn_trace_record, side->trace);
-    qn_lm_on_interrupt(run->llm);
+    qn_lm_interrupt_begin(run->llm);
     qn_status status = qn_llm_eval(run->llm, o->ids, o->id_count, NULL);
-    qn_lm_on_interrupt(NULL);
+    qn_interrupt_end();
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/encoder_open.h"
+#include "cli/interrupt.h"
 #include "cli/json_out.h"
 #include "cli/lm.h"
 #include "cli/terminal.h"
@@ -156,7 +157,7 @@ static int embed(struct embed *e, const struct qn_args *args)
         .dims = (uint32_t)e->dims,
     };
     const char *prompt = NULL;
-    qn_encoder_on_interrupt(e->run.encoder);
+    qn_encoder_interrupt_begin(e->run.encoder);
     double start = qn_lm_now_s();
     int code;
     if (e->token_lists.count) {
@@ -170,7 +171,7 @@ static int embed(struct embed *e, const struct qn_args *args)
                        : QN_EXIT_FAILED;
     }
     e->run_s = qn_lm_now_s() - start;
-    qn_encoder_on_interrupt(NULL);
+    qn_interrupt_end();
     return code;
 }
 

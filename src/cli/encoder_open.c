@@ -1,33 +1,22 @@
 #include "cli/encoder_open.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/lm.h"
 #include "cli/terminal.h"
 
-static struct qn_encoder *interruptible;
-
-static void on_interrupt(int number)
+static void cancel(void *encoder)
 {
-    (void)number;
-    if (interruptible)
-        qn_encoder_cancel(interruptible);
+    qn_encoder_cancel(encoder);
 }
 
-void qn_encoder_on_interrupt(struct qn_encoder *encoder)
+void qn_encoder_interrupt_begin(struct qn_encoder *encoder)
 {
-    static struct sigaction before;
-    if (encoder && !interruptible) {
-        struct sigaction action = {.sa_handler = on_interrupt};
-        sigaction(SIGINT, &action, &before);
-    } else if (!encoder && interruptible) {
-        sigaction(SIGINT, &before, NULL);
-    }
-    interruptible = encoder;
+    qn_interrupt_begin(cancel, encoder, 0);
 }
 
 qn_status qn_encoder_open(const struct qn_encoder_open_args *args, bool need_tokenizer, struct qn_encoder_run *run)

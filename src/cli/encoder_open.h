@@ -25,8 +25,8 @@ qn_status qn_encoder_open(const struct qn_encoder_open_args *args, bool need_tok
                           struct qn_encoder_run *run) QN_MUST_USE;
 void qn_encoder_close(struct qn_encoder_run *run);
 
-/* Interrupts (Ctrl-C) make the encoder's call end. NULL: as before. */
-void qn_encoder_on_interrupt(struct qn_encoder *encoder);
+/* Ctrl-C cancels the encoder's call, until qn_interrupt_end. */
+void qn_encoder_interrupt_begin(struct qn_encoder *encoder);
 
 /* Token ids from "101,7592,102". */
 struct qn_args;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/json_out.h"
 #include "cli/lm.h"
 #include "cli/terminal.h"
@@ -19,7 +20,7 @@ static bool on_progress(void *context, uint64_t done, uint64_t total, double val
 {
     (void)value;
     qn_progress_update(context, done, total);
-    return !qn_lm_interrupted();
+    return !qn_interrupt_came();
 }
 
 static void print_result(const struct options *o, const struct qn_imatrix_stats *stats)
@@ -57,9 +58,9 @@ static int collect(const struct options *o, struct qn_lm_run *run, const char *t
         .struct_size = sizeof imatrix, .output_tensor = o->output_tensor, .dataset = o->file};
     struct qn_imatrix_stats stats = {.struct_size = sizeof stats};
     qn_progress_begin(&progress, "evaluating");
-    qn_lm_on_interrupt(run->llm);
+    qn_lm_interrupt_begin(run->llm);
     qn_status status = qn_imatrix_collect(run->llm, run->tokenizer, text, size, o->output, &options, &imatrix, &stats);
-    qn_lm_on_interrupt(NULL);
+    qn_interrupt_end();
     qn_progress_end(&progress);
     if (status)
         return qn_command_status(status);

@@ -1,43 +1,21 @@
 #include "cli/lm.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/terminal.h"
 
-/* ---- interrupts ----------------------------------------------------------------------------------------------- */
-
-static struct qn_llm *interruptible;
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
+static void cancel(void *llm)
 {
-    (void)number;
-    interrupted = 1;
-    if (interruptible)
-        qn_llm_cancel(interruptible);
+    qn_llm_cancel(llm);
 }
 
-void qn_lm_on_interrupt(struct qn_llm *llm)
+void qn_lm_interrupt_begin(struct qn_llm *llm)
 {
-    static struct sigaction before;
-    if (llm && !interruptible) {
-        struct sigaction action = {.sa_handler = on_interrupt};
-        sigaction(SIGINT, &action, &before);
-    } else if (!llm && interruptible) {
-        sigaction(SIGINT, &before, NULL);
-    }
-    interruptible = llm;
-}
-
-bool qn_lm_interrupted(void)
-{
-    bool was = interrupted;
-    interrupted = 0;
-    return was;
+    qn_interrupt_begin(cancel, llm, 0);
 }
 
 double qn_lm_now_s(void)

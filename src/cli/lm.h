@@ -75,10 +75,8 @@ bool qn_lm_args_finish(const struct qn_args *args, struct qn_lm_args *lm, int *c
 qn_status qn_lm_open(const struct qn_lm_args *args, bool need_tokenizer, struct qn_lm_run *run) QN_MUST_USE;
 void qn_lm_close(struct qn_lm_run *run);
 
-/* Ctrl-C cancels the call that runs on `llm`; NULL restores what was before. */
-void qn_lm_on_interrupt(struct qn_llm *llm);
-/* Whether Ctrl-C came since the last call of this function. */
-bool qn_lm_interrupted(void);
+/* Ctrl-C cancels the call that runs on `llm`, until qn_interrupt_end. */
+void qn_lm_interrupt_begin(struct qn_llm *llm);
 
 double qn_lm_now_s(void);
 const char *qn_lm_finish_name(enum qn_finish finish);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/json_out.h"
 #include "cli/lm.h"
 #include "cli/run_encoder.h"
@@ -223,9 +224,9 @@ static qn_status generate(const struct run *run, struct qn_lm_run *lm, const str
     if (!run->json && !run->no_echo && prompt->size)
         output->echo = prompt;
     qn_progress_begin(&output->progress, "prompt");
-    qn_lm_on_interrupt(lm->llm);
+    qn_lm_interrupt_begin(lm->llm);
     qn_status status = qn_llm_generate(lm->llm, lm->tokenizer, lm->sampler, tokens.ids, tokens.count, &options, stats);
-    qn_lm_on_interrupt(NULL);
+    qn_interrupt_end();
     qn_progress_end(&output->progress);
     qn_tokens_free(&tokens);
     return status;
@@ -251,7 +252,7 @@ static int run_text(const struct run *run)
         fflush(stdout);
         if (code == QN_EXIT_OK && (run->lm.stats || !run->json))
             qn_lm_print_stats(&lm, &stats);
-        if (code == QN_EXIT_OK && stats.finish == QN_FINISH_CANCELLED && qn_lm_interrupted())
+        if (code == QN_EXIT_OK && stats.finish == QN_FINISH_CANCELLED && qn_interrupt_came())
             code = QN_EXIT_INTERRUPTED;
     }
     qn_lm_close(&lm);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/json_out.h"
 #include "cli/terminal.h"
 
@@ -443,7 +444,7 @@ int qn_run_encoder(const struct qn_run_encoder *args, const struct qn_args *comm
     struct job job = {.args = args};
     int code = qn_command_status(qn_encoder_open(&args->open, true, &job.run));
     if (code == QN_EXIT_OK) {
-        qn_encoder_on_interrupt(job.run.encoder);
+        qn_encoder_interrupt_begin(job.run.encoder);
         if (args->json) {
             qn_json_out_begin(&job.json, stdout);
             qn_json_out_array(&job.json, NULL);
@@ -453,7 +454,7 @@ int qn_run_encoder(const struct qn_run_encoder *args, const struct qn_args *comm
             qn_json_out_end(&job.json);
             qn_json_out_finish(&job.json);
         }
-        qn_encoder_on_interrupt(NULL);
+        qn_interrupt_end();
     }
     clear(&job);
     qn_encoder_close(&job.run);

@@ -1,13 +1,13 @@
 #include "cli/tensors.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 
 double qn_tensor_now_s(void)
 {
@@ -233,23 +233,16 @@ qn_status qn_tensor_bind(struct qn_tensor_run *run)
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
-static struct qn_run *volatile interruptible;
-
-static void on_interrupt(int signal)
+static void cancel(void *run)
 {
-    (void)signal;
-    if (interruptible)
-        qn_run_cancel(interruptible);
+    qn_run_cancel(run);
 }
 
 qn_status qn_tensor_execute(struct qn_tensor_run *run)
 {
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, before;
-    interruptible = run->run;
-    sigaction(SIGINT, &action, &before);
+    qn_interrupt_begin(cancel, run->run, QN_INTERRUPT_ONCE);
     qn_status status = qn_run_execute(run->run);
-    sigaction(SIGINT, &before, NULL);
-    interruptible = NULL;
+    qn_interrupt_end();
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* The CPU backend's bind functions: how a step's tensors become the parameters of its kernels.
  *
- * Each bind_*.c writes the parameter structs of a few kernel families; cpu_backend.c is the table that names them. While
- * a plan is made data pointers are NULL, so nothing here may read what lies behind them.
+ * Each bind_*.c writes the parameter structs of a few kernel families; cpu_backend.c is the table that names them.
+ * While a plan is made data pointers are NULL, so what lies behind them is read only where a function checks.
  */
 #ifndef QN_BACKEND_CPU_BIND_H
 #define QN_BACKEND_CPU_BIND_H

@@ -1,5 +1,5 @@
-/* The CPU backend: which kernel family computes each op, and which functions of bind.h make its parameters. Of rows with
- * one op the first that accepts the node takes it. */
+/* The CPU backend: which kernel family computes each op, and which functions of bind.h make its parameters. Of the rows
+ * of an op the first that accepts the node takes it. */
 #include "backend/backend.h"
 #include "backend/cpu/bind.h"
 
