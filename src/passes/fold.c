@@ -300,7 +300,12 @@ static qn_status emit_folded(struct qn_rewrite *r, qn_node root, const struct qn
         QN_TRY(qn_rewrite_dim(r, type.dims[i], &type.dims[i]));
     QN_TRY(qn_rewrite_attr(r, node->op, qn_graph_attr(r->from, root), attr));
     struct folding f = {r->to, node->op, inputs, match->input_count, attr, &type, node->name};
-    QN_TRY(simplify(&f, &outs[0]));
+    qn_status status = simplify(&f, &outs[0]);
+    if (status && qn_status_code(status) != QN_INVALID_ARGUMENT)
+        return status;
+    if (status) /* dims that no run can satisfy all at once: what is simpler may show it, and then the node stays */
+        outs[0] = 0;
+    qn_status_free(status);
     return outs[0] ? NULL : qn_rewrite_copy(r, root, inputs, outs);
 }
 
