@@ -5,7 +5,8 @@
 
 needs `onnxruntime` and `onnx` (pip) in the python that runs it. For each model and number of threads the two engines run
 in turn, each in a process of its own, --rounds times: load, first run, then runs for --seconds. Medians over the rounds
-of: load + first run, p50 latency, peak memory. Outputs are compared on the same input first. The limits of the machine
+of: load + first run, p50 latency, peak memory; of load + first run also the least processor time, which does not depend on
+what else runs. Outputs are compared on the same input first. The limits of the machine
 (multiply-adds, bandwidth) are measured in the same rounds, and the share of them that each engine reaches is printed.
 Prints a Markdown table; --json writes all samples.
 """
@@ -36,19 +37,20 @@ options = ort.SessionOptions()
 options.intra_op_num_threads = threads
 options.inter_op_num_threads = 1
 options.log_severity_level = 3
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 load = time.perf_counter() - start
 start = time.perf_counter()
 session.run(None, feeds)
 first = time.perf_counter() - start
+cpu = time.process_time() - cpu
 times, begin = [], time.perf_counter()
 while time.perf_counter() - begin < seconds:
     start = time.perf_counter()
     session.run(None, feeds)
     times.append(time.perf_counter() - start)
 times.sort()
-print(json.dumps({"load_s": load, "first_run_s": first, "latency_s_p50": times[len(times) // 2], "runs": len(times),
+print(json.dumps({"load_s": load, "first_run_s": first, "start_cpu_s": cpu, "latency_s_p50": times[len(times) // 2], "runs": len(times),
                   "peak_rss_bytes": peak(), "base_rss_bytes": base, "import_s": imported}))
 """
 
@@ -169,9 +171,9 @@ def main():
     parser.add_argument("--json", help="file for all samples")
     args = parser.parse_args()
     samples, rows = [], []
-    print("| model | threads | ONNX Runtime ms | Quern ms | ratio | load + first run: ORT s | Quern s | share | peak RSS: ORT MB | "
+    print("| model | threads | ONNX Runtime ms | Quern ms | ratio | load + first run: ORT s | Quern s | share | of processor time, least | peak RSS: ORT MB | "
           "Quern MB | Quern / (file + workspace) | share of peak: ORT | Quern | max error / range | cosine |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for text in args.models:
         path, _, tail = text.partition(":")
         dims = {k: int(v) for k, v in (part.split("=") for part in tail.split(",") if part)}
@@ -194,11 +196,12 @@ def main():
                 a, b = middle(ort, "latency_s_p50"), middle(own, "latency_s_p50")
                 start_a = statistics.median(r["load_s"] + r["first_run_s"] for r in ort)
                 start_b = statistics.median(r["load_s"] + r["first_run_s"] for r in own)
+                start_cpu = min(r["start_cpu_s"] for r in own) / min(r["start_cpu_s"] for r in ort)
                 rss = middle(own, "peak_rss_bytes")
                 floor = (floats / middle(limit, "f32_gmac_s") + integers / max(middle(limit, "i8_gmac_s"), 1)) * 1e-9
                 planned = own[0]["file_bytes"] + own[0]["workspace_bytes"] + own[0]["kept_bytes"]
                 print(f"| {Path(path).stem} {tail} | {threads} | {a * 1e3:.2f} | {b * 1e3:.2f} | {a / b:.2f} | {start_a:.3f} | "
-                      f"{start_b:.3f} | {start_b / start_a:.2f} | {middle(ort, 'peak_rss_bytes') / 1e6:.0f} | {rss / 1e6:.0f} | "
+                      f"{start_b:.3f} | {start_b / start_a:.2f} | {start_cpu:.2f} | {middle(ort, 'peak_rss_bytes') / 1e6:.0f} | {rss / 1e6:.0f} | "
                       f"{rss / planned:.2f} | {floor / a:.0%} | {floor / b:.0%} | {error:.1e} | {cosine:.6f} |", flush=True)
     if args.json:
         Path(args.json).write_text(json.dumps(samples, indent=1))

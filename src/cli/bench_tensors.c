@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -10,6 +11,8 @@
 
 struct times {
     double load_s, first_s;
+    double begin_cpu_s,
+        start_cpu_s; /* processor time of all threads: at the beginning; from then to the first result */
     double *seconds;
     size_t count;
 };
@@ -27,12 +30,18 @@ static double percentile(const struct times *t, double share)
     return t->seconds[rank > 0 ? rank - 1 : 0];
 }
 
+static double cpu_s(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
 static qn_status measure(const struct qn_bench_tensors *args, struct qn_tensor_run *run, struct times *t)
 {
     struct qn_progress progress;
     double start = qn_tensor_now_s();
     QN_COMMAND_TRY(qn_tensor_execute(run));
     t->first_s = qn_tensor_now_s() - start;
+    t->start_cpu_s = cpu_s() - t->begin_cpu_s;
     if (args->profile)
         QN_COMMAND_TRY(qn_run_profile(run->run));
     qn_progress_begin(&progress, "runs");
@@ -72,6 +81,7 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
         qn_json_out_u64(&json, "runs", t->count);
         qn_json_out_f64(&json, "load_s", t->load_s);
         qn_json_out_f64(&json, "first_run_s", t->first_s);
+        qn_json_out_f64(&json, "start_cpu_s", t->start_cpu_s);
         qn_json_out_f64(&json, "latency_s_min", t->seconds[0]);
         qn_json_out_f64(&json, "latency_s_p50", percentile(t, 0.5));
         qn_json_out_f64(&json, "latency_s_p90", percentile(t, 0.9));
@@ -101,6 +111,7 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
 
 static qn_status work(const struct qn_bench_tensors *args, struct qn_tensor_run *run, struct times *t)
 {
+    t->begin_cpu_s = cpu_s();
     QN_COMMAND_TRY(qn_tensor_open(&args->tensors, run));
     t->load_s = run->open_s + run->session_s;
     QN_COMMAND_TRY(qn_tensor_bind(run));
