@@ -74,6 +74,21 @@ static void everything_survives(void **state)
     assert_prints(everything, everything);
 }
 
+static void integers_of_every_width_survive(void **state)
+{
+    static const char text[] = "graph \"g\"\n"
+                               "%1:i4[3] = const {-8, 7, 0}\n"
+                               "%2:u4[2] = const {15, 0}\n"
+                               "%3:i2[2] = const {-2, 1}\n"
+                               "%4:u2[1] = const {3}\n"
+                               "%5:i16[2] = const {-32768, 32767}\n"
+                               "%6:u16[1] = const {65535}\n"
+                               "%7:i32[2] = const {-2147483648, 2147483647}\n"
+                               "%8:u32[1] = const {4294967295}\n";
+    (void)state;
+    assert_prints(text, text);
+}
+
 static void loose_spelling_is_brought_into_form(void **state)
 {
     (void)state;
@@ -292,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_survives),
+        cmocka_unit_test(integers_of_every_width_survive),
         cmocka_unit_test(loose_spelling_is_brought_into_form),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(nesting_is_bounded),

@@ -157,56 +157,32 @@ static void print_number(double value, bool single, struct qn_strbuf *out)
 
 static void print_element(qn_dtype dtype, const void *data, struct qn_strbuf *out)
 {
-    union {
-        float f32;
-        double f64;
-        int8_t i8;
-        int16_t i16;
-        int32_t i32;
-        int64_t i64;
-        uint8_t u8;
-        uint16_t u16;
-        uint32_t u32;
-        uint64_t u64;
-    } element;
+    const struct qn_dtype_info *info = qn_dtype_info(dtype);
+    uint32_t rest = 64 - 8 * info->block_bytes;
+    uint64_t bits = 0;
+    float single;
+    double wide;
     if (dtype == QN_DTYPE_STRING) {
         const struct qn_string *string = data;
         print_quoted((struct qn_str){string->data, string->size}, out);
         return;
     }
-    memcpy(&element, data, qn_dtype_info(dtype)->block_bytes);
     switch (dtype) {
     case QN_DTYPE_F32:
-        print_number((double)element.f32, true, out);
-        break;
+        memcpy(&single, data, sizeof single);
+        print_number((double)single, true, out);
+        return;
     case QN_DTYPE_F64:
-        print_number(element.f64, false, out);
-        break;
-    case QN_DTYPE_I8:
-        qn_strbuf_printf(out, "%d", element.i8);
-        break;
-    case QN_DTYPE_I16:
-        qn_strbuf_printf(out, "%d", element.i16);
-        break;
-    case QN_DTYPE_I32:
-        qn_strbuf_printf(out, "%" PRId32, element.i32);
-        break;
-    case QN_DTYPE_I64:
-        qn_strbuf_printf(out, "%" PRId64, element.i64);
-        break;
-    case QN_DTYPE_U8:
-    case QN_DTYPE_BOOL:
-        qn_strbuf_printf(out, "%u", element.u8);
-        break;
-    case QN_DTYPE_U16:
-        qn_strbuf_printf(out, "%u", element.u16);
-        break;
-    case QN_DTYPE_U32:
-        qn_strbuf_printf(out, "%" PRIu32, element.u32);
-        break;
+        memcpy(&wide, data, sizeof wide);
+        print_number(wide, false, out);
+        return;
     default:
-        qn_strbuf_printf(out, "%" PRIu64, element.u64);
-        break;
+        memcpy(&bits, data, info->block_bytes); /* an integer of any width; blobs are little-endian */
+        if (info->class_ == QN_DTYPE_CLASS_INT)
+            qn_strbuf_printf(out, "%" PRId64, (int64_t)(bits << rest) >> rest);
+        else
+            qn_strbuf_printf(out, "%" PRIu64, bits);
+        return;
     }
 }
 
