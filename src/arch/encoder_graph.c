@@ -117,23 +117,6 @@ qn_status qn_encoder_config_read(const struct qn_lm_source *source, struct qn_en
 
 /* ---- the graph ------------------------------------------------------------------------------------------------ */
 
-static qn_dim symbol(struct qn_lm *lm, const char *name, int64_t max)
-{
-    qn_dim out = 0;
-    if (!lm->b.status)
-        lm->b.status = qn_graph_symbol(lm->b.graph, qn_str_from(name), 1, max, &out);
-    return out;
-}
-
-static qn_value input(struct qn_lm *lm, const char *name, uint32_t rank, qn_dim d0, qn_dim d1)
-{
-    struct qn_type type = {.dtype = QN_DTYPE_I32, .rank = rank, .dims = {d0, d1}};
-    qn_value out = 0;
-    if (!lm->b.status)
-        lm->b.status = qn_graph_add_input(lm->b.graph, qn_str_from(name), &type, &out);
-    return out;
-}
-
 /* Each token sees its text up to the last token: 0 there, -infinity behind. */
 static qn_value make_mask(struct qn_lm *lm, qn_value last)
 {
@@ -149,17 +132,17 @@ static qn_value make_mask(struct qn_lm *lm, qn_value last)
 
 static void build_inputs(struct qn_lm *lm, const struct qn_lm_options *options)
 {
-    lm->n = symbol(lm, "N", options->chunk);
-    qn_dim s = symbol(lm, "S", options->sequences);
-    lm->l = symbol(lm, "L", options->positions);
-    qn_dim r = symbol(lm, "R", options->chunk);
-    lm->tokens = input(lm, "tokens", 1, lm->n, 0);
-    lm->types = input(lm, "types", 1, lm->n, 0);
-    lm->pos = input(lm, "pos", 1, lm->n, 0);
-    qn_value last = input(lm, "last", 1, lm->n, 0);
-    lm->seq = input(lm, "seq", 1, lm->n, 0);
-    lm->rows = input(lm, "rows", 2, s, lm->l);
-    lm->out_rows = input(lm, "out_rows", 1, r, 0);
+    lm->n = qn_lm_symbol(lm, "N", options->chunk);
+    qn_dim s = qn_lm_symbol(lm, "S", options->sequences);
+    lm->l = qn_lm_symbol(lm, "L", options->positions);
+    qn_dim r = qn_lm_symbol(lm, "R", options->chunk);
+    lm->tokens = qn_lm_input(lm, "tokens", 1, lm->n, 0);
+    lm->types = qn_lm_input(lm, "types", 1, lm->n, 0);
+    lm->pos = qn_lm_input(lm, "pos", 1, lm->n, 0);
+    qn_value last = qn_lm_input(lm, "last", 1, lm->n, 0);
+    lm->seq = qn_lm_input(lm, "seq", 1, lm->n, 0);
+    lm->rows = qn_lm_input(lm, "rows", 2, s, lm->l);
+    lm->out_rows = qn_lm_input(lm, "out_rows", 1, r, 0);
     lm->token_rows = qn_build_gather(&lm->b, lm->rows, lm->seq, 0, QN_DTYPE_NONE);
     lm->mask = make_mask(lm, last);
 }

@@ -112,6 +112,11 @@ qn_value qn_lm_wanted_rows(struct qn_lm *lm, qn_value x);
 /* logits = x times output.weight, or token_embd.weight where the file has no output (tied embeddings). */
 void qn_lm_head(struct qn_lm *lm, qn_value x);
 
+/* An i32 input of the graph, and a symbol from 1 to max. */
+qn_value qn_lm_input(struct qn_lm *lm, const char *name, uint32_t rank, qn_dim d0, qn_dim d1);
+qn_dim qn_lm_symbol(struct qn_lm *lm, const char *name, int64_t max);
+
+/* Errors: sizes that no model has, or that do not go together. */
 qn_status qn_lm_check_config(const struct qn_lm_config *c, const struct qn_lm_options *options) QN_MUST_USE;
 
 /* The frame of most decoders: embedding; in each layer x += attention(norm(x)), x += feed-forward(norm(x)), the latter
