@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/checked.h"
+#include "convert/convert_files.h"
 #include "convert/convert_internal.h"
 #include "convert/gguf_vocab.h"
 #include "format/hf/hf_back.h"
@@ -38,26 +39,6 @@ static qn_status measure(const struct qn_hf_source *source, uint64_t *elements, 
         ok = ok && qn_mul_u64(*elements, source->dims[i], elements);
     ok = ok && qn_mul_u64(*elements, qn_dtype_info(source->dtype)->block_bytes, bytes) && *bytes < INT64_MAX / 8;
     return ok ? NULL : QN_ERROR(QN_INVALID_FILE, "tensor '%s': its size does not fit 64 bits", source->name.data);
-}
-
-/* ---- files ---------------------------------------------------------------------------------------------------- */
-
-qn_status qn_convert_write_text(const char *folder, const char *name, struct qn_str text,
-                                const struct qn_allocator *allocator)
-{
-    struct qn_file_writer *file;
-    struct qn_strbuf path;
-    qn_strbuf_init(&path, allocator);
-    qn_strbuf_printf(&path, "%s/%s", folder, name);
-    qn_status status = path.failed ? QN_OOM() : qn_file_writer_open(path.data, &file);
-    qn_strbuf_deinit(&path);
-    if (status)
-        return status;
-    status = qn_file_writer_write(file, text.data, text.size);
-    if (!status)
-        return qn_file_writer_commit(file);
-    qn_file_writer_discard(file);
-    return status;
 }
 
 static qn_status report(const struct job *job)

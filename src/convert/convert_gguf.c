@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/convert_files.h"
 #include "convert/convert_internal.h"
 #include "convert/gguf_vocab.h"
 #include "convert/imatrix_file.h"
@@ -516,7 +517,7 @@ qn_status qn_convert_to_gguf(struct qn_model *model, const char *output, const s
 {
     struct job job = {.options = *options, .allocator = options->allocator, .model = model};
     job.info.struct_size = sizeof job.info;
-    QN_TRY(qn_convert_scheme(options->type, &job.scheme));
+    QN_TRY(qn_scheme_read(options->type, &job.scheme));
     qn_status status = prepare(&job, output);
     if (!status)
         status = write_gguf(&job, output);

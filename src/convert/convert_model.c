@@ -1,31 +1,14 @@
 /* One call for every way of writing a model: what goes in and what comes out decide which. */
 #include "quern/convert.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "convert/convert_internal.h"
+#include "convert/tensor_types.h"
 #include "format/model.h"
-#include "format/model_graph.h"
 #include "platform/clock.h"
 #include "platform/file.h"
-
-qn_status qn_convert_scheme(const char *type, enum qn_scheme_id *out)
-{
-    char names[512];
-    size_t used = 0;
-    *out = QN_SCHEME_NONE;
-    if (!type || strcasecmp(type, "auto") == 0)
-        return NULL;
-    *out = qn_scheme_find(type);
-    if (*out != QN_SCHEME_NONE)
-        return NULL;
-    for (int id = 1; id < QN_SCHEME_COUNT && used < sizeof names; id++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", id > 1 ? ", " : "",
-                                 qn_scheme((enum qn_scheme_id)id)->name);
-    return QN_ERROR(QN_INVALID_ARGUMENT, "unknown type '%s'; known are %s", type, names);
-}
 
 const char *qn_convert_type(size_t index, const char **summary)
 {
@@ -35,18 +18,6 @@ const char *qn_convert_type(size_t index, const char **summary)
     if (summary)
         *summary = scheme->summary;
     return scheme->name;
-}
-
-void qn_convert_drop_pages(const struct qn_model *model)
-{
-    struct qn_model_info info = {.struct_size = sizeof info};
-    qn_status status = qn_model_info(model, &info);
-    for (uint32_t i = 0; i < info.file_count && !status; i++) {
-        struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
-        struct qn_file_map map = {.data = bytes.data, .size = bytes.size};
-        qn_file_map_drop(&map, 0, bytes.size);
-    }
-    qn_status_free(status);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -116,7 +87,7 @@ qn_status qn_quantize(const char *input, const char *output, const char *type, c
                       struct qn_convert_stats *stats)
 {
     enum qn_scheme_id scheme;
-    QN_TRY(qn_convert_scheme(type, &scheme));
+    QN_TRY(qn_scheme_read(type, &scheme));
     if (scheme == QN_SCHEME_NONE)
         return QN_ERROR(QN_INVALID_ARGUMENT, "no type was given; expected one of qn_convert_type");
     return convert(input, output, type, options, stats);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "convert/convert_internal.h"
+#include "convert/tensor_types.h"
 #include "convert/onnx_layout.h"
 #include "convert/onnx_products.h"
 #include "format/model.h"
@@ -211,7 +212,7 @@ qn_status qn_convert_onnx(struct qn_model *model, const char *output, const stru
 {
     struct job job = {.options = *options, .file = qn_model_onnx(model)};
     enum qn_scheme_id scheme;
-    QN_TRY(qn_convert_scheme(options->type, &scheme));
+    QN_TRY(qn_scheme_read(options->type, &scheme));
     if (scheme == QN_SCHEME_NONE)
         return QN_ERROR(QN_UNSUPPORTED, "ONNX models are not converted; quern quantize writes them in fewer bits");
     qn_strbuf_init(&job.data_path, options->allocator);

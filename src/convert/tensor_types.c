@@ -36,6 +36,22 @@ enum qn_scheme_id qn_scheme_find(const char *name)
     return QN_SCHEME_NONE;
 }
 
+qn_status qn_scheme_read(const char *name, enum qn_scheme_id *out)
+{
+    char names[512];
+    size_t used = 0;
+    *out = QN_SCHEME_NONE;
+    if (!name || strcasecmp(name, "auto") == 0)
+        return NULL;
+    *out = qn_scheme_find(name);
+    if (*out != QN_SCHEME_NONE)
+        return NULL;
+    for (int id = 1; id < QN_SCHEME_COUNT && used < sizeof names; id++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", id > 1 ? ", " : "",
+                                 qn_scheme((enum qn_scheme_id)id)->name);
+    return QN_ERROR(QN_INVALID_ARGUMENT, "unknown type '%s'; known are %s", name, names);
+}
+
 /* ---- what the model is ---------------------------------------------------------------------------------------- */
 
 /* The part that a tensor plays, as far as the mixes tell parts apart. */

@@ -30,6 +30,8 @@ const struct qn_scheme *qn_scheme(enum qn_scheme_id id);
 
 /* By name in any letter case, aliases included; QN_SCHEME_NONE when unknown. */
 enum qn_scheme_id qn_scheme_find(const char *name);
+/* The same for what a caller gave: NONE for NULL and "auto", an unknown name is an error that lists the known ones. */
+qn_status qn_scheme_read(const char *name, enum qn_scheme_id *out) QN_MUST_USE;
 
 struct qn_tensor_choice {
     qn_dtype dtype;

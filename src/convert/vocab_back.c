@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "convert/convert_internal.h"
+#include "convert/convert_files.h"
 #include "convert/gguf_vocab.h"
 #include "format/model.h"
 #include "platform/file.h"
