@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "format/gguf/gguf.h"
 #include "format/onnx/onnx_file.h"
 #include "onnx_build.h"
 #include "quern/convert.h"
+#include "support/models.h"
 #include "support/run_quern.h"
 #include "support/testing.h"
 
@@ -148,26 +148,6 @@ static void json_names_the_layer(void **state)
 
 /* ---- language models ------------------------------------------------------------------------------------------ */
 
-/* One f32 tensor of a GGUF file multiplied in place. */
-static void multiply(const char *path, const char *tensor, float factor)
-{
-    struct qn_gguf *gguf;
-    qn_assert_ok(qn_gguf_open(path, NULL, &gguf));
-    const struct qn_gguf_tensor *found = qn_gguf_tensor(gguf, qn_str_from(tensor));
-    assert_true(found && found->dtype == QN_DTYPE_F32);
-    size_t count = (size_t)found->bytes / sizeof(float);
-    float *values = malloc(found->bytes);
-    memcpy(values, qn_gguf_tensor_data(gguf, found), found->bytes);
-    for (size_t i = 0; i < count; i++)
-        values[i] *= factor;
-    FILE *file = fopen(path, "r+b");
-    assert_int_equal(fseek(file, (long)found->offset, SEEK_SET), 0);
-    assert_int_equal(fwrite(values, sizeof(float), count, file), count);
-    fclose(file);
-    free(values);
-    qn_gguf_close(gguf);
-}
-
 static void a_folder_and_its_gguf(void **state)
 {
     (void)state;
@@ -179,7 +159,7 @@ static void a_folder_and_its_gguf(void **state)
     assert_shown(output, "no value differs");
     assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' %s --a cpu=ref --b threads=2", file, tokens), 0);
     assert_shown(output, "no value differs");
-    multiply(file, "blk.1.attn_output.weight", 1.01f);
+    qn_test_scale_tensor(file, "blk.1.attn_output.weight", 1.01f);
     assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' %s", folder, file, tokens), 1);
     assert_shown(output, "they part at blk.1.attn_output (layer 1): relative error 0.00");
 }

@@ -1,13 +1,12 @@
 /* Small random encoders against what PyTorch computes for them (made by tools/reference/make_encoders.py), and the
  * invariances that every one must keep: the same bits whatever runs beside a text, with any number of threads. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "quern/encoder.h"
 #include "quern/model.h"
-#include "support/testing.h"
+#include "support/models.h"
 
 enum { TEXTS_MAX = 16 };
 
@@ -88,25 +87,12 @@ static float *evaluate(const struct case_data *c, struct qn_encoder_options opti
     return out;
 }
 
-static double error_over_range(const struct case_data *c, const float *found)
-{
-    const float *expected = c->expected.data;
-    double worst = 0, low = expected[0], high = expected[0];
-    for (size_t i = 0; i < c->rows * c->columns; i++) {
-        assert_true(isfinite(found[i]));
-        worst = fmax(worst, fabs((double)found[i] - expected[i]));
-        low = fmin(low, expected[i]);
-        high = fmax(high, expected[i]);
-    }
-    return worst / (high - low);
-}
-
 static void check(const char *name, const char *file)
 {
     struct case_data c;
     load(&c, name, file);
     float *whole = evaluate(&c, (struct qn_encoder_options){.threads = 1}, c.text_count);
-    double error = error_over_range(&c, whole);
+    double error = qn_test_error_over_range(whole, c.expected.data, c.rows * c.columns);
     print_message("%s %s: error / range %.2e\n", name, file, error);
     assert_true(error <= 1e-4);
 
@@ -123,7 +109,7 @@ static void check(const char *name, const char *file)
         free(other);
     }
     float *unfused = evaluate(&c, (struct qn_encoder_options){.threads = 2, .disabled_passes = "all"}, 3);
-    assert_true(error_over_range(&c, unfused) <= 1e-4);
+    assert_true(qn_test_error_over_range(unfused, c.expected.data, c.rows * c.columns) <= 1e-4);
     free(unfused);
     free(whole);
     unload(&c);

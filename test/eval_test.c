@@ -14,7 +14,7 @@
 #include "quern/convert.h"
 #include "quern/session.h"
 #include "quern/tokenizer.h"
-#include "support/testing.h"
+#include "support/models.h"
 
 static const char text[] =
     "Once there was a small rabbit who lived in a cosy burrow under a hill. One day the rabbit and his friend wanted "
@@ -246,22 +246,8 @@ static void importance_is_the_mean_of_squares(void **state)
 static const char *make_fault(const char *name, const char *tensor, float factor)
 {
     const char *path = qn_test_temp(name);
-    struct qn_gguf *gguf;
     qn_assert_ok(qn_quantize(stories(), path, "F32", NULL, NULL));
-    qn_assert_ok(qn_gguf_open(path, NULL, &gguf));
-    const struct qn_gguf_tensor *found = qn_gguf_tensor(gguf, qn_str_from(tensor));
-    assert_non_null(found);
-    size_t count = (size_t)found->bytes / sizeof(float);
-    float *values = malloc(found->bytes);
-    memcpy(values, qn_gguf_tensor_data(gguf, found), found->bytes);
-    for (size_t i = 0; i < count; i++)
-        values[i] *= factor;
-    FILE *file = fopen(path, "r+b");
-    assert_int_equal(fseek(file, (long)found->offset, SEEK_SET), 0);
-    assert_int_equal(fwrite(values, sizeof(float), count, file), count);
-    fclose(file);
-    free(values);
-    qn_gguf_close(gguf);
+    qn_test_scale_tensor(path, tensor, factor);
     return path;
 }
 

@@ -6,9 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "quern/llm.h"
-#include "quern/model.h"
-#include "support/testing.h"
+#include "support/models.h"
 
 struct change {
     const char *folder; /* under test/data/models */
@@ -45,23 +43,7 @@ static const char *write_changed(const struct change *c)
 static void check(void **state)
 {
     const struct change *c = *state;
-    struct qn_model *model = NULL;
-    struct qn_llm *llm = NULL;
-    qn_status status = qn_model_open(write_changed(c), NULL, &model);
-    if (!status)
-        status = qn_llm_create(model, NULL, &llm);
-    if (!c->words) {
-        qn_assert_ok(status);
-        qn_assert_ok(qn_llm_eval(llm, (int32_t[]){1, 2, 3}, 3, NULL));
-    } else {
-        if (!status)
-            fail_msg("accepted: expected '%s'", c->words);
-        if (!strstr(qn_status_message(status), "config.json"))
-            fail_msg("the message does not name the file: %s", qn_status_message(status));
-        qn_assert_fails(status, qn_status_code(status), c->words);
-    }
-    qn_llm_destroy(llm);
-    qn_model_close(model);
+    qn_test_changed_model(write_changed(c), QN_OK, c->words, "config.json");
 }
 
 static struct change changes[] = {

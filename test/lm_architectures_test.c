@@ -1,6 +1,5 @@
 /* A small random model of each architecture against the logits that PyTorch computes for it (made by
  * tools/reference/make_models.py), and the invariances that every one must keep. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 
 #include "quern/llm.h"
 #include "quern/model.h"
-#include "support/testing.h"
+#include "support/models.h"
 
 struct case_data {
     struct qn_model *model;
@@ -57,15 +56,7 @@ static float *evaluate(const struct case_data *c, struct qn_llm_options options,
 
 static double error_over_range(const struct case_data *c, const float *logits)
 {
-    const float *expected = c->logits.data;
-    double worst = 0, low = expected[0], high = expected[0];
-    for (size_t i = 0; i < c->count * c->vocabulary; i++) {
-        assert_true(isfinite(logits[i]));
-        worst = fmax(worst, fabs((double)logits[i] - expected[i]));
-        low = fmin(low, expected[i]);
-        high = fmax(high, expected[i]);
-    }
-    return worst / (high - low);
+    return qn_test_error_over_range(logits, c->logits.data, c->count * c->vocabulary);
 }
 
 static void check(void **state)

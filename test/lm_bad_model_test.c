@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "format/gguf/gguf.h"
-#include "quern/llm.h"
-#include "quern/model.h"
-#include "support/testing.h"
+#include "support/models.h"
 
 struct change {
     const char *base; /* file under test/data/models, without its extension */
@@ -71,24 +69,7 @@ static const char *write_changed(const struct change *c)
 static void check(void **state)
 {
     const struct change *c = *state;
-    const char *path = write_changed(c);
-    struct qn_model *model = NULL;
-    struct qn_llm *llm = NULL;
-    qn_status status = qn_model_open(path, NULL, &model);
-    if (!status)
-        status = qn_llm_create(model, NULL, &llm);
-    if (!c->words) {
-        qn_assert_ok(status);
-        qn_assert_ok(qn_llm_eval(llm, (int32_t[]){1, 2, 3}, 3, NULL));
-    } else {
-        if (!status)
-            fail_msg("accepted: expected '%s'", c->words);
-        if (!strstr(qn_status_message(status), "changed.gguf"))
-            fail_msg("the message does not name the file: %s", qn_status_message(status));
-        qn_assert_fails(status, c->code, c->words);
-    }
-    qn_llm_destroy(llm);
-    qn_model_close(model);
+    qn_test_changed_model(write_changed(c), c->code, c->words, "changed.gguf");
 }
 
 #define U32(x)                                       \
