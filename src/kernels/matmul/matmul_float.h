@@ -11,7 +11,8 @@
  *                    a register tile of ROWS x COLUMNS accumulators runs down one chain, then adds it to the totals.
  *
  * The including file defines COLUMN_VECTORS (vectors of a panel's width: ROWS * COLUMN_VECTORS accumulators must fit
- * the registers), and for pairs QN_MULTIPLY_ADD, QN_UNIT_ELEMENTS 2 and load_pairs_part.
+ * the registers), and for pairs QN_MULTIPLY_ADD, QN_UNIT_ELEMENTS 2 and load_pairs_part; then NEEDS and RANK for the
+ * KERNELs at its end.
  */
 #ifndef QN_MATMUL_FLOAT_H
 #define QN_MATMUL_FLOAT_H
@@ -303,5 +304,24 @@ QN_INLINE void float_run(enum source source, const void *params, int64_t begin, 
     else
         run_many(source, p, begin, end, scratch);
 }
+
+/* qn_matmul_<name>: one kernel, with weights in `source_dtype` and x as `form` says. */
+#define KERNEL(number, kernel_name, source, source_dtype, form)                                  \
+    static void run_##kernel_name(const void *params, int64_t begin, int64_t end, void *scratch) \
+    {                                                                                            \
+        float_run(source, params, begin, end, scratch);                                          \
+    }                                                                                            \
+    const struct qn_kernel qn_matmul_##kernel_name = {                                           \
+        .serial = number,                                                                        \
+        .name = "matmul_" #kernel_name,                                                          \
+        .family = QN_FAMILY_MATMUL,                                                              \
+        .needs = NEEDS,                                                                          \
+        .dtype = source_dtype,                                                                   \
+        .act = form,                                                                             \
+        .rank = RANK,                                                                            \
+        .tiles = float_tiles,                                                                    \
+        .scratch = float_scratch,                                                                \
+        .run = run_##kernel_name,                                                                \
+    }
 
 #endif

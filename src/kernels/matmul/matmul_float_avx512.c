@@ -4,43 +4,11 @@
 #include "platform/cpu.h"
 
 #define COLUMN_VECTORS 4
+#define NEEDS (QN_CPU_AVX2 | QN_CPU_AVX512)
+#define RANK 20
 #include "kernels/matmul/matmul_float.h"
 
-static void run_f32(const void *params, int64_t begin, int64_t end, void *scratch)
-{
-    float_run(SOURCE_F32, params, begin, end, scratch);
-}
-
-static void run_f16(const void *params, int64_t begin, int64_t end, void *scratch)
-{
-    float_run(SOURCE_F16, params, begin, end, scratch);
-}
-
-static void run_bf16(const void *params, int64_t begin, int64_t end, void *scratch)
-{
-    float_run(SOURCE_BF16, params, begin, end, scratch);
-}
-
-static void run_generic(const void *params, int64_t begin, int64_t end, void *scratch)
-{
-    float_run(SOURCE_GENERIC, params, begin, end, scratch);
-}
-
-#define KERNEL(number, type, source_dtype)               \
-    const struct qn_kernel qn_matmul_##type##_avx512 = { \
-        .serial = number,                                \
-        .name = "matmul_" #type "_avx512",               \
-        .family = QN_FAMILY_MATMUL,                      \
-        .needs = QN_CPU_AVX2 | QN_CPU_AVX512,            \
-        .dtype = source_dtype,                           \
-        .act = QN_ACT_F32,                               \
-        .rank = 20,                                      \
-        .tiles = float_tiles,                            \
-        .scratch = float_scratch,                        \
-        .run = run_##type,                               \
-    }
-
-KERNEL(110, f32, QN_DTYPE_F32);
-KERNEL(111, f16, QN_DTYPE_F16);
-KERNEL(112, bf16, QN_DTYPE_BF16);
-KERNEL(113, generic, QN_DTYPE_NONE);
+KERNEL(110, f32_avx512, SOURCE_F32, QN_DTYPE_F32, QN_ACT_F32);
+KERNEL(111, f16_avx512, SOURCE_F16, QN_DTYPE_F16, QN_ACT_F32);
+KERNEL(112, bf16_avx512, SOURCE_BF16, QN_DTYPE_BF16, QN_ACT_F32);
+KERNEL(113, generic_avx512, SOURCE_GENERIC, QN_DTYPE_NONE, QN_ACT_F32);

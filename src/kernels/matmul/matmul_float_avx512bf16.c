@@ -18,22 +18,8 @@ QN_INLINE vf load_pairs_part(const uint16_t *p, int64_t elements)
 #define QN_MULTIPLY_ADD multiply_add_pairs
 #define QN_UNIT_ELEMENTS 2
 #define COLUMN_VECTORS 4
+#define NEEDS (QN_CPU_AVX512 | QN_CPU_AVX512BF16)
+#define RANK 30
 #include "kernels/matmul/matmul_float.h"
 
-static void run_pairs(const void *params, int64_t begin, int64_t end, void *scratch)
-{
-    float_run(SOURCE_PAIRS, params, begin, end, scratch);
-}
-
-const struct qn_kernel qn_matmul_bf16_avx512bf16 = {
-    .serial = 114,
-    .name = "matmul_bf16_avx512bf16",
-    .family = QN_FAMILY_MATMUL,
-    .needs = QN_CPU_AVX512 | QN_CPU_AVX512BF16,
-    .dtype = QN_DTYPE_BF16,
-    .act = QN_ACT_BF16,
-    .rank = 30,
-    .tiles = float_tiles,
-    .scratch = float_scratch,
-    .run = run_pairs,
-};
+KERNEL(114, bf16_avx512bf16, SOURCE_PAIRS, QN_DTYPE_BF16, QN_ACT_BF16);

@@ -8,10 +8,11 @@
  *
  *   few rows of x    vectors along K: a row of weights streams through registers, STEP blocks at a time, and VF_LANES
  *                    rows are transposed to run down their blocks together.
- * many rows of x   vectors along N: a panel of rows of weights is decoded into scratch STEP blocks at a time, a lane a
- *                    row, and a register tile runs over it for all rows of x.
+ *   many rows of x   vectors along N: a panel of rows of weights is decoded into scratch STEP blocks at a time, a lane
+ *                    a row, and a register tile runs over it for all rows of x.
  *
- * The including file defines COLUMN_VECTORS, ROWS and ROWS_HALVES: a register tile of rows times vectors. */
+ * The including file defines COLUMN_VECTORS, ROWS and ROWS_HALVES: a register tile of rows times vectors; then NEEDS
+ * and RANK for the KERNELs at its end. */
 #ifndef QN_MATMUL_Q8_H
 #define QN_MATMUL_Q8_H
 
@@ -416,5 +417,24 @@ QN_INLINE void q8_run(enum format f, const void *params, int64_t begin, int64_t 
     else
         run_many(f, p, begin, end, scratch);
 }
+
+/* qn_matmul_<name>: the kernel of one block type. */
+#define KERNEL(number, kernel_name, TYPE)                                                        \
+    static void run_##kernel_name(const void *params, int64_t begin, int64_t end, void *scratch) \
+    {                                                                                            \
+        q8_run(TYPE, params, begin, end, scratch);                                               \
+    }                                                                                            \
+    const struct qn_kernel qn_matmul_##kernel_name = {                                           \
+        .serial = number,                                                                        \
+        .name = "matmul_" #kernel_name,                                                          \
+        .family = QN_FAMILY_MATMUL,                                                              \
+        .needs = NEEDS,                                                                          \
+        .dtype = QN_DTYPE_##TYPE,                                                                \
+        .act = QN_ACT_Q8_32,                                                                     \
+        .rank = RANK,                                                                            \
+        .tiles = q8_tiles,                                                                       \
+        .scratch = q8_scratch,                                                                   \
+        .run = run_##kernel_name,                                                                \
+    }
 
 #endif
