@@ -51,7 +51,7 @@ static qn_value convolve(struct qn_lm *lm, const struct sizes *s, qn_value x)
     qn_value w = qn_lm_table(lm, "ssm_conv1d", ".weight", 2, (uint32_t[]){s->inner, s->width});
     x = through_state(lm, QN_OP_causal_conv, "conv", s->width - 1, s->inner, (qn_value[]){x, w}, 2);
     qn_value bias = qn_lm_vector(lm, "ssm_conv1d", ".bias", false, s->inner);
-    return qn_lm_activate(lm, bias ? qn_lm_add(lm, x, bias) : x, QN_LM_SILU);
+    return qn_lm_activate(lm, bias ? qn_lm_add(lm, x, bias) : x, lm->activation);
 }
 
 static qn_value scan(struct qn_lm *lm, const struct sizes *s, qn_value x)

@@ -79,6 +79,7 @@ struct qn_hf_arch {
     const struct qn_hf_name *names; /* ends with from NULL */
     const char *defaults;           /* JSON: what config.json may leave out, where GGUF cannot; NULL: nothing */
     bool spare_layers;              /* tensors of layers beyond the number are left out, not an error */
+    bool exact_ramp;                /* YaRN without a word in the file: the ramp's ends are not rounded (arch/arch.h) */
     /* What tables cannot say: further keys and tensors. NULL: nothing. Errors stick to hf->status. */
     void (*finish)(struct qn_hf *hf);
     /* The way back (hf_back.h). The class of transformers that `architectures` names; of an encoder without what its
@@ -138,6 +139,8 @@ void qn_hf_rope_keys(struct qn_hf *hf, uint64_t dims, const char *layer_type);
 uint64_t qn_hf_rotary_dims(struct qn_hf *hf, uint64_t head_dim);
 /* LongRoPE of the parameters `rope`: original context, magnitude and the tensors rope_factors_long and _short. */
 void qn_hf_longrope_keys(struct qn_hf *hf, const struct qn_json *rope, uint64_t dims);
+/* What Llama 3's scaling divides a frequency by that makes so many turns within the original context. */
+double qn_hf_llama3_factor(double turns, double factor, double low, double high);
 /* attention.sliding_window, and attention.sliding_window_pattern where layer_types differ from the architecture's own
  * order: layers `period` - 1, 2 `period` - 1, ... see everything (0: none does). window 0: no layer has one. */
 void qn_hf_window_keys(struct qn_hf *hf, uint64_t window, uint64_t period);

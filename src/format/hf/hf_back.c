@@ -153,47 +153,62 @@ void qn_hf_back_heads(struct qn_hf_back *back)
     qn_hf_back_put_u64(back, "head_dim", qn_hf_back_u64(back, "attention.key_length", heads ? dim / heads : 0));
 }
 
-/* Llama 3's divisors back to the parameters that make them: the two frequencies between which they pass from one to the
- * whole factor follow from any divisor between. False when no parameters make these. */
-static bool llama3_parameters(const float *factors, uint32_t count, double base, double *factor, double *high,
-                              double *context)
+struct llama3 {
+    double factor, low, high, context;
+};
+
+/* Two divisors or more between one and the whole factor: context * turns = low + smooth * (high - low) is a line, and
+ * with low = 1 (or near it, where the context would be no whole number) it says all. */
+static bool fit_llama3(const double *turns, const double *smooth, uint32_t count, struct llama3 *out)
 {
-    double most = 1, sx = 0, sy = 0, sxx = 0, sxy = 0;
-    uint32_t between = 0, last_one = 0, first_all = count;
-    for (uint32_t i = 0; i < count; i++)
-        most = (double)factors[i] > most ? (double)factors[i] : most;
+    double sx = 0, sy = 0, sxx = 0, sxy = 0;
     for (uint32_t i = 0; i < count; i++) {
-        double turns = pow(base, -(double)i / count) / (2 * M_PI), f = (double)factors[i];
-        if (f <= 1.0001) {
-            last_one = i;
-        } else if (f >= most * 0.9999) {
-            first_all = i < first_all ? i : first_all;
-        } else { /* low + smooth * (high - low) = context * turns, with low = 1 */
-            double smooth = (1 / f - 1 / most) / (1 - 1 / most);
-            between++;
-            sx += smooth;
-            sy += turns;
-            sxx += smooth * smooth;
-            sxy += smooth * turns;
+        sx += smooth[i];
+        sy += turns[i];
+        sxx += smooth[i] * smooth[i];
+        sxy += smooth[i] * turns[i];
+    }
+    double spread = count * sxx - sx * sx;
+    if (count < 2 || spread <= 1e-12)
+        return false;
+    double b = (count * sxy - sx * sy) / spread, a = (sy - b * sx) / count; /* low / context, (high - low) / context */
+    out->context = round(1 / a);
+    out->low = fabs(out->context * a - 1) < 1e-4 ? 1 : out->context * a;
+    out->high = out->low * (1 + b / a);
+    return true;
+}
+
+/* Llama 3's divisors back to the parameters that make them. False when no parameters make these. */
+static bool llama3_parameters(const float *factors, uint32_t count, double base, struct llama3 *out)
+{
+    enum { MAX = 256 };
+    double turns[MAX], smooth[MAX], above = 0, below = 0;
+    uint32_t between = 0;
+    out->factor = 1;
+    for (uint32_t i = 0; i < count; i++)
+        out->factor = fmax(out->factor, (double)factors[i]);
+    for (uint32_t i = 0; i < count && count <= MAX; i++) { /* `turns` fall: a revolution takes ever more positions */
+        double turn = pow(base, -(double)i / count) / (2 * M_PI), f = (double)factors[i];
+        if (f <= 1.000001) {
+            above = turn;
+        } else if (f >= out->factor * 0.999999) {
+            below = fmax(below, turn);
+        } else {
+            turns[between] = turn;
+            smooth[between++] = (1 / f - 1 / out->factor) / (1 - 1 / out->factor);
         }
     }
-    *factor = most;
-    *high = 4;
-    if (most <= 1)
+    if (out->factor <= 1 || count > MAX || base <= 1)
         return false;
-    double spread = between * sxx - sx * sx;
-    if (between >= 2 && spread > 1e-12) { /* turns = a + b * smooth; a = 1 / context, b = (high - 1) / context */
-        double b = (between * sxy - sx * sy) / spread, a = (sy - b * sx) / between;
-        *context = round(1 / a);
-        *high = 1 + b / a;
-    } else if (between) {
-        *context = round((1 + sx / between * 3) / (sy / between));
-    } else { /* any that pass between the two */
-        double above = pow(base, -(double)last_one / count) / (2 * M_PI),
-               below = first_all < count ? pow(base, -(double)first_all / count) / (2 * M_PI) : above / 64;
-        *context = round(sqrt(4 / above * (1 / below)));
+    if (!fit_llama3(turns, smooth, between, out)) { /* any two frequencies on the right sides of those that are known */
+        double middle = between ? turns[0] : above && below ? sqrt(above * below) : above + below;
+        double share = between ? smooth[0] : 0.5, reach = fmin(middle / 2, above ? above - middle : middle);
+        double width = fmin(middle - below, reach) / fmax(share, 1 - share) / 2;
+        out->context = 8192;
+        out->low = out->context * (middle - share * width);
+        out->high = out->context * (middle + (1 - share) * width);
     }
-    return isfinite(*context) && *context >= 1 && *high > 1;
+    return isfinite(out->context) && out->context >= 1 && out->low > 0 && out->high > out->low;
 }
 
 /* A vector of floats of the model; NULL where there is none, or with an error. */
@@ -216,17 +231,23 @@ static const float *read_vector(struct qn_hf_back *back, const char *name, uint3
 
 static void write_llama3(struct qn_hf_back *back, const float *factors, uint32_t count, double base)
 {
-    double factor, high, context;
-    if (!llama3_parameters(factors, count, base, &factor, &high, &context)) {
+    struct llama3 found;
+    bool same = llama3_parameters(factors, count, base, &found);
+    for (uint32_t i = 0; i < count && same; i++) {
+        double turns = found.context * pow(base, -(double)i / count) / (2 * M_PI);
+        double made = qn_hf_llama3_factor(turns, found.factor, found.low, found.high);
+        same = fabs(made - (double)factors[i]) <= 1e-4 * made;
+    }
+    if (!same) {
         back->status =
             QN_ERROR(QN_UNSUPPORTED, "tensor 'rope_freqs.weight' holds no scaling that a config.json can say");
         return;
     }
     qn_hf_back_put_str(back, "rope_type", QN_STR("llama3"));
-    qn_hf_back_put_f64(back, "factor", factor);
-    qn_hf_back_put_f64(back, "low_freq_factor", 1);
-    qn_hf_back_put_f64(back, "high_freq_factor", high);
-    qn_hf_back_put_u64(back, "original_max_position_embeddings", (uint64_t)context);
+    qn_hf_back_put_f64(back, "factor", found.factor);
+    qn_hf_back_put_f64(back, "low_freq_factor", found.low);
+    qn_hf_back_put_f64(back, "high_freq_factor", found.high);
+    qn_hf_back_put_u64(back, "original_max_position_embeddings", (uint64_t)found.context);
 }
 
 static void write_factors(struct qn_hf_back *back, const char *key, const char *tensor)
@@ -277,7 +298,7 @@ static void write_yarn(struct qn_hf_back *back)
     } else if (qn_hf_back_meta(back, "rope.scaling.attn_factor", &item)) {
         qn_hf_back_put_f64(back, "attention_factor", given * own);
     }
-    if (strcmp(back->view.arch->gguf, "gpt-oss") == 0)
+    if (strcmp(back->view.arch->gguf, "gpt-oss") == 0 || qn_hf_back_meta(back, "rope.scaling.yarn_truncate", &item))
         qn_hf_back_put_bool(back, "truncate", qn_hf_back_bool(back, "rope.scaling.yarn_truncate", false));
 }
 

@@ -367,6 +367,12 @@ void qn_hf_longrope_keys(struct qn_hf *hf, const struct qn_json *rope, uint64_t 
 }
 
 /* Llama 3's scaling as divisors of the frequencies, which is how GGUF has it. */
+double qn_hf_llama3_factor(double turns, double factor, double low, double high)
+{
+    double smooth = fmin(fmax((turns - low) / (high - low), 0), 1);
+    return 1 / ((1 - smooth) / factor + smooth);
+}
+
 static void add_llama3_factors(struct qn_hf *hf, const struct qn_json *rope, uint64_t dims, double base)
 {
     enum { MAX = 1024 };
@@ -383,17 +389,20 @@ static void add_llama3_factors(struct qn_hf *hf, const struct qn_json *rope, uin
     }
     for (uint64_t i = 0; i < dims / 2; i++) {
         double frequency = pow(base, -2.0 * (double)i / (double)dims), wavelength = 2 * M_PI / frequency;
-        double turns = context / wavelength;
-        if (turns > high) {
-            factors[i] = 1;
-        } else if (turns < low) {
-            factors[i] = (float)factor;
-        } else {
-            double smooth = (turns - low) / (high - low);
-            factors[i] = (float)(1 / ((1 - smooth) / factor + smooth));
-        }
+        factors[i] = (float)qn_hf_llama3_factor(context / wavelength, factor, low, high);
     }
     qn_hf_add_f32(hf, "rope_freqs.weight", factors, (uint32_t)(dims / 2));
+}
+
+/* GGUF's is what remains beside YaRN's own magnitude of 0.1 ln(factor) + 1. DeepSeek's has a key of its own. */
+static void put_yarn_magnitude(struct qn_hf *hf, const struct qn_json *rope)
+{
+    double factor = qn_hf_member_f64(hf, rope, "factor", 1), growth = factor > 1 ? 0.1 * log(factor) : 0;
+    double over = qn_hf_member_f64(hf, rope, "mscale", 0), under = qn_hf_member_f64(hf, rope, "mscale_all_dim", 0);
+    double own = growth + 1, usual = over != 0 && under != 0 ? (over * growth + 1) / (under * growth + 1) : own;
+    bool divided = usual != own && !qn_hf_json(hf, "kv_lora_rank");
+    if (member(rope, "attention_factor") || divided)
+        qn_hf_put_f32(hf, "rope.scaling.attn_factor", qn_hf_member_f64(hf, rope, "attention_factor", usual) / own);
 }
 
 static void put_scaling(struct qn_hf *hf, const struct qn_json *rope, uint64_t dims, double base)
@@ -401,7 +410,8 @@ static void put_scaling(struct qn_hf *hf, const struct qn_json *rope, uint64_t d
     struct qn_str kind = qn_hf_member_str(hf, rope, "rope_type");
     if (!kind.data)
         kind = qn_hf_member_str(hf, rope, "type");
-    if (!kind.data || qn_str_is(kind, "default"))
+    /* dynamic scaling begins behind max_position_embeddings, where the context ends */
+    if (!kind.data || qn_str_is(kind, "default") || qn_str_is(kind, "dynamic"))
         return;
     if (qn_str_is(kind, "llama3")) {
         add_llama3_factors(hf, rope, dims, base);
@@ -414,9 +424,9 @@ static void put_scaling(struct qn_hf *hf, const struct qn_json *rope, uint64_t d
     }
     if (!qn_str_is(kind, "linear") && !qn_str_is(kind, "yarn")) {
         if (!hf->status)
-            hf->status =
-                QN_ERROR(QN_UNSUPPORTED, "rope scaling '%.*s'; expected default, linear, yarn, llama3 or longrope",
-                         QN_STR_ARG(kind));
+            hf->status = QN_ERROR(QN_UNSUPPORTED,
+                                  "rope scaling '%.*s'; expected default, linear, dynamic, yarn, llama3 or longrope",
+                                  QN_STR_ARG(kind));
         return;
     }
     qn_hf_put_str(hf, "rope.scaling.type", kind);
@@ -435,11 +445,11 @@ static void put_scaling(struct qn_hf *hf, const struct qn_json *rope, uint64_t d
         qn_hf_put_f32(hf, "rope.scaling.yarn_beta_fast", qn_hf_member_f64(hf, rope, "beta_fast", 32));
     if (member(rope, "beta_slow"))
         qn_hf_put_f32(hf, "rope.scaling.yarn_beta_slow", qn_hf_member_f64(hf, rope, "beta_slow", 1));
-    if (member(rope, "attention_factor")) {
-        /* GGUF's is what remains beside YaRN's own magnitude of 0.1 ln(factor) + 1. */
-        double factor = qn_hf_member_f64(hf, rope, "factor", 1), own = factor > 1 ? 0.1 * log(factor) + 1 : 1;
-        qn_hf_put_f32(hf, "rope.scaling.attn_factor", qn_hf_member_f64(hf, rope, "attention_factor", own) / own);
-    }
+    const struct qn_json *truncate = member(rope, "truncate");
+    bool exact = truncate && truncate->kind == QN_JSON_BOOL && !truncate->boolean;
+    if (exact != hf->arch->exact_ramp)
+        qn_hf_put_bool(hf, "rope.scaling.yarn_truncate", !exact);
+    put_yarn_magnitude(hf, rope);
 }
 
 void qn_hf_rope_keys(struct qn_hf *hf, uint64_t dims, const char *layer_type)

@@ -82,7 +82,7 @@ static void put_magnitudes(struct qn_hf *hf)
     qn_hf_put_f32(hf, "rope.scaling.yarn_log_multiplier", 0.1 * all);
     double usual = own != 0 ? magnitude(factor, own) / magnitude(factor, all) : magnitude(factor, 1);
     double given = qn_hf_member_f64(hf, rope, "attention_factor", usual);
-    if (given != 1)
+    if (given != 1 || qn_json_member(rope, "attention_factor")) /* qn_hf_rope_keys has put another one */
         qn_hf_put_f32(hf, "rope.scaling.attn_factor", given);
 }
 
@@ -97,6 +97,7 @@ static void finish_attention(struct qn_hf *hf)
     qn_hf_put_u32(hf, "attention.value_length_mla", qn_hf_need_u64(hf, "v_head_dim"));
     qn_hf_rope_keys(hf, turned, NULL);
     put_magnitudes(hf);
+    qn_hf_activation_key(hf, "hidden_act", "silu");
 }
 
 static void finish_experts(struct qn_hf *hf, bool grouped)
@@ -155,6 +156,7 @@ static void back_v2(struct qn_hf_back *back)
     qn_hf_back_put_u64(back, "n_group", groups);
     qn_hf_back_put_u64(back, "topk_group", qn_hf_back_u64(back, "expert_group_used_count", 1));
     qn_hf_back_put_str(back, "topk_method", groups > 1 ? QN_STR("group_limited_greedy") : QN_STR("greedy"));
+    qn_hf_back_activation(back, "hidden_act", "silu");
     qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_output.bias"));
 }
 

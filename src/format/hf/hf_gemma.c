@@ -54,7 +54,10 @@ static const struct qn_hf_name names_2[] = {
 
 static void finish_1(struct qn_hf *hf)
 {
-    qn_hf_attention_keys(hf); /* the activation is the tanh form of GELU, whatever old folders write */
+    struct qn_str activation = qn_hf_str(hf, "hidden_act");
+    qn_hf_attention_keys(hf);
+    if (activation.data && !qn_str_is(activation, "gelu")) /* by which old folders mean its tanh form */
+        qn_hf_activation_key(hf, "hidden_act", "gelu_pytorch_tanh");
 }
 
 static void finish_both(struct qn_hf *hf, uint32_t window_period, uint64_t layers_of_27b)
@@ -100,17 +103,19 @@ static void finish_3(struct qn_hf *hf)
     if (period != 6 && !qn_hf_json(hf, "layer_types"))
         qn_hf_put_u32(hf, "attention.sliding_window_pattern", period);
     finish_both(hf, 6, 62);
-    if (qn_hf_json(hf, "attn_logit_softcapping"))
-        put_cap(hf, "attn_logit_softcapping", 0);
-    if (qn_hf_json(hf, "final_logit_softcapping"))
+    if (qn_hf_json(hf, "final_logit_softcapping")) /* that of scores is in the configuration, and of no effect */
         put_cap(hf, "final_logit_softcapping", 0);
+    struct qn_str kind = qn_hf_member_str(hf, local, "rope_type");
+    if (kind.data && !qn_str_is(kind, "default") && !hf->status)
+        hf->status =
+            QN_ERROR(QN_UNSUPPORTED, "rope scaling '%.*s' of 'sliding_attention'; expected default", QN_STR_ARG(kind));
 }
 
 static void back_1(struct qn_hf_back *back)
 {
     qn_hf_back_attention(back);
-    qn_hf_back_put_str(back, "hidden_act", QN_STR("gelu_pytorch_tanh"));
-    qn_hf_back_put_str(back, "hidden_activation", QN_STR("gelu_pytorch_tanh"));
+    qn_hf_back_activation(back, "hidden_act", "gelu_pytorch_tanh");
+    qn_hf_back_activation(back, "hidden_activation", "gelu_pytorch_tanh");
     qn_hf_back_put_bool(back, "attention_bias", qn_hf_back_has(back, "blk.0.attn_q.bias"));
 }
 

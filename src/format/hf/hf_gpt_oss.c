@@ -50,13 +50,8 @@ static const struct qn_hf_name names[] = {
 /* GGUF files have no word for what the released models share; a configuration that differs says so. */
 static void finish(struct qn_hf *hf)
 {
-    const struct qn_json *rope = qn_hf_json(hf, "rope_parameters");
-    rope = rope ? rope : qn_hf_json(hf, "rope_scaling");
-    const struct qn_json *truncate = rope ? qn_json_member(rope, "truncate") : NULL;
     qn_hf_attention_keys(hf);
     qn_hf_window_keys(hf, qn_hf_u64(hf, "sliding_window", 0), 2);
-    if (rope && !(truncate && truncate->kind == QN_JSON_BOOL && !truncate->boolean))
-        qn_hf_put_bool(hf, "rope.scaling.yarn_truncate", true);
     if (qn_hf_f64(hf, "swiglu_limit", 7) != 7)
         qn_hf_put_f32(hf, "swiglu_limit", qn_hf_f64(hf, "swiglu_limit", 7));
     if (qn_hf_f64(hf, "swiglu_alpha", 1.702) != 1.702)
@@ -82,6 +77,7 @@ const struct qn_hf_arch qn_hf_arch_gpt_oss = {
     .keys = keys,
     .names = names,
     .finish = finish,
+    .exact_ramp = true,
     .class_ = "GptOssForCausalLM",
     .back = back,
 };

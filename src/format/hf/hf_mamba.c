@@ -44,6 +44,7 @@ static void finish(struct qn_hf *hf)
     qn_hf_put_u32(hf, "ssm.time_step_rank",
                   automatic ? size / 16 + (size % 16 != 0) : qn_hf_u64(hf, "time_step_rank", 0));
     qn_hf_put_bool(hf, "ssm.dt_b_c_rms", false);
+    qn_hf_activation_key(hf, "hidden_act", "silu");
 }
 
 static void back(struct qn_hf_back *back)
@@ -55,7 +56,7 @@ static void back(struct qn_hf_back *back)
     qn_hf_back_put_u64(back, "time_step_rank", qn_hf_back_u64(back, "ssm.time_step_rank", 0));
     qn_hf_back_put_bool(back, "use_bias", qn_hf_back_has(back, "blk.0.ssm_in.bias"));
     qn_hf_back_put_bool(back, "use_conv_bias", qn_hf_back_has(back, "blk.0.ssm_conv1d.bias"));
-    qn_hf_back_put_str(back, "hidden_act", QN_STR("silu"));
+    qn_hf_back_activation(back, "hidden_act", "silu");
 }
 
 const struct qn_hf_arch qn_hf_arch_mamba = {
