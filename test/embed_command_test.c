@@ -154,12 +154,60 @@ static void test_heads(void **state)
     check_run("bert_fill", "-p 'a [MASK] c' --top 2 --json", "\"position\": 2");
 }
 
+/* Folders without a tokenizer: token ids in, what the head gives out. The first text of inputs.npy has five tokens. */
+static void test_ids(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t rows, columns;
+    } cases[] = {{"bert", 5, 16}, {"bert_classify", 1, 3}, {"distilbert_answer", 5, 2}, {"roberta_fill", 5, 37}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char path[600], list[2][64] = {"", ""}, arguments[1500], *out, *errors;
+        const char *npy = qn_test_temp("logits.npy");
+        struct qn_test_npy inputs, found, expected;
+        snprintf(path, sizeof path, "test/data/encoders/%s/inputs.npy", cases[i].name);
+        qn_test_npy_read(qn_test_source(path), &inputs);
+        for (int k = 0; k < 5; k++)
+            for (int part = 0; part < 2; part++)
+                snprintf(list[part] + strlen(list[part]), 12, "%s%d", k ? "," : "",
+                         ((const int32_t *)inputs.data)[3 * k + 2 - part]);
+        snprintf(path, sizeof path, "test/data/encoders/%s", cases[i].name);
+        snprintf(arguments, sizeof arguments, "run '%s' --tokens %s --types %s --logits '%s' --activations f32",
+                 qn_test_source(path), list[0], list[1], npy);
+        int code = quern(arguments, &out, &errors);
+        if (code != 0)
+            fail_msg("%s: exit %d, '%s'", arguments, code, errors);
+        qn_test_npy_read(npy, &found);
+        strcat(path, "/expected.npy");
+        qn_test_npy_read(qn_test_source(path), &expected);
+        assert_int_equal(found.count, cases[i].rows * cases[i].columns);
+        for (uint64_t k = 0; k < found.count; k++)
+            if (!(fabsf(((const float *)found.data)[k] - ((const float *)expected.data)[k]) < 2e-5f))
+                fail_msg("%s: element %d is %g, expected %g", cases[i].name, (int)k,
+                         (double)((const float *)found.data)[k], (double)((const float *)expected.data)[k]);
+        qn_test_npy_free(&inputs);
+        qn_test_npy_free(&found);
+        qn_test_npy_free(&expected);
+        free(out);
+        free(errors);
+    }
+    char arguments[1500], *out, *errors;
+    snprintf(arguments, sizeof arguments, "run '%s' --tokens 5,6 --types 0 --logits /tmp/never.npy",
+             qn_test_source("test/data/encoders/bert"));
+    assert_int_equal(quern(arguments, &out, &errors), 2);
+    assert_non_null(strstr(errors, "2 and 1 numbers"));
+    free(out);
+    free(errors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_embed),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_ids),
     };
     return cmocka_run_group_tests_name("commands for encoders", tests, NULL, NULL);
 }

@@ -120,7 +120,7 @@ static int embed_tokens(struct embed *e, const struct qn_args *args, const struc
     int code = QN_EXIT_OK;
     e->count = e->token_lists.count;
     for (size_t i = 0; i < e->count && code == QN_EXIT_OK; i++) {
-        code = qn_encoder_parse_ids(args, e->token_lists.items[i], &ids[i], &texts[i].count);
+        code = qn_encoder_parse_ids(args, "--tokens", e->token_lists.items[i], &ids[i], &texts[i].count);
         texts[i].tokens = ids[i];
     }
     if (code == QN_EXIT_OK)

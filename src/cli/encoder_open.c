@@ -51,7 +51,7 @@ void qn_encoder_close(struct qn_encoder_run *run)
     qn_model_close(run->model);
 }
 
-int qn_encoder_parse_ids(const struct qn_args *args, const char *list, int32_t **ids, size_t *count)
+int qn_encoder_parse_ids(const struct qn_args *args, const char *option, const char *list, int32_t **ids, size_t *count)
 {
     *ids = calloc(strlen(list) / 2 + 2, sizeof **ids);
     *count = 0;
@@ -62,9 +62,9 @@ int qn_encoder_parse_ids(const struct qn_args *args, const char *list, int32_t *
         long id = strtol(at, &end, 10);
         size_t gap = strspn(end, ", ");
         if (end == at || id < 0 || id > INT32_MAX || (gap == 0 && *end))
-            return qn_args_fail(args, "option '--tokens': expected ids separated by commas, found '%s'", at);
+            return qn_args_fail(args, "option '%s': expected ids separated by commas, found '%s'", option, at);
         (*ids)[(*count)++] = (int32_t)id;
         at = end + gap;
     }
-    return *count ? QN_EXIT_OK : qn_args_fail(args, "option '--tokens': no ids");
+    return *count ? QN_EXIT_OK : qn_args_fail(args, "option '%s': no ids", option);
 }

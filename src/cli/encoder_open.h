@@ -28,8 +28,9 @@ void qn_encoder_close(struct qn_encoder_run *run);
 /* Ctrl-C cancels the encoder's call, until qn_interrupt_end. */
 void qn_encoder_interrupt_begin(struct qn_encoder *encoder);
 
-/* Token ids from "101,7592,102". */
+/* Token ids from "101,7592,102", the value of `option`. */
 struct qn_args;
-int qn_encoder_parse_ids(const struct qn_args *args, const char *list, int32_t **ids, size_t *count);
+int qn_encoder_parse_ids(const struct qn_args *args, const char *option, const char *list, int32_t **ids,
+                         size_t *count);
 
 #endif

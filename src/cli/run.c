@@ -15,7 +15,7 @@ struct run {
     struct qn_lm_args lm;
     struct qn_run_tensors tensors;
     struct qn_arg_list pairs;
-    const char *prompt, *file, *tokens, *logits;
+    const char *prompt, *file, *tokens, *types, *logits;
     bool json, special, bare, ignore_end, no_echo;
 };
 
@@ -77,25 +77,6 @@ static int read_prompt(const struct run *run, struct text *out)
 
 /* ---- token ids in, logits out --------------------------------------------------------------------------------- */
 
-static int parse_ids(const struct qn_args *args, const char *list, int32_t **ids, size_t *count)
-{
-    *ids = calloc(strlen(list) / 2 + 2, sizeof **ids);
-    *count = 0;
-    if (!*ids)
-        return QN_EXIT_FAILED;
-    for (const char *at = list; *at;) {
-        char *end;
-        long id = strtol(at, &end, 10);
-        if (end == at || id < 0 || id > INT32_MAX)
-            return qn_args_fail(args, "option '--tokens': expected ids separated by commas, found '%s'", at);
-        (*ids)[(*count)++] = (int32_t)id;
-        at = end + strspn(end, ", ");
-        if (end == at && *at)
-            return qn_args_fail(args, "option '--tokens': expected ids separated by commas, found '%s'", at);
-    }
-    return *count ? QN_EXIT_OK : qn_args_fail(args, "option '--tokens': no ids");
-}
-
 /* float32 [rows, columns], C order, format version 1. Written aside and renamed. */
 static bool write_npy(const char *path, const float *data, size_t rows, size_t columns)
 {
@@ -121,7 +102,7 @@ static int run_logits(const struct run *run, const struct qn_args *args)
 {
     int32_t *ids = NULL;
     size_t count = 0;
-    int code = parse_ids(args, run->tokens, &ids, &count);
+    int code = qn_encoder_parse_ids(args, "--tokens", run->tokens, &ids, &count);
     struct qn_lm_run lm = {0};
     float *logits = NULL;
     if (code == QN_EXIT_OK) {
@@ -287,6 +268,51 @@ static int run_tensors(struct run *run, const struct qn_args *args)
 
 /* ---- encoders ------------------------------------------------------------------------------------------------- */
 
+/* What the head gives: a row a text of a classifier, else a row a token; without a head the hidden states. */
+static qn_status encoder_rows(const struct qn_encoder_run *run, const struct qn_encoder_text *text, float **out,
+                              size_t *rows, size_t *columns)
+{
+    bool head = run->info.task != QN_ENCODER_EMBED;
+    *rows = run->info.task == QN_ENCODER_CLASSIFY ? 1 : text->count;
+    *columns = head ? run->info.labels : run->info.dim;
+    *out = calloc(*rows, *columns * sizeof **out);
+    if (!*out)
+        return NULL;
+    return (head ? qn_encoder_logits : qn_encoder_hidden)(run->encoder, text, 1, *out);
+}
+
+static int run_encoder_logits(const struct run *run, const struct qn_encoder_open_args *open,
+                              const struct qn_args *args)
+{
+    struct qn_encoder_text text = {0};
+    struct qn_encoder_run encoder = {0};
+    int32_t *ids = NULL, *types = NULL;
+    size_t type_count = 0, rows = 0, columns = 0;
+    float *logits = NULL;
+    int code = qn_encoder_parse_ids(args, "--tokens", run->tokens, &ids, &text.count);
+    if (code == QN_EXIT_OK && run->types)
+        code = qn_encoder_parse_ids(args, "--types", run->types, &types, &type_count);
+    if (code == QN_EXIT_OK && run->types && type_count != text.count)
+        code = qn_args_fail(args, "options '--tokens' and '--types' give %zu and %zu numbers", text.count, type_count);
+    text.tokens = ids;
+    text.types = types;
+    if (code == QN_EXIT_OK)
+        code = qn_command_status(qn_encoder_open(open, false, &encoder));
+    if (code == QN_EXIT_OK)
+        code = qn_command_status(encoder_rows(&encoder, &text, &logits, &rows, &columns));
+    if (code == QN_EXIT_OK && (!logits || !write_npy(run->logits, logits, rows, columns))) {
+        qn_terminal_error(logits ? "%s: cannot be written" : "%s: no memory for the numbers", run->logits);
+        code = QN_EXIT_FAILED;
+    } else if (code == QN_EXIT_OK) {
+        qn_terminal_note("%s: float32 [%zu, %zu]", run->logits, rows, columns);
+    }
+    qn_encoder_close(&encoder);
+    free(logits);
+    free(types);
+    free(ids);
+    return code;
+}
+
 static int run_encoder(struct run *run, const struct qn_args *args)
 {
     struct text prompt = {0};
@@ -301,8 +327,7 @@ static int run_encoder(struct run *run, const struct qn_args *args)
         .json = run->json,
     };
     if (run->tokens)
-        return qn_args_fail(args, "%s is an encoder: --tokens is for models that generate (see quern embed --tokens)",
-                            run->lm.path);
+        return run_encoder_logits(run, &encoder.open, args);
     int code = read_prompt(run, &prompt);
     encoder.text = prompt.data ? prompt.data : "";
     encoder.size = prompt.size;
@@ -332,7 +357,9 @@ int qn_cmd_run(int argc, char **argv)
         QN_ARG_FLAG(0, "ignore-end", &run.ignore_end, "go on past the end that the model gives"),
         QN_ARG_FLAG(0, "no-echo", &run.no_echo, "do not repeat the prompt before the answer"),
         QN_ARG_TEXT(0, "tokens", &run.tokens, "IDS", "token ids separated by commas instead of a text"),
-        QN_ARG_TEXT(0, "logits", &run.logits, "OUT.npy", "with --tokens: write float32 [tokens, vocabulary] and end"),
+        QN_ARG_TEXT(0, "logits", &run.logits, "OUT.npy",
+                    "with --tokens: write float32 [tokens, vocabulary], or what an encoder's head gives, and end"),
+        QN_ARG_TEXT(0, "types", &run.types, "IDS", "encoders: with --tokens, which part of a pair each belongs to"),
         QN_TENSOR_ARG_ROWS(&run.tensors.tensors),
         QN_ARG_TEXT(0, "output-dir", &run.tensors.output_dir, "DIR", "write each output to DIR/NAME.npy"),
         QN_ARG_LIST('o', "output", &run.tensors.outputs, "NAME", "only this output; may be repeated"),
@@ -361,6 +388,8 @@ int qn_cmd_run(int argc, char **argv)
         return qn_args_fail(&args, "options '--prompt' and '--file' exclude each other");
     if (!run.tokens != !run.logits)
         return qn_args_fail(&args, "options '--tokens' and '--logits' belong together");
+    if (run.types && !run.tokens)
+        return qn_args_fail(&args, "option '--types' needs '--tokens'");
     bool language = true;
     qn_status status = qn_model_is_language(run.lm.path, &language);
     if (status)
@@ -373,7 +402,7 @@ int qn_cmd_run(int argc, char **argv)
         return qn_command_status(status);
     if (encoder)
         return run_encoder(&run, &args);
-    if (run.pairs.count)
-        return qn_args_fail(&args, "%s is no encoder: it takes no --pair", run.lm.path);
+    if (run.pairs.count || run.types)
+        return qn_args_fail(&args, "%s is no encoder: it takes no %s", run.lm.path, run.types ? "--types" : "--pair");
     return run.tokens ? run_logits(&run, &args) : run_text(&run);
 }

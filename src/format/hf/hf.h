@@ -62,6 +62,8 @@ struct qn_hf_name {
     bool turn;
     uint8_t slot;      /* which piece of a joined tensor, in rows */
     const char *after; /* rows up to and with the one that this key numbers are left out */
+    bool untied;       /* the row holds where tie_word_embeddings is false only */
+    const char *rival; /* where it is false, a tensor of this name takes the row's place */
     const char *of;    /* the row holds for models whose name in `architectures` ends so; otherwise the tensor
                                     is not needed. NULL: for all */
 };

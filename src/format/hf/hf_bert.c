@@ -10,6 +10,13 @@
 #define TOKENS "ForTokenClassification"
 #define ANSWER "ForQuestionAnswering"
 #define FILL "ForMaskedLM"
+/* A tied decoder has the same bias once more, one that is not its own. */
+#define FILL_OUTPUT(place)                                                        \
+    {place "bias", "mlm.output.bias", .of = FILL, .rival = place "decoder.bias"}, \
+        {place "decoder.bias", "mlm.output.bias", .of = FILL, .untied = true},    \
+    {                                                                             \
+        place "decoder.weight", "mlm.output.weight", .of = FILL                   \
+    }
 
 /* clang-format off */
 /* A weight and its bias. */
@@ -58,9 +65,7 @@ static const struct qn_hf_name bert_names[] = {
     HEAD("cls.predictions.transform.LayerNorm", "mlm.norm", FILL),
     {"cls.predictions.transform.LayerNorm.gamma", "mlm.norm.weight", .of = FILL},
     {"cls.predictions.transform.LayerNorm.beta", "mlm.norm.bias", .of = FILL},
-    {"cls.predictions.bias", "mlm.output.bias", .of = FILL},
-    {"cls.predictions.decoder.weight", "mlm.output.weight", .of = FILL},
-    {"cls.predictions.decoder.bias", NULL}, /* that of cls.predictions again */
+    FILL_OUTPUT("cls.predictions."),
     UNUSED("cls.seq_relationship"),
     {0},
 };
@@ -80,9 +85,7 @@ static const struct qn_hf_name roberta_names[] = {
     HEAD("qa_outputs", "cls.output", ANSWER),
     HEAD("lm_head.dense", "mlm.dense", FILL),
     HEAD("lm_head.layer_norm", "mlm.norm", FILL),
-    {"lm_head.bias", "mlm.output.bias", .of = FILL},
-    {"lm_head.decoder.weight", "mlm.output.weight", .of = FILL},
-    {"lm_head.decoder.bias", NULL},
+    FILL_OUTPUT("lm_head."),
     {0},
 };
 
@@ -155,9 +158,7 @@ static const struct qn_hf_name nomic_names[] = {
     HEAD("cls.predictions.transform.dense", "mlm.dense", FILL),
     HEAD("cls.predictions.transform.layer_norm", "mlm.norm", FILL),
     HEAD("cls.predictions.transform.LayerNorm", "mlm.norm", FILL),
-    {"cls.predictions.bias", "mlm.output.bias", .of = FILL},
-    {"cls.predictions.decoder.weight", "mlm.output.weight", .of = FILL},
-    {"cls.predictions.decoder.bias", NULL},
+    FILL_OUTPUT("cls.predictions."),
     {0},
 };
 

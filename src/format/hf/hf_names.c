@@ -347,10 +347,20 @@ static qn_status finish_tensor(struct qn_hf *hf, struct qn_hf_tensor *t)
     return NULL;
 }
 
-/* "lm_head.weight" beside tied embeddings is a copy of them. A masked model's are tied unless it says otherwise. */
-static bool is_tied_head(struct qn_hf *hf, const struct qn_hf_name *row)
+static bool has_source(const struct qn_hf *hf, const char *name)
 {
-    if (strcmp(row->to, "mlm.output.weight") == 0)
+    for (uint32_t i = 0; i < hf->sources.count; i++)
+        if (qn_str_is(hf->sources.items[i].name, name))
+            return true;
+    return false;
+}
+
+/* Tensors that others stand for. "lm_head.weight" beside tied embeddings is a copy of them. A masked model's are tied unless it says otherwise. */
+static bool is_copy(struct qn_hf *hf, const struct qn_hf_name *row)
+{
+    if (row->rival)
+        return !qn_hf_bool(hf, "tie_word_embeddings", true) && has_source(hf, row->rival);
+    if (row->untied || strcmp(row->to, "mlm.output.weight") == 0)
         return qn_hf_bool(hf, "tie_word_embeddings", true);
     return strcmp(row->to, "output.weight") == 0 && qn_hf_json(hf, "tie_word_embeddings") &&
            qn_hf_bool(hf, "tie_word_embeddings", false);
@@ -396,7 +406,7 @@ static qn_status match_source(struct qn_hf *hf, uint32_t index, uint64_t layers)
             return QN_ERROR(QN_INVALID_FILE, "key '%s' is %" PRIu64 ", but there is a tensor '%.*s'", hf->arch->layers,
                             layers, QN_STR_ARG(source->name));
         }
-        if (is_tied_head(hf, row))
+        if (is_copy(hf, row))
             break;
         QN_TRY(check_shape(hf, row, source));
         QN_TRY(add_piece(hf, row, &captures, index));
