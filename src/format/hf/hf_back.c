@@ -372,17 +372,16 @@ void qn_hf_back_window(struct qn_hf_back *back, uint64_t period, bool always)
     bool usual = true;
     for (uint64_t i = 0; i < layers && usual && window; i++)
         usual = has_window(back, i, period) == (period == 0 || i % period + 1 < period);
-    if (!window) {
+    if (window)
+        qn_hf_back_put_u64(back, "sliding_window", window);
+    else
         qn_hf_back_put_null(back, "sliding_window");
-        return;
-    }
-    qn_hf_back_put_u64(back, "sliding_window", window);
-    if (usual && !always)
+    if ((usual || !window) && !always)
         return;
     qn_json_key(&back->json, "layer_types");
     qn_json_begin_array(&back->json);
     for (uint64_t i = 0; i < layers; i++)
-        qn_json_write_text(&back->json, has_window(back, i, period) ? "sliding_attention" : "full_attention");
+        qn_json_write_text(&back->json, window && has_window(back, i, period) ? "sliding_attention" : "full_attention");
     qn_json_end_array(&back->json);
 }
 

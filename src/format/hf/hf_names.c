@@ -355,7 +355,8 @@ static bool has_source(const struct qn_hf *hf, const char *name)
     return false;
 }
 
-/* Tensors that others stand for. "lm_head.weight" beside tied embeddings is a copy of them. A masked model's are tied unless it says otherwise. */
+/* Tensors that others stand for: "lm_head.weight" beside tied embeddings is a copy of them. A masked model's are tied
+ * unless it says otherwise. */
 static bool is_copy(struct qn_hf *hf, const struct qn_hf_name *row)
 {
     if (row->rival)
