@@ -184,15 +184,16 @@ static bool llama3_parameters(const float *factors, uint32_t count, double base,
     enum { MAX = 256 };
     double turns[MAX], smooth[MAX], above = 0, below = 0;
     uint32_t between = 0;
-    out->factor = 1;
+    float most = 1;
     for (uint32_t i = 0; i < count; i++)
-        out->factor = fmax(out->factor, (double)factors[i]);
+        most = factors[i] > most ? factors[i] : most;
+    out->factor = (double)most;
     for (uint32_t i = 0; i < count && count <= MAX; i++) { /* `turns` fall: a revolution takes ever more positions */
         double turn = pow(base, -(double)i / count) / (2 * M_PI), f = (double)factors[i];
         if (f <= 1.000001) {
             above = turn;
         } else if (f >= out->factor * 0.999999) {
-            below = fmax(below, turn);
+            below = turn > below ? turn : below;
         } else {
             turns[between] = turn;
             smooth[between++] = (1 / f - 1 / out->factor) / (1 - 1 / out->factor);
