@@ -110,11 +110,11 @@ static bool same_kind(const struct qn_body_input *a, const struct qn_body_input 
     return a->dtype == b->dtype && a->rank == b->rank;
 }
 
-static bool serves(const struct qn_body *body, const struct qn_body_input *inputs)
+static bool serves(const struct qn_body *body, const struct qn_body_input *inputs, bool exact)
 {
     for (uint32_t i = 0; i < body->input_count; i++) {
         const struct qn_body_input *key = &body->inputs[i], *given = &inputs[i];
-        if (!same_kind(key, given))
+        if (!same_kind(key, given) || (exact && key->symbolic))
             return false;
         for (uint32_t k = 0; k < key->rank; k++)
             if (!(key->symbolic >> k & 1) && key->dims[k] != given->dims[k])
@@ -236,7 +236,7 @@ static qn_status compile(struct qn_bodies *bodies, struct qn_body *body)
 }
 
 static qn_status new_body(struct qn_bodies *bodies, uint32_t number, const struct qn_body_input *inputs, uint32_t count,
-                          struct qn_body **out)
+                          bool exact, struct qn_body **out)
 {
     const struct qn_allocator *a = bodies->allocator;
     struct qn_body *body = qn_calloc(a, 1, sizeof *body);
@@ -255,7 +255,8 @@ static qn_status new_body(struct qn_bodies *bodies, uint32_t number, const struc
         body->inputs[i].pinned = false;
         body->inputs[i].symbolic = 0;
     }
-    ask_for_symbols(bodies, number, body->inputs, count);
+    if (!exact)
+        ask_for_symbols(bodies, number, body->inputs, count);
     qn_status status = compile(bodies, body);
     if (status) {
         for (uint32_t i = 0; i < count; i++) /* not copied yet, or not at all */
@@ -292,19 +293,19 @@ static void evict(struct qn_bodies *bodies)
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
 qn_status qn_bodies_get(struct qn_bodies *bodies, uint32_t number, const struct qn_body_input *inputs, uint32_t count,
-                        struct qn_body **out)
+                        bool exact, struct qn_body **out)
 {
     struct qn_body *found = NULL;
     qn_status status = NULL;
     qn_mutex_lock(&bodies->lock);
     for (uint32_t i = 0; i < bodies->list.count && !found; i++) {
         struct qn_body *body = bodies->list.items[i];
-        if (body->number == number && body->input_count == count && serves(body, inputs))
+        if (body->number == number && body->input_count == count && serves(body, inputs, exact))
             found = body;
     }
     if (!found) {
         evict(bodies);
-        status = new_body(bodies, number, inputs, count, &found);
+        status = new_body(bodies, number, inputs, count, exact, &found);
     }
     if (found) {
         found->users++;

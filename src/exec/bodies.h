@@ -23,9 +23,9 @@ qn_status qn_bodies_create(const struct qn_exec_bodies *options, struct qn_pool 
                            struct qn_bodies **out) QN_MUST_USE;
 void qn_bodies_destroy(struct qn_bodies *bodies); /* NULL is allowed */
 
-/* The compiled body for these inputs. Give it back with qn_bodies_put. */
+/* The compiled body for these inputs; exact: made for these very sizes. Give it back with qn_bodies_put. */
 qn_status qn_bodies_get(struct qn_bodies *bodies, uint32_t number, const struct qn_body_input *inputs, uint32_t count,
-                        struct qn_body **out) QN_MUST_USE;
+                        bool exact, struct qn_body **out) QN_MUST_USE;
 void qn_bodies_put(struct qn_bodies *bodies, struct qn_body *body);
 /* Packed weights that all bodies share: found by where they come from and what packs them. `data` NULL: not packed yet;
  * whoever makes them sets it. NULL without memory. Called while a body is being compiled. */

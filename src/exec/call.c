@@ -14,7 +14,7 @@ struct call {
 /* ---- bodies --------------------------------------------------------------------------------------------------- */
 
 static qn_status get_body(struct qn_frame *f, uint32_t number, const struct qn_exec_tensor *in, uint32_t count,
-                          struct qn_body **body)
+                          bool exact, struct qn_body **body)
 {
     struct qn_body_input *inputs = qn_store_take(f->store, ((uint64_t)count + 1) * sizeof *inputs);
     if (!inputs)
@@ -29,7 +29,7 @@ static qn_status get_body(struct qn_frame *f, uint32_t number, const struct qn_e
         inputs[i].data = view ? view->data : in[i].data;
         memcpy(inputs[i].dims, view ? view->dims : in[i].dims, sizeof inputs[i].dims);
     }
-    qn_status status = qn_bodies_get(f->exec->bodies, number, inputs, count, body);
+    qn_status status = qn_bodies_get(f->exec->bodies, number, inputs, count, exact, body);
     qn_store_give(f->store, inputs);
     return status;
 }
@@ -53,9 +53,10 @@ static qn_status own(struct qn_store *store, struct qn_object **object)
 
 /* Runs a compiled body; outs receives a reference for each of its outputs. */
 static qn_status run_compiled(struct qn_frame *f, struct qn_body *body, const struct qn_exec_tensor *in,
-                              struct qn_object **outs, uint32_t out_count)
+                              struct qn_object **outs, uint32_t out_count, bool *misfit)
 {
     const struct qn_plan *plan = body->plan;
+    *misfit = false;
     if (plan->outputs.count != out_count)
         return QN_ERROR(QN_INVALID_ARGUMENT, "the body gives %u outputs, expected %u", plan->outputs.count, out_count);
     struct qn_exec_tensor *values =
@@ -71,6 +72,7 @@ static qn_status run_compiled(struct qn_frame *f, struct qn_body *body, const st
     qn_status status = qn_exec_acquire(body->exec, &inside);
     if (!status) {
         status = qn_frame_run_inside(inside, f, values, results);
+        *misfit = inside->misfit;
         qn_exec_release(body->exec, inside);
     }
     for (uint32_t i = 0; i < out_count && !status; i++)
@@ -83,8 +85,15 @@ static qn_status run_body(struct qn_frame *f, uint32_t number, const struct qn_e
                           struct qn_object **outs, uint32_t out_count)
 {
     struct qn_body *body;
-    QN_TRY(get_body(f, number, in, count, &body));
-    qn_status status = run_compiled(f, body, in, outs, out_count);
+    bool misfit;
+    QN_TRY(get_body(f, number, in, count, false, &body));
+    qn_status status = run_compiled(f, body, in, outs, out_count, &misfit);
+    qn_bodies_put(f->exec->bodies, body);
+    if (!misfit)
+        return status;
+    qn_status_free(status);
+    QN_TRY(get_body(f, number, in, count, true, &body));
+    status = run_compiled(f, body, in, outs, out_count, &misfit);
     qn_bodies_put(f->exec->bodies, body);
     return status;
 }
@@ -256,7 +265,7 @@ static qn_status empty_stack(const struct call *c, uint32_t output, const struct
         return qn_object_tensor(f->store, dtype, rank, dims, out);
     }
     struct qn_body *body;
-    QN_TRY(get_body(f, (uint32_t)c->attr->body, in, count, &body));
+    QN_TRY(get_body(f, (uint32_t)c->attr->body, in, count, false, &body));
     const struct qn_plan *inner = body->plan;
     const struct qn_plan_tensor *part =
         body_output < inner->outputs.count ? &inner->tensors.items[inner->outputs.items[body_output].tensor] : NULL;

@@ -76,6 +76,8 @@ void qn_frame_destroy(struct qn_frame *frame); /* NULL is allowed; before the ex
 /* As qn_exec_run; several frames at once from several threads. */
 qn_status qn_frame_run(struct qn_frame *frame, const struct qn_exec_tensor *inputs, struct qn_exec_tensor *outputs,
                        const volatile int *cancel) QN_MUST_USE;
+/* The last run ended at its start, since what the plan takes for granted about sizes does not hold for the inputs'. */
+bool qn_frame_misfit(const struct qn_frame *frame);
 /* What only an output needs that is not wanted is not computed; all are wanted at first. */
 qn_status qn_frame_want(struct qn_frame *frame, uint32_t output, bool wanted) QN_MUST_USE;
 /* For objects that the caller makes as inputs: they live until they are released, at the latest before the frame is

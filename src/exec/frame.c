@@ -163,7 +163,9 @@ static qn_status resolve_symbols(struct qn_frame *f)
         if (bytes && !f->in[i].data && !f->in[i].object)
             return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s' is not given", input_name(f, i));
     }
-    return check_sizes(f);
+    qn_status status = check_sizes(f);
+    f->misfit = status != NULL;
+    return status;
 }
 
 /* ---- late symbols --------------------------------------------------------------------------------------------- */
@@ -499,10 +501,16 @@ void qn_frame_drop(struct qn_frame *f)
     }
 }
 
+bool qn_frame_misfit(const struct qn_frame *f)
+{
+    return f->misfit;
+}
+
 qn_status qn_frame_start(struct qn_frame *f)
 {
     f->fault = 0;
     f->skipped = 0;
+    f->misfit = false;
     QN_TRY(resolve_symbols(f));
     QN_TRY(lay_out(f));
     return start_outputs(f);

@@ -77,6 +77,7 @@ struct qn_frame {
     uint32_t depth;
     int32_t fault;
     uint32_t skipped; /* tiles were left out because the run is cancelled */
+    bool misfit;      /* the last run ended because what the plan takes for granted about sizes does not hold */
 };
 
 /* exec.c */

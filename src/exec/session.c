@@ -136,13 +136,50 @@ static void tell(void *context, const struct qn_graph *graph, qn_node n, const s
                     backend->name, why);
 }
 
-static qn_status create(struct qn_session *session, const struct qn_session_options *options,
+/* Text of the caller's, which may go when the session is there; NULL stays NULL. */
+static bool keep_text(struct qn_session *session, const char **text)
+{
+    if (!*text)
+        return true;
+    *text = qn_arena_str(&session->kept, qn_str_from(*text)).data;
+    return *text != NULL;
+}
+
+/* The options once more, for a second session of the same kind. */
+static qn_status keep_options(struct qn_session *session, const struct qn_session_options *options)
+{
+    struct qn_session_options *o = &session->options;
+    *o = *options;
+    struct qn_dim_size *dims = QN_ARENA_ARRAY(&session->kept, struct qn_dim_size, (size_t)o->dim_count + 1);
+    const char **given = QN_ARENA_ARRAY(&session->kept, const char *, (size_t)o->given_count + 1);
+    const struct qn_extension **extensions =
+        QN_ARENA_ARRAY(&session->kept, const struct qn_extension *, (size_t)o->extension_count + 1);
+    bool ok =
+        dims && given && extensions && keep_text(session, &o->disabled_passes) && keep_text(session, &o->backends);
+    for (uint32_t i = 0; ok && i < o->dim_count; i++) {
+        dims[i] = options->dims[i];
+        ok = keep_text(session, &dims[i].name);
+    }
+    for (uint32_t i = 0; ok && i < o->given_count; i++) {
+        given[i] = options->given_inputs[i];
+        ok = keep_text(session, &given[i]);
+    }
+    for (uint32_t i = 0; ok && i < o->extension_count; i++)
+        extensions[i] = options->extensions[i];
+    o->dims = dims;
+    o->given_inputs = given;
+    o->extensions = extensions;
+    return ok ? NULL : QN_OOM();
+}
+
+static qn_status create(struct qn_session *session, const struct qn_session_options *options, bool sizes_at_hand,
                         struct partition *partition)
 {
     struct qn_graph *graph;
+    QN_TRY(keep_options(session, options));
     QN_TRY(qn_backends_init(&session->backends, options->backends, options->extensions, options->extension_count,
                             session->allocator));
-    QN_TRY(qn_model_graph(session->model, options, session->allocator, &graph, &session->source));
+    QN_TRY(qn_model_graph(session->model, options, sizes_at_hand, session->allocator, &graph, &session->source));
     struct qn_compile_options compile = {.threads = options->threads,
                                          .f32_activations = options->f32_activations,
                                          .disabled_passes = options->disabled_passes,
@@ -157,8 +194,8 @@ static qn_status create(struct qn_session *session, const struct qn_session_opti
     return describe_slots(session);
 }
 
-static qn_status make_session(struct qn_model *model, const struct qn_session_options *given,
-                              struct partition partition, struct qn_session **out)
+static qn_status make_session(const struct qn_model *model, const struct qn_session_options *given,
+                              struct partition partition, bool sizes_at_hand, struct qn_session **out)
 {
     struct qn_session_options options;
     QN_TRY(read_options(given, &options));
@@ -167,7 +204,8 @@ static qn_status make_session(struct qn_model *model, const struct qn_session_op
         return QN_OOM();
     session->allocator = options.allocator;
     session->model = model;
-    qn_status status = create(session, &options, &partition);
+    qn_arena_init(&session->kept, session->allocator);
+    qn_status status = create(session, &options, sizes_at_hand, &partition);
     if (status)
         qn_session_destroy(session);
     else
@@ -177,16 +215,27 @@ static qn_status make_session(struct qn_model *model, const struct qn_session_op
 
 qn_status qn_session_create(struct qn_model *model, const struct qn_session_options *options, struct qn_session **out)
 {
-    return make_session(model, options, (struct partition){0}, out);
+    return make_session(model, options, (struct partition){0}, false, out);
 }
 
 qn_status qn_graph_partition(struct qn_model *model, const struct qn_session_options *options, qn_partition_fn told,
                              void *context)
 {
     struct qn_session *session;
-    QN_TRY(make_session(model, options, (struct partition){told, context}, &session));
+    QN_TRY(make_session(model, options, (struct partition){told, context}, false, &session));
     qn_session_destroy(session);
     return NULL;
+}
+
+qn_status qn_session_general(struct qn_session *session, struct qn_session **out)
+{
+    qn_status status = NULL;
+    qn_mutex_lock(&session->lock);
+    if (!session->general)
+        status = make_session(session->model, &session->options, (struct partition){0}, true, &session->general);
+    *out = session->general;
+    qn_mutex_unlock(&session->lock);
+    return status;
 }
 
 void qn_session_destroy(struct qn_session *session)
@@ -194,6 +243,8 @@ void qn_session_destroy(struct qn_session *session)
     if (!session)
         return;
     qn_run_destroy(session->run);
+    qn_session_destroy(session->general);
+    qn_arena_deinit(&session->kept);
     qn_compiled_deinit(&session->compiled);
     destroy_source(session->source);
     qn_backends_deinit(&session->backends);
@@ -280,7 +331,7 @@ qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options 
     QN_TRY(read_options(given, &options));
     struct qn_graph *graph;
     struct qn_body_source *source;
-    QN_TRY(qn_model_graph(model, &options, options.allocator, &graph, &source));
+    QN_TRY(qn_model_graph(model, &options, false, options.allocator, &graph, &source));
     struct qn_strbuf buffer;
     qn_strbuf_init(&buffer, options.allocator);
     qn_status status = optimised ? qn_optimise(&graph, options.disabled_passes, NULL) : NULL;
@@ -317,7 +368,7 @@ qn_status qn_graph_passes(struct qn_model *model, const struct qn_session_option
     }
     struct qn_graph *graph;
     struct qn_body_source *source;
-    QN_TRY(qn_model_graph(model, &options, options.allocator, &graph, &source));
+    QN_TRY(qn_model_graph(model, &options, false, options.allocator, &graph, &source));
     struct qn_pass_report reports[QN_PASS_COUNT];
     qn_status status = qn_optimise(&graph, options.disabled_passes, reports);
     qn_graph_destroy(graph);

@@ -4,7 +4,9 @@
 
 #include "exec/compiled.h"
 #include "exec/custom_backend.h"
+#include "base/arena.h"
 #include "format/model_graph.h"
+#include "platform/mutex.h"
 #include "quern/session.h"
 
 struct qn_session {
@@ -18,7 +20,16 @@ struct qn_session {
     struct qn_run *run;     /* of qn_session_run */
     int busy;               /* somebody is in qn_session_run */
     volatile int cancelled; /* before there was a run to cancel */
+    struct qn_arena kept;   /* what the options point to */
+    struct qn_session_options options;
+    struct qn_mutex lock;       /* guards `general` */
+    struct qn_session *general; /* the same without assumptions about sizes; NULL: not needed yet */
 };
+
+/* One plan serves all sizes because some are taken for granted: of two dims with different names that meet, that they
+ * are equal or the second is 1. A run whose sizes are otherwise is given to this session, which plans when sizes are at
+ * hand. It belongs to the first one; any thread. */
+qn_status qn_session_general(struct qn_session *session, struct qn_session **out) QN_MUST_USE;
 
 /* Fills the states with zeros. */
 void qn_run_reset(struct qn_run *run);

@@ -22,7 +22,12 @@ struct qn_run {
     struct qn_data *results;
     struct qn_arena arena; /* items of results */
     bool profiled;
+    qn_observe_fn observe;
+    void *observe_context;
     volatile int cancelled;
+    const volatile int *cancel; /* its own, or that of the run it serves */
+    struct qn_run *general;     /* of qn_session_general; NULL: not needed yet */
+    bool misfit, generally;     /* the last execute did not fit the plan; it was that run's */
 };
 
 static uint32_t count_of(const struct qn_run *run, enum qn_slot_kind kind)
@@ -43,6 +48,7 @@ qn_status qn_run_create(struct qn_session *session, struct qn_run **out)
         return QN_OOM();
     run->allocator = a;
     run->session = session;
+    run->cancel = &run->cancelled;
     qn_arena_init(&run->arena, a);
     uint32_t inputs = count_of(run, QN_SLOT_INPUT) + 1, outputs = count_of(run, QN_SLOT_OUTPUT) + 1;
     run->inputs = qn_calloc(a, inputs, sizeof *run->inputs);
@@ -78,6 +84,7 @@ void qn_run_destroy(struct qn_run *run)
         return;
     const struct qn_allocator *a = run->allocator;
     uint32_t inputs = count_of(run, QN_SLOT_INPUT) + 1, outputs = count_of(run, QN_SLOT_OUTPUT) + 1;
+    qn_run_destroy(run->general);
     release_inputs(run);
     qn_frame_destroy(run->frame);
     qn_free(a, run->inputs, inputs * sizeof *run->inputs);
@@ -274,7 +281,9 @@ static qn_status execute(struct qn_run *run)
                             qn_dtype_name(slot->dtype), qn_dtype_name(buffer->dtype));
         run->out[i] = (struct qn_exec_tensor){.data = buffer->data, .bytes = buffer->bytes};
     }
-    QN_TRY(qn_frame_run(run->frame, run->in, run->out, &run->cancelled));
+    qn_status status = qn_frame_run(run->frame, run->in, run->out, run->cancel);
+    run->misfit = qn_frame_misfit(run->frame) && count_of(run, QN_SLOT_STATE) == 0;
+    QN_TRY(status);
     for (uint32_t i = 0; i < outputs; i++) {
         if (run->buffers[i].data && run->out[i].object && run->wanted[i])
             return QN_ERROR(QN_INVALID_ARGUMENT,
@@ -286,14 +295,44 @@ static qn_status execute(struct qn_run *run)
     return NULL;
 }
 
+/* The same inputs and outputs by the session that takes nothing for granted about sizes. */
+static qn_status execute_generally(struct qn_run *run)
+{
+    struct qn_session *session;
+    QN_TRY(qn_session_general(run->session, &session));
+    if (!run->general)
+        QN_TRY(qn_run_create(session, &run->general));
+    struct qn_run *general = run->general;
+    general->cancel = run->cancel;
+    for (uint32_t i = 0; i < count_of(run, QN_SLOT_INPUT); i++)
+        QN_TRY(qn_run_bind_input(general, i, run->inputs[i]));
+    for (uint32_t i = 0; i < count_of(run, QN_SLOT_OUTPUT); i++) {
+        QN_TRY(qn_run_bind_output(general, i, run->buffers[i].data ? &run->buffers[i] : NULL));
+        QN_TRY(qn_run_want_output(general, i, run->wanted[i]));
+    }
+    if (run->profiled && !general->profiled)
+        QN_TRY(qn_run_profile(general));
+    qn_run_observe(general, run->observe, run->observe_context);
+    run->generally = true;
+    QN_TRY(qn_run_execute(general));
+    for (uint32_t i = 0; i < count_of(run, QN_SLOT_OUTPUT); i++)
+        run->results[i] = general->results[i];
+    return NULL;
+}
+
 qn_status qn_run_execute(struct qn_run *run)
 {
+    run->misfit = run->generally = false;
     qn_arena_deinit(&run->arena); /* items of the last results */
     qn_arena_init(&run->arena, run->allocator);
     for (uint32_t i = 0; i < count_of(run, QN_SLOT_OUTPUT); i++)
         run->results[i] = (struct qn_data){0};
     qn_status status = execute(run);
     release_inputs(run);
+    if (run->misfit) {
+        qn_status_free(status);
+        status = execute_generally(run);
+    }
     if (qn_status_code(status) == QN_CANCELLED)
         run->cancelled = 0;
     return status;
@@ -318,6 +357,12 @@ qn_status qn_run_memory(const struct qn_run *run, struct qn_run_memory *out)
                                    .weights = qn_exec_packed_bytes(run->session->compiled.exec),
                                    .workspace = frame.workspace,
                                    .kept = frame.kept};
+    if (run->general) {
+        frame = qn_frame_memory(run->general->frame);
+        memory.weights += qn_exec_packed_bytes(run->general->session->compiled.exec);
+        memory.workspace += frame.workspace;
+        memory.kept += frame.kept;
+    }
     if (out->struct_size < sizeof out->struct_size)
         return QN_ERROR(QN_INVALID_ARGUMENT, "qn_run_memory: struct_size is not set");
     memcpy(out, &memory, out->struct_size < sizeof memory ? out->struct_size : sizeof memory);
@@ -335,6 +380,8 @@ qn_status qn_run_profile(struct qn_run *run)
 
 void qn_run_observe(struct qn_run *run, qn_observe_fn fn, void *context)
 {
+    run->observe = fn;
+    run->observe_context = context;
     qn_frame_observe(run->frame, fn, context);
 }
 
@@ -377,6 +424,8 @@ static void write_event(struct qn_json_writer *json, const struct qn_frame_event
 qn_status qn_run_trace(const struct qn_run *run, char **json, size_t *size)
 {
     uint32_t count;
+    if (run->generally)
+        return qn_run_trace(run->general, json, size);
     if (!run->profiled)
         return QN_ERROR(QN_INVALID_ARGUMENT, "the run has no profile: call qn_run_profile before it");
     const struct qn_frame_event *events = qn_frame_events(run->frame, &count);

@@ -173,14 +173,16 @@ static qn_status language_graph(const struct qn_model *model, const struct qn_se
 }
 
 static qn_status onnx_graph(const struct qn_onnx_file *onnx, const struct qn_session_options *options,
-                            const struct qn_allocator *allocator, struct qn_graph **out, struct qn_body_source **source)
+                            bool sizes_at_hand, const struct qn_allocator *allocator, struct qn_graph **out,
+                            struct qn_body_source **source)
 {
     struct qn_onnx_import_options import = {.dims = options->dims,
                                             .dim_count = options->dim_count,
                                             .extensions = options->extensions,
                                             .extension_count = options->extension_count,
                                             .given_inputs = options->given_inputs,
-                                            .given_count = options->given_count};
+                                            .given_count = options->given_count,
+                                            .sizes_at_hand = sizes_at_hand};
     struct qn_onnx_program *program;
     QN_TRY(qn_onnx_program_create(onnx, &import, allocator, &program));
     qn_status status = qn_onnx_program_graph(program, allocator, out);
@@ -191,12 +193,13 @@ static qn_status onnx_graph(const struct qn_onnx_file *onnx, const struct qn_ses
     return status;
 }
 
-qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options,
+qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options, bool sizes_at_hand,
                          const struct qn_allocator *allocator, struct qn_graph **out, struct qn_body_source **source)
 {
     const struct qn_onnx_file *onnx = qn_model_onnx(model);
     *source = NULL;
     if (!onnx)
         return language_graph(model, options, allocator, out);
-    return qn_status_note(onnx_graph(onnx, options, allocator, out, source), "%s", onnx->sources[0].path.data);
+    return qn_status_note(onnx_graph(onnx, options, sizes_at_hand, allocator, out, source), "%s",
+                          onnx->sources[0].path.data);
 }

@@ -29,7 +29,7 @@ qn_status qn_model_encoder_graph(const struct qn_model *model, const struct qn_e
  * format with its dims and extensions. The options have all fields of today; what they point to must outlive *source.
  * *source is what the graph's calls refer to: NULL when there are none, otherwise the caller ends it with
  * source->destroy(source->context) when no graph of it runs any more. */
-qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options,
+qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_options *options, bool sizes_at_hand,
                          const struct qn_allocator *allocator, struct qn_graph **out,
                          struct qn_body_source **source) QN_MUST_USE;
 

@@ -429,6 +429,8 @@ static qn_status add_input(struct qn_onnx_import *im, uint32_t slot)
         type = (struct qn_type){.dtype = kind.dtype, .rank = s->type->rank};
         for (uint32_t i = 0; i < type.rank; i++)
             QN_TRY(input_dim(im, &s->type->dims[i], qn_str_from(name), i, &type.dims[i]));
+        if (im->program->options.sizes_at_hand && has_symbols(&type))
+            type = (struct qn_type){.dtype = QN_DTYPE_OBJECT};
     }
     QN_TRY(qn_graph_add_input(im->graph, s->name, &type, &value));
     set_ready(im, slot, value, kind);

@@ -24,6 +24,9 @@ struct qn_onnx_import_options {
     uint32_t extension_count;
     const char *const *given_inputs; /* inputs of the graph even where an initialiser has their name */
     uint32_t given_count;
+    /* Inputs whose dims are not all numbers enter without a type: what reads them is imported when they are at hand,
+     * with their sizes, and nothing is taken for granted about these. */
+    bool sizes_at_hand;
 };
 
 /* The file must outlive the program and all its graphs. options may be NULL. */

@@ -33,17 +33,18 @@ static qn_dim from_end(struct qn_lower *l, qn_dim dim, qn_dim back)
     return qn_build_expr(l->b, QN_EXPR_SUB, dim, least(l, back, dim));
 }
 
-/* A bound known as plus or as -minus. Reversed, element i is number dim - 1 - i. */
-static qn_dim known_bound(struct qn_lower *l, const struct axis_cut *c, const struct qn_item *item)
+/* A bound known as plus or as -minus, cut to `highest`. Reversed, element i is number dim - 1 - i. */
+static qn_dim known_bound(struct qn_lower *l, const struct axis_cut *c, const struct qn_item *item, qn_dim highest)
 {
     if (item->minus == 0) {
         if (!c->reversed)
             return least(l, item->plus, c->dim);
-        return from_end(l, c->dim, qn_build_expr(l->b, QN_EXPR_ADD, item->plus, 1));
+        qn_dim plus = item->plus < INT64_MAX ? item->plus : INT64_MAX - 1; /* beyond any axis, and one more fits */
+        return from_end(l, c->dim, qn_build_expr(l->b, QN_EXPR_ADD, plus, 1));
     }
     if (!c->reversed)
         return from_end(l, c->dim, item->minus);
-    return least(l, qn_build_expr(l->b, QN_EXPR_SUB, item->minus, 1), c->dim);
+    return least(l, qn_build_expr(l->b, QN_EXPR_SUB, item->minus, 1), highest);
 }
 
 static qn_value dim_value(struct qn_lower *l, qn_dim dim)
@@ -63,8 +64,8 @@ static qn_value element(struct qn_lower *l, uint32_t input, uint32_t k)
     return qn_build_reshape(l->b, x, 0, NULL);
 }
 
-/* A bound that the run computes: the same arithmetic on tensors, at least `lowest`, bound to a late symbol. */
-static qn_dim run_bound(struct qn_lower *l, const struct axis_cut *c, qn_value v, qn_dim lowest)
+/* A bound that the run computes: the same arithmetic on tensors, within these two, bound to a late symbol. */
+static qn_dim run_bound(struct qn_lower *l, const struct axis_cut *c, qn_value v, qn_dim lowest, qn_dim highest)
 {
     qn_value zero = qn_onnx_i64(l, 0), size = dim_value(l, c->dim);
     qn_value negative = qn_build_binary(l->b, QN_OP_less, v, zero);
@@ -72,7 +73,7 @@ static qn_dim run_bound(struct qn_lower *l, const struct axis_cut *c, qn_value v
     v = qn_build_where(l->b, negative, positive, v);
     if (c->reversed)
         v = qn_build_binary(l->b, QN_OP_sub, qn_build_binary(l->b, QN_OP_sub, size, qn_onnx_i64(l, 1)), v);
-    v = qn_build_binary(l->b, QN_OP_min, v, size);
+    v = qn_build_binary(l->b, QN_OP_min, v, dim_value(l, highest));
     v = qn_build_binary(l->b, QN_OP_max, v, dim_value(l, lowest));
     struct qn_attr_bind_dims attr = {.dims = {.count = 1, .items = {qn_onnx_late(l, "bound")}}};
     qn_build_node(l->b, QN_OP_bind_dims, &v, 1, &attr, NULL);
@@ -80,14 +81,14 @@ static qn_dim run_bound(struct qn_lower *l, const struct axis_cut *c, qn_value v
 }
 
 static qn_dim bound(struct qn_lower *l, const struct axis_cut *c, const struct qn_contents *contents, uint32_t input,
-                    uint32_t k, qn_dim lowest)
+                    uint32_t k, qn_dim lowest, qn_dim highest)
 {
     const struct qn_item *item = contents && k < contents->count && !contents->inputs ? &contents->items[k] : NULL;
     const struct qn_item lowest_item = qn_item_number(-INT64_MAX);
     item = item && item->lowest ? &lowest_item : item;
     if (item && item->known && (item->plus == 0 || item->minus == 0))
-        return most(l, lowest, known_bound(l, c, item));
-    return run_bound(l, c, element(l, input, k), lowest);
+        return most(l, lowest, known_bound(l, c, item, highest));
+    return run_bound(l, c, element(l, input, k), lowest, highest);
 }
 
 static qn_value cut_axis(struct qn_lower *l, qn_value x, const struct axis_cut *c, qn_dim start, qn_dim stop,
@@ -118,8 +119,8 @@ QN_ONNX_LOWER(slice_v1)
         struct axis_cut c = {.axis = (uint32_t)qn_onnx_axis(l, named ? axes.items[i] : i, qn_onnx_rank(l, x), 0)};
         struct qn_item start = qn_item_number(starts.items[i]), end = qn_item_number(ends.items[i]);
         c.dim = qn_build_dim(l->b, x, c.axis);
-        qn_dim from = l->b->status ? 0 : known_bound(l, &c, &start);
-        x = l->b->status ? 0 : cut_axis(l, x, &c, from, most(l, from, known_bound(l, &c, &end)), 1);
+        qn_dim from = l->b->status ? 0 : known_bound(l, &c, &start, c.dim);
+        x = l->b->status ? 0 : cut_axis(l, x, &c, from, most(l, from, known_bound(l, &c, &end, c.dim)), 1);
     }
     qn_onnx_out(l, 0, x);
 }
@@ -158,8 +159,10 @@ QN_ONNX_LOWER(slice)
         if (step == 0 || step == INT64_MIN)
             qn_onnx_fail(l, "step %" PRId64, step);
         c.dim = l->b->status ? 0 : qn_build_dim(l->b, x, c.axis);
-        qn_dim from = l->b->status ? 0 : bound(l, &c, starts, 1, i, 0);
-        qn_dim to = l->b->status ? 0 : bound(l, &c, ends, 2, i, from);
+        /* walking down, a start before the first element is that element */
+        qn_dim last = l->b->status || !c.reversed ? c.dim : from_end(l, c.dim, 1);
+        qn_dim from = l->b->status ? 0 : bound(l, &c, starts, 1, i, 0, last);
+        qn_dim to = l->b->status ? 0 : bound(l, &c, ends, 2, i, from, c.dim);
         x = l->b->status ? 0 : cut_axis(l, x, &c, from, to, step < 0 ? -step : step);
     }
     qn_onnx_out(l, 0, x);
