@@ -38,12 +38,12 @@ static qn_status resolve_tensor(void *context, const struct qn_onnx_tensor *tens
     return NULL;
 }
 
-static void import(const struct qn_model *model)
+static void import(const struct qn_model *model, bool sizes_at_hand)
 {
     const struct qn_session_options options = {.struct_size = sizeof options, .threads = 1};
     struct qn_graph *graph = NULL;
     struct qn_body_source *source = NULL;
-    qn_status status = qn_model_graph(model, &options, NULL, &graph, &source);
+    qn_status status = qn_model_graph(model, &options, sizes_at_hand, NULL, &graph, &source);
     if (status) {
         check_words(status, "fuzz.onnx");
         return;
@@ -104,7 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         walk(model);
         qn_status_free(qn_onnx_visit(&file->model, &visitor));
         show(model);
-        import(model);
+        import(model, false);
+        import(model, true);
         quantise(file);
     }
     qn_model_close(model);
