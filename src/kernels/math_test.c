@@ -39,6 +39,7 @@ static long double sigmoid_long(long double x)
 
 static void test_accuracy(void **state)
 {
+    enum { POINTS = 25000 }; /* the true values take long where long doubles are made by software */
     (void)state;
     static const struct function functions[] = {
         {"exp", qn_exp, expl, -708, 709, 2},     {"exp near 0", qn_exp, expl, -1, 1, 2},
@@ -52,8 +53,8 @@ static void test_accuracy(void **state)
         const struct function *f = &functions[i];
         double worst = 0, worst_float = 0, at = 0;
         bool logarithmic = f->low > 0 && f->high / f->low > 1e6;
-        for (int j = 0; j <= 100000; j++) {
-            double t = j / 100000.0;
+        for (int j = 0; j <= POINTS; j++) {
+            double t = (double)j / POINTS;
             double x = logarithmic ? f->low * pow(f->high / f->low, t) : f->low + (f->high - f->low) * t;
             long double want = f->theirs((long double)x);
             double error = ulps(f->mine(x), want);

@@ -52,8 +52,8 @@ typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
 enum { CHANNELS = 16, TAPS = 8 };
 
-/* CHANNELS channels of TAPS taps each to TAPS rows of CHANNELS bytes. Zipping the halves of the block rotates the bits of
- * a byte's place by one: after four times, channel and tap have changed sides. */
+/* CHANNELS channels of TAPS taps each to TAPS rows of CHANNELS bytes. Zipping the halves of the block rotates the bits
+ * of a byte's place by one: after four times, channel and tap have changed sides. */
 static void turn_block(const uint8_t *from, int64_t channel_bytes, uint8_t *to, int64_t row_bytes)
 {
     bytes16 x[TAPS], y[TAPS];

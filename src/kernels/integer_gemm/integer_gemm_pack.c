@@ -124,8 +124,8 @@ struct column_sums {
     shorts8 lanes[VECTORS];
 };
 
-/* `count` rows, at most four, of a panel of a matrix whose rows (of n) are contiguous. `columns` and `count` are constants
- * where panel and step are full. */
+/* `count` rows, at most four, of a panel of a matrix whose rows (of n) are contiguous. `columns` and `count` are
+ * constants where panel and step are full. */
 static inline __attribute__((always_inline)) void pack_step(const struct qn_integer_pack_params *p, const char *from,
                                                             int64_t columns, int64_t count, char *out,
                                                             struct column_sums *sums)

@@ -12,7 +12,7 @@
  *
  * The including file defines COLUMN_VECTORS (vectors of a panel's width: ROWS * COLUMN_VECTORS accumulators must fit
  * the registers), and for pairs QN_MULTIPLY_ADD, QN_UNIT_ELEMENTS 2 and load_pairs_part; then NEEDS and RANK for the
- * KERNELs at its end.
+ * the kernels, QN_MATMUL_KERNEL.
  */
 #ifndef QN_MATMUL_FLOAT_H
 #define QN_MATMUL_FLOAT_H
@@ -306,7 +306,7 @@ QN_INLINE void float_run(enum source source, const void *params, int64_t begin, 
 }
 
 /* qn_matmul_<name>: one kernel, with weights in `source_dtype` and x as `form` says. */
-#define KERNEL(number, kernel_name, source, source_dtype, form)                                  \
+#define QN_MATMUL_KERNEL(number, kernel_name, source, source_dtype, form)                        \
     static void run_##kernel_name(const void *params, int64_t begin, int64_t end, void *scratch) \
     {                                                                                            \
         float_run(source, params, begin, end, scratch);                                          \

@@ -22,4 +22,4 @@ QN_INLINE vf load_pairs_part(const uint16_t *p, int64_t elements)
 #define RANK 30
 #include "kernels/matmul/matmul_float.h"
 
-KERNEL(114, bf16_avx512bf16, SOURCE_PAIRS, QN_DTYPE_BF16, QN_ACT_BF16);
+QN_MATMUL_KERNEL(114, bf16_avx512bf16, SOURCE_PAIRS, QN_DTYPE_BF16, QN_ACT_BF16);

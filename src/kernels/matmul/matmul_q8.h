@@ -12,7 +12,7 @@
  *                    a row, and a register tile runs over it for all rows of x.
  *
  * The including file defines COLUMN_VECTORS, ROWS and ROWS_HALVES: a register tile of rows times vectors; then NEEDS
- * and RANK for the KERNELs at its end. */
+ * and RANK for the kernels, QN_MATMUL_KERNEL. */
 #ifndef QN_MATMUL_Q8_H
 #define QN_MATMUL_Q8_H
 
@@ -419,7 +419,7 @@ QN_INLINE void q8_run(enum format f, const void *params, int64_t begin, int64_t 
 }
 
 /* qn_matmul_<name>: the kernel of one block type. */
-#define KERNEL(number, kernel_name, TYPE)                                                        \
+#define QN_MATMUL_KERNEL(number, kernel_name, TYPE)                                              \
     static void run_##kernel_name(const void *params, int64_t begin, int64_t end, void *scratch) \
     {                                                                                            \
         q8_run(TYPE, params, begin, end, scratch);                                               \
