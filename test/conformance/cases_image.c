@@ -102,6 +102,16 @@ static struct qn_window window_of(const struct conv_case *k, bool transpose)
     return w;
 }
 
+/* Where each tap of each output pixel falls (of each input pixel, where transposed): [pixel][tap]. The caller frees. */
+static int64_t *all_under(const struct qn_window *w, int64_t pixels, int64_t taps)
+{
+    int64_t *falls = malloc((size_t)(pixels * taps + 1) * sizeof *falls);
+    assert(falls);
+    for (int64_t i = 0; i < pixels * taps; i++)
+        falls[i] = under(w, i / taps, i % taps);
+    return falls;
+}
+
 /* want += the convolution, channel by channel, tap by tap */
 static void convolve(const struct conv_case *k, const struct qn_window *w, bool transpose, const double *x,
                      const double *weights, double *want)
@@ -111,21 +121,17 @@ static void convolve(const struct conv_case *k, const struct qn_window *w, bool 
     struct qn_window back = *w; /* a transposed convolution is the other one with in and out exchanged */
     memcpy(back.in, w->out, sizeof back.in);
     memcpy(back.out, w->in, sizeof back.out);
-    for (int64_t n = 0; n < k->n; n++)
-        for (int64_t o = 0; o < k->o; o++)
-            for (int64_t c = 0; c < cg; c++)
-                for (int64_t pixel = 0; pixel < (transpose ? in : out); pixel++)
-                    for (int64_t tap = 0; tap < taps; tap++) {
-                        int64_t channel = o / og * cg + c, other = under(transpose ? &back : w, pixel, tap);
-                        if (other < 0)
-                            continue;
-                        if (transpose)
-                            want[(n * k->o + o) * out + other] +=
-                                x[(n * k->c + channel) * in + pixel] * weights[(channel * og + o % og) * taps + tap];
-                        else
-                            want[(n * k->o + o) * out + pixel] +=
-                                x[(n * k->c + channel) * in + other] * weights[(o * cg + c) * taps + tap];
-                    }
+    int64_t pixels = transpose ? in : out, *falls = all_under(transpose ? &back : w, pixels, taps);
+    for (int64_t at = 0; at < k->n * k->o * cg; at++) {
+        int64_t c = at % cg, o = at / cg % k->o, n = at / cg / k->o, channel = o / og * cg + c;
+        const double *from = x + (n * k->c + channel) * in;
+        const double *with = weights + (transpose ? channel * og + o % og : o * cg + c) * taps;
+        double *to = want + (n * k->o + o) * out;
+        for (int64_t i = 0; i < pixels * taps; i++)
+            if (falls[i] >= 0)
+                to[transpose ? falls[i] : i / taps] += from[transpose ? i / taps : falls[i]] * with[i % taps];
+    }
+    free(falls);
 }
 
 static const struct qn_kernel *packer(enum qn_pack pack)
@@ -341,11 +347,15 @@ static bool is_winograd(const struct qn_kernel *kernel)
 
 void cf_conv(struct cf *cf)
 {
-    enum { CASES = sizeof conv_cases / sizeof conv_cases[0] };
+    enum { CASES = sizeof conv_cases / sizeof conv_cases[0], LARGE = 1 << 19 };
     for (int i = 0; i < CASES; i++) {
+        const struct conv_case *k = &conv_cases[i];
+        bool large = k->c / k->groups * k->o * k->n * k->in[1] * k->in[2] > LARGE;
         for (int t = 0; t < 4; t++) {
             if (cf->kernel->dtype != QN_DTYPE_NONE && cf->kernel->dtype != float_types[t])
                 continue;
+            if (large && cf->kernel == &qn_conv_ref && float_types[t] != QN_DTYPE_F32)
+                continue; /* it goes pixel by pixel: more of them say no more about a dtype */
             conv_case(cf, &conv_cases[i], QN_OP_conv, float_types[t], true, i);
             conv_case(cf, &conv_cases[i], QN_OP_conv, float_types[t], false, i);
             for (int64_t size = 2; size <= 4; size += 2) {
