@@ -88,6 +88,11 @@ void qn_test_allocator_done(struct qn_test_allocator *allocator)
                  (unsigned long long)allocator->fail_at);
 }
 
+bool qn_test_brief(void)
+{
+    return getenv("QUERN_TEST_BRIEF") != NULL;
+}
+
 uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *allocator, void *context), void *context)
 {
     for (uint64_t fail_at = 1;; fail_at++) {
@@ -101,5 +106,7 @@ uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *a
             return allocator.requests;
         }
         qn_assert_fails(status, QN_OUT_OF_MEMORY, NULL);
+        if (qn_test_brief())
+            fail_at += fail_at / 16;
     }
 }

@@ -14,6 +14,10 @@
 #include "quern/dtype.h"
 #include "quern/status.h"
 
+/* Whether QUERN_TEST_BRIEF is set: each instruction is emulated, and what does not depend on the instruction set is
+ * only sampled, since it is tested in full elsewhere. */
+bool qn_test_brief(void);
+
 /* ---- statuses ------------------------------------------------------------------------------------------------- */
 
 /* Fails the test with the status' words unless it is OK. */
@@ -41,9 +45,9 @@ void qn_test_allocator_init(struct qn_test_allocator *allocator, uint64_t fail_a
 /* Fails the test when a block is still live. */
 void qn_test_allocator_done(struct qn_test_allocator *allocator);
 
-/* Runs `step` with an allocator that fails at request 1, 2, 3, ... until it succeeds: each failure must be a
- * QN_OUT_OF_MEMORY status and leave nothing behind. `step` releases what it made when it succeeds. Gives the number of
- * requests of the run that succeeded. */
+/* Runs `step` with an allocator that fails at request 1, 2, 3, ... until it succeeds (in brief at ever fewer of them):
+ * each failure must be a QN_OUT_OF_MEMORY status and leave nothing behind. `step` releases what it made when it succeeds.
+ * Gives the number of requests of the run that succeeded. */
 uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *allocator, void *context),
                                   void *context);
 

@@ -97,7 +97,8 @@ static void bits_case(const struct qn_kernel *kernel, qn_dtype kv, int64_t windo
     cf_run_all(kernel, &p);
     static const int64_t chunks[] = {1, 3, 64, 257};
     for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
-        for (int64_t at = c == 0 ? POSITIONS - 40 : 0; at < POSITIONS; at += chunks[c]) {
+        int64_t first = POSITIONS - 80 * chunks[c]; /* 80 chunks at the most */
+        for (int64_t at = first > 0 ? first : 0; at < POSITIONS; at += chunks[c]) {
             int64_t n = chunks[c] < POSITIONS - at ? chunks[c] : POSITIONS - at;
             p = params_of(&s, n, s.q + at * q_row, c & 1 ? other : seq, pos + at, part + at * y_row);
             p.window = window;
