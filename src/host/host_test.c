@@ -139,12 +139,33 @@ static void pictures_and_sound_are_read_and_cut_ones_refused(void **state)
     qn_assert_fails(qn_sound_decode(wav, 36, "s", NULL, &sound), QN_INVALID_FILE, "data chunk");
 }
 
+/* Expected: what ONNX Runtime's SVMClassifier makes of scores with these logistic functions. */
+static void pairs_of_classes_are_coupled(void **state)
+{
+    (void)state;
+    static const float pairs[] = {0.5F,        0.31002551F, 0.77729988F, 0.09975050F, 0.66818774F, 0.19000155F,
+                                  0.54983401F, 0.55477923F, 0.43782344F, 0.99260849F, 0.99834120F, 0.00317268F};
+    static const float want[] = {0.27811024F, 0.47587192F, 0.24601798F, 0.25667301F, 0.30122021F, 0.44210696F,
+                                 0.38168684F, 0.28687191F, 0.33144140F, 0.99458998F, 0.00371584F, 0.00169416F};
+    struct qn_attr_classes attr = {.classes = 3};
+    struct fixture f;
+    open_call(&f, &attr);
+    give(&f, QN_DTYPE_F32, 2, 4, 3, pairs);
+    qn_assert_ok(qn_host_pair_coupling(&f.call));
+    for (int i = 0; i < 12; i++)
+        assert_float_equal(((const float *)f.out[0]->tensor.data)[i], want[i], 2e-6);
+    attr.classes = 4;
+    qn_assert_fails(qn_host_pair_coupling(&f.call), QN_INVALID_ARGUMENT, "4 classes");
+    close_call(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_is_split_and_joined),
         cmocka_unit_test(numbers_are_written_short_and_read_back),
         cmocka_unit_test(patterns_match_the_whole_string),
+        cmocka_unit_test(pairs_of_classes_are_coupled),
         cmocka_unit_test(pictures_and_sound_are_read_and_cut_ones_refused),
     };
     return cmocka_run_group_tests_name("host", tests, NULL, NULL);

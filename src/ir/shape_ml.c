@@ -70,6 +70,21 @@ qn_status qn_shape_tfidf(const struct qn_shape_context *c)
     return NULL;
 }
 
+qn_status qn_shape_pair_coupling(const struct qn_shape_context *c)
+{
+    const struct qn_attr_classes *attr = c->attr;
+    const struct qn_type *x = c->inputs[0];
+    if (attr->classes < 2 || attr->classes > 1 << 16)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%" PRId64 " classes", attr->classes);
+    if (x->dtype != QN_DTYPE_F32 || x->rank != 2 || x->dims[1] != attr->classes * (attr->classes - 1) / 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT,
+                        "input 0 is %s: expected f32 [rows, %" PRId64 "], a pair of classes a column", TEXT(c, 0),
+                        attr->classes * (attr->classes - 1) / 2);
+    c->outputs[0] = *x;
+    c->outputs[0].dims[1] = attr->classes;
+    return NULL;
+}
+
 qn_status qn_shape_image_decode(const struct qn_shape_context *c)
 {
     const struct qn_attr_image_decode *attr = c->attr;

@@ -181,6 +181,7 @@ static const struct qn_backend_row rows[] = {
     HOST(label_encode),
     HOST(tfidf),
     HOST(image_decode),
+    HOST(pair_coupling),
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};

@@ -139,13 +139,16 @@ static qn_value best(struct qn_lower *l, qn_value scores)
     return qn_build_node(l->b, QN_OP_argmax, &scores, 1, &attr, NULL);
 }
 
-/* Platt's probabilities of two classes: 1 / (1 + exp(a score + b)) for the first. */
-static qn_value two_probabilities(struct qn_lower *l, qn_value scores, float a, float b)
+/* Platt's probability of the first of each pair, 1 / (1 + exp(a score + b)), then of each class: [n, classes]. */
+static qn_value probabilities(struct qn_lower *l, qn_value scores, const float *a, const float *b, int64_t classes)
 {
-    qn_value z = qn_lower_with_number(l, QN_OP_add, qn_lower_with_number(l, QN_OP_mul, scores, -(double)a), -(double)b);
+    uint64_t pairs = (uint64_t)(classes * (classes - 1) / 2);
+    qn_value z = qn_lower_binary(l, QN_OP_mul, scores, qn_ml_floats(l, a, pairs));
+    z = qn_lower_unary(l, QN_OP_neg, qn_lower_binary(l, QN_OP_add, z, qn_ml_floats(l, b, pairs)));
     qn_value p = qn_lower_unary(l, QN_OP_sigmoid, z);
     p = qn_lower_with_number(l, QN_OP_min, qn_lower_with_number(l, QN_OP_max, p, 1e-7), 1 - 1e-7);
-    return qn_ml_both(l, p, qn_lower_number_first(l, QN_OP_sub, 1, p));
+    struct qn_attr_classes attr = {.classes = classes};
+    return qn_build_node(l->b, QN_OP_pair_coupling, &p, 1, &attr, NULL);
 }
 
 QN_ONNX_LOWER(svm_classifier)
@@ -176,13 +179,14 @@ QN_ONNX_LOWER(svm_classifier)
         which = best(l, scores);
     } else {
         scores = pair_scores(l, &s, x, sizes, classes);
-        if (a_count && (classes > 2 || !b_count)) {
-            qn_onnx_fail(l, "probabilities of %lld classes are not supported, only of two", (long long)classes);
+        if (a_count && (a_count != (uint64_t)(classes * (classes - 1) / 2) || b_count != a_count)) {
+            qn_onnx_fail(l, "prob_a and prob_b have %llu and %llu values for %lld classes", (unsigned long long)a_count,
+                         (unsigned long long)b_count, (long long)classes);
             return;
         }
         which = most_votes(l, scores, classes); /* also where there are probabilities, as ONNX Runtime has it */
         if (a_count) {
-            scores = two_probabilities(l, scores, a[0], b[0]);
+            scores = probabilities(l, scores, a, b, classes);
         } else if (classes == 2) {
             bool margin = post == QN_ML_NONE || post == QN_ML_LOGISTIC;
             qn_value other =
