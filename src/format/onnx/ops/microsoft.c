@@ -27,7 +27,26 @@ static qn_value wide_in(struct qn_lower *l, uint32_t i)
 
 /* ---- masks ---------------------------------------------------------------------------------------------------- */
 
-/* A mask of 1 and 0 over keys, [b, t], [b, s, t] or [b, 1, s, t], or their number [b], as a bias. */
+/* Positions of keys that count: below their number [b]; or from the second b of a mask [2 b] to before the first b; or
+ * below the first b of [3 b + 2], which ends in sums of lengths. */
+static qn_value keys_seen(struct qn_lower *l, qn_value mask, qn_dim batch, qn_dim keys)
+{
+    const struct qn_graph *g = l->b->graph;
+    qn_dim twice = qn_build_expr(l->b, QN_EXPR_MUL, batch, 2), thrice = qn_build_expr(l->b, QN_EXPR_MUL, batch, 3);
+    qn_dim sums = qn_build_expr(l->b, QN_EXPR_ADD, thrice, 2), size = dim_of(l, mask, 0);
+    const qn_dim each[] = {batch, 1, 1, 1};
+    qn_value place = qn_attend_count(l, keys, 3, 4), from = 0;
+    if (l->b->status)
+        return 0;
+    if (qn_dim_compare(g, size, twice) == QN_DIM_EQUAL)
+        from = qn_build_slice(l->b, mask, 0, batch, twice);
+    if (from || qn_dim_compare(g, size, sums) == QN_DIM_EQUAL)
+        mask = qn_build_slice(l->b, mask, 0, 0, batch);
+    qn_value seen = BINARY(less, place, qn_build_reshape(l->b, mask, 4, each));
+    return from ? BINARY(and, seen, BINARY(less_equal, qn_build_reshape(l->b, from, 4, each), place)) : seen;
+}
+
+/* A mask of 1 and 0 over keys, [b, t], [b, s, t] or [b, 1, s, t], or a list of positions, as a bias. */
 static qn_value key_bias(struct qn_lower *l, uint32_t input, qn_dim batch, qn_dim keys, qn_dtype dtype)
 {
     qn_value mask = qn_onnx_has(l, input) ? qn_build_cast(l->b, qn_onnx_in(l, input), QN_DTYPE_I64) : 0, seen;
@@ -36,13 +55,8 @@ static qn_value key_bias(struct qn_lower *l, uint32_t input, qn_dim batch, qn_di
     uint32_t rank = qn_onnx_rank(l, mask);
     double filter = (double)qn_onnx_attr_f(l, "mask_filter_value", -10000.0f);
     qn_value zero = qn_onnx_number(l, dtype, 0);
-    if (rank == 1 && qn_dim_compare(l->b->graph, dim_of(l, mask, 0), batch) == QN_DIM_DIFFERENT) {
-        l->b->status = QN_ERROR(QN_UNSUPPORTED, "masks of start and end positions");
-        return 0;
-    }
     if (rank == 1) {
-        qn_value length = qn_build_reshape(l->b, mask, 4, (qn_dim[]){batch, 1, 1, 1});
-        seen = BINARY(less, qn_attend_count(l, keys, 3, 4), length);
+        seen = keys_seen(l, mask, batch, keys);
     } else {
         const struct qn_ints heads = {rank == 2 ? 2 : 1, {1, 2}};
         mask = rank < 4 ? qn_onnx_unsqueeze(l, mask, &heads) : mask;
