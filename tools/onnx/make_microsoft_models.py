@@ -113,10 +113,10 @@ def attention():
           qkv_hidden_sizes=[8, 8, 4])
     g.add("Attention", "with_bias", [x, w, bias, None, None, g.input("scores", g.normal(b, n, s, s))], num_heads=n)
     g.add("Attention", "broadcast_bias", [x, w, bias, None, None, g.normal(1, n, s, s)], num_heads=n)
-    ends_and_starts = g.input("ends_and_starts", np.array([3, 4, 0, 2], np.int32))
-    g.add("Attention", "ends_and_starts", [x, w, bias, ends_and_starts], num_heads=n)
-    packed = g.input("packed", np.array([3, 2, 0, 3, 5, 0, 3, 5], np.int32))
-    g.add("Attention", "lengths_and_sums", [x, w, bias, packed], num_heads=n)
+    ends = g.input("ends", np.array([3, 4, 0, 2], np.int32))
+    g.add("Attention", "ends_and_starts", [x, w, bias, ends], num_heads=n)
+    sums = g.input("sums", np.array([3, 2, 0, 3, 5, 0, 3, 5], np.int32))
+    g.add("Attention", "lengths_and_sums", [x, w, bias, sums], num_heads=n)
     return g
 
 
