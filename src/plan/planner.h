@@ -45,9 +45,19 @@ struct qn_planner {
 /* Brings `sizes` and `late` up to the graph's expressions. */
 qn_status qn_planner_sizes(struct qn_planner *p) QN_MUST_USE;
 bool qn_planner_dims_late(const struct qn_planner *p, const struct qn_type *type);
-/* Offset into text, UINT32_MAX without memory. */
+
+/* plan_tables.c. Offset into text, UINT32_MAX without memory. */
 uint32_t qn_planner_text(struct qn_planner *p, struct qn_str text);
 struct qn_str qn_planner_name(const struct qn_planner *p, qn_node n);
+/* Inputs and states, before any step. */
+qn_status qn_planner_copy_slots(struct qn_planner *p) QN_MUST_USE;
+/* When all steps are there: where the executor finds the outputs (what lies elsewhere than in the caller's buffer lives
+ * to the end), and the slots by the step after which nobody reads them. */
+qn_status qn_planner_list_outputs(struct qn_planner *p) QN_MUST_USE;
+qn_status qn_planner_list_releases(struct qn_planner *p) QN_MUST_USE;
+/* Then the constants that steps read, and symbols, expressions and checks. */
+qn_status qn_planner_copy_blobs(struct qn_planner *p) QN_MUST_USE;
+qn_status qn_planner_copy_exprs(struct qn_planner *p) QN_MUST_USE;
 
 /* storage.c: before any step. */
 qn_status qn_planner_mark_live(struct qn_planner *p) QN_MUST_USE;
