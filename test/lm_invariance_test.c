@@ -10,7 +10,11 @@
 #include "quern/convert.h"
 #include "support/testing.h"
 
-enum { COUNT = 48, MAX_TYPES = 64 }; /* tokens; matmul_test goes to 512 rows, this is about what lies between kernels */
+enum {
+    COUNT = 48, /* tokens; matmul_test goes to 512 rows, this is about what lies between kernels */
+    MAX_TYPES = 64,
+    BRIEF_TYPES = 4, /* the floats and a block type, which stands for all that go through the same kernels */
+};
 
 static const struct {
     const char *name;
@@ -94,7 +98,8 @@ int main(void)
     struct CMUnitTest tests[MAX_TYPES];
     size_t count = 0;
     const char *name, *summary;
-    for (size_t i = 0; (name = qn_convert_type(i, &summary)) && count < MAX_TYPES; i++) {
+    size_t most = qn_test_brief() ? BRIEF_TYPES : MAX_TYPES;
+    for (size_t i = 0; (name = qn_convert_type(i, &summary)) && count < most; i++) {
         const char *end = name + strlen(name) - 2; /* the S and L mixes are the same types as M once they are pure */
         if (strcmp(end, "_S") == 0 || strcmp(end, "_L") == 0)
             continue;
