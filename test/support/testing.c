@@ -93,9 +93,10 @@ bool qn_test_brief(void)
     return getenv("QUERN_TEST_BRIEF") != NULL;
 }
 
-uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *allocator, void *context), void *context)
+static uint64_t fail_allocations(qn_status (*step)(const struct qn_allocator *allocator, void *context), void *context,
+                                 bool some)
 {
-    for (uint64_t fail_at = 1;; fail_at++) {
+    for (uint64_t fail_at = 1;; fail_at += 1 + (some ? fail_at / 16 : 0)) {
         struct qn_test_allocator allocator;
         qn_test_allocator_init(&allocator, fail_at);
         qn_status status = step(&allocator.allocator, context);
@@ -106,7 +107,15 @@ uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *a
             return allocator.requests;
         }
         qn_assert_fails(status, QN_OUT_OF_MEMORY, NULL);
-        if (qn_test_brief())
-            fail_at += fail_at / 16;
     }
+}
+
+uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *allocator, void *context), void *context)
+{
+    return fail_allocations(step, context, qn_test_brief());
+}
+
+uint64_t qn_test_some_allocations(qn_status (*step)(const struct qn_allocator *allocator, void *context), void *context)
+{
+    return fail_allocations(step, context, true);
 }

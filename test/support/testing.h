@@ -45,10 +45,13 @@ void qn_test_allocator_init(struct qn_test_allocator *allocator, uint64_t fail_a
 /* Fails the test when a block is still live. */
 void qn_test_allocator_done(struct qn_test_allocator *allocator);
 
-/* Runs `step` with an allocator that fails at request 1, 2, 3, ... until it succeeds (in brief at ever fewer of them):
+/* Runs `step` with an allocator that fails at request 1, 2, 3, ... until it succeeds (in brief at some of them):
  * each failure must be a QN_OUT_OF_MEMORY status and leave nothing behind. `step` releases what it made when it
  * succeeds. Gives the number of requests of the run that succeeded. */
 uint64_t qn_test_every_allocation(qn_status (*step)(const struct qn_allocator *allocator, void *context),
+                                  void *context);
+/* The same at ever fewer of them: where most requests are those of a step that is tested in full beside it. */
+uint64_t qn_test_some_allocations(qn_status (*step)(const struct qn_allocator *allocator, void *context),
                                   void *context);
 
 /* ---- files ---------------------------------------------------------------------------------------------------- */
