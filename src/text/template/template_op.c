@@ -221,7 +221,7 @@ static bool is_repeatable(struct qn_val v)
 bool qn_tpl_binary(struct qn_tpl *t, enum qn_tpl_op op, struct qn_val a, struct qn_val b, struct qn_val *out)
 {
     struct qn_strbuf buf;
-    if (op == QN_OP_MOD && a.kind == QN_VAL_STR && b.kind != QN_VAL_UNDEFINED) {
+    if (op == QN_OP_MOD && a.kind == QN_VAL_STR) {
         qn_strbuf_init(&buf, &t->allocator);
         if (!qn_tpl_printf(t, qn_val_text(a), a.safe, b, &buf)) {
             qn_strbuf_deinit(&buf);

@@ -43,6 +43,14 @@ static void expect_error(const char *text, enum qn_code code, const char *words)
     assert_null(out.data);
 }
 
+static void undefined_and_iterators(void **state)
+{
+    (void)state;
+    expect("{{ 'text' % nope }}|{{ '%s' % nope }}|{{ 'x' % range(2) }}", "{}", "text||x");
+    expect_error("{{ '%s %s' % nope }}", QN_INVALID_ARGUMENT, "not enough arguments");
+    expect("{{ [1, 2] | map('string') | wordcount }}{{ [1, 2] | reverse | wordcount }}", "{}", "54");
+}
+
 /* ---- tables of cases ------------------------------------------------------------------------------------------ */
 
 /* Prints what differs; whether the case holds. expected NULL: an error. */
@@ -379,6 +387,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(undefined_and_iterators),
         cmocka_unit_test(golden),
         cmocka_unit_test(conformance),
         cmocka_unit_test(beyond_the_sandbox),

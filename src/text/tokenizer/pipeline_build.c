@@ -300,7 +300,10 @@ static qn_status trie_of_added(struct qn_tokenizer *t, bool normalized, struct q
         const struct qn_added_token *token = &p->added[i];
         if (token->normalized != normalized || token->pattern.size == 0)
             continue;
-        keys[count++] = (struct qn_text_trie_key){token->pattern.data, (uint32_t)token->pattern.size, (int32_t)i};
+        /* normalising may make two alike: special ones go first, then those that were added first */
+        uint32_t weight = (token->special ? 2 : 1) * p->added_count - i;
+        keys[count++] =
+            (struct qn_text_trie_key){token->pattern.data, (uint32_t)token->pattern.size, (int32_t)i, weight};
         starts[(uint8_t)token->pattern.data[0]] = true;
     }
     return qn_text_trie_init(trie, keys, count, t->arena.allocator);

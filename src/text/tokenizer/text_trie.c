@@ -15,6 +15,8 @@ static int compare_keys(const void *left, const void *right)
         return order;
     if (a->size != b->size)
         return a->size < b->size ? -1 : 1;
+    if (a->weight != b->weight)
+        return a->weight < b->weight ? -1 : 1;
     return a->id < b->id ? -1 : a->id > b->id;
 }
 

@@ -9,6 +9,7 @@ struct qn_text_trie_key {
     const char *text;
     uint32_t size;
     int32_t id;
+    uint32_t weight; /* of equal texts the heaviest counts, of these the one with the highest id */
 };
 
 struct qn_text_trie_node {
@@ -23,7 +24,7 @@ struct qn_text_trie {
     QN_ARRAY(struct qn_text_trie_node) nodes; /* 0 is the root; none in an empty trie */
 };
 
-/* Sorts the keys; of equal texts the last one given counts; empty ones are ignored. */
+/* Sorts the keys; empty ones are ignored. */
 qn_status qn_text_trie_init(struct qn_text_trie *trie, struct qn_text_trie_key *keys, uint32_t count,
                             const struct qn_allocator *allocator) QN_MUST_USE;
 void qn_text_trie_deinit(struct qn_text_trie *trie);
