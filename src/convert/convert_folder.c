@@ -169,6 +169,8 @@ static qn_status run(struct job *job, const char *output)
     const char *type = job->options->type ? job->options->type : "auto";
     qn_dtype dtype = QN_DTYPE_NONE;
     bool found = false;
+    struct qn_model_info info = {.struct_size = sizeof info};
+    QN_TRY(qn_model_info(job->model, &info));
     if (strcasecmp(type, "auto") != 0) {
         dtype = qn_dtype_from_name(type, strlen(type));
         if (dtype != QN_DTYPE_F32 && dtype != QN_DTYPE_F16 && dtype != QN_DTYPE_BF16)
@@ -183,6 +185,9 @@ static qn_status run(struct job *job, const char *output)
     QN_TRY(qn_vocab_back_write(job->model, output, job->allocator, &found));
     job->stats.without_vocabulary = !found;
     job->stats.tensors = job->back->view.sources.count;
+    for (uint32_t i = 0; i < job->back->view.sources.count; i++)
+        job->stats.type_counts[job->back->view.sources.items[i].dtype]++;
+    job->stats.bytes_in = info.tensor_bytes;
     job->stats.bytes_out = job->total;
     return qn_convert_write_text(output, "config.json", qn_strbuf_view(&job->back->text), job->allocator);
 }

@@ -26,10 +26,13 @@ static bool ends_with(const char *text, const char *end)
     return size >= end_size && strcasecmp(text + size - end_size, end) == 0;
 }
 
-static qn_status check_output(const struct qn_model *model, const char *output)
+/* None of the model's files may be written over, nor its folder be filled again. */
+static qn_status check_output(const struct qn_model *model, const char *input, const char *output)
 {
     struct qn_model_info info = {.struct_size = sizeof info};
     QN_TRY(qn_model_info(model, &info));
+    if (qn_folder_exists(input) && qn_file_same(input, output))
+        return QN_ERROR(QN_INVALID_ARGUMENT, "%s: the output is the input; give it another name", output);
     for (uint32_t i = 0; i < info.file_count; i++) {
         struct qn_model_file file = {.struct_size = sizeof file};
         QN_TRY(qn_model_file(model, i, &file));
@@ -40,10 +43,10 @@ static qn_status check_output(const struct qn_model *model, const char *output)
 }
 
 /* ONNX stays ONNX. quantise: any other model becomes GGUF, whatever the output's name. */
-static qn_status write_model(struct qn_model *model, const char *output, bool quantise,
+static qn_status write_model(struct qn_model *model, const char *input, const char *output, bool quantise,
                              const struct qn_convert_options *options, struct qn_convert_stats *stats)
 {
-    QN_TRY(check_output(model, output));
+    QN_TRY(check_output(model, input, output));
     if (qn_model_onnx(model))
         return qn_convert_onnx(model, output, options, stats);
     return quantise || ends_with(output, ".gguf") ? qn_convert_to_gguf(model, output, options, stats)
@@ -67,7 +70,7 @@ static qn_status convert(const char *input, const char *output, const char *type
     struct qn_convert_stats counted = {0};
     struct qn_model *model;
     QN_TRY(qn_model_open(input, &open, &model));
-    qn_status status = qn_status_note(write_model(model, output, type != NULL, &all, &counted), "%s", input);
+    qn_status status = qn_status_note(write_model(model, input, output, type != NULL, &all, &counted), "%s", input);
     qn_model_close(model);
     if (!status && stats) {
         counted.struct_size = stats->struct_size;

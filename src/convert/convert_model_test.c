@@ -189,6 +189,8 @@ static void failures_leave_no_file(void **state)
     qn_assert_fails(qn_quantize(in, in, "q8_0", NULL, NULL), QN_INVALID_ARGUMENT, "the output is the input");
     qn_assert_fails(qn_quantize(in, link_path, "q8_0", NULL, NULL), QN_INVALID_ARGUMENT, "link.gguf");
     qn_assert_fails(qn_quantize(qn_test_temp("absent"), out, "q8_0", NULL, NULL), QN_NOT_FOUND, "absent");
+    const char *folder = qn_test_source("test/data/hf/llama_shards");
+    qn_assert_fails(qn_convert(folder, folder, NULL, NULL), QN_INVALID_ARGUMENT, "the output is the input");
     uint64_t calls = 0;
     struct qn_convert_options options = {
         .struct_size = sizeof options, .progress = stop_half_way, .progress_context = &calls};
