@@ -27,6 +27,8 @@ static qn_status find_method(struct qn_hf *hf, enum qn_hf_source_kind *kind, con
         return NULL;
     struct qn_str method = qn_hf_member_str(hf, *config, "quant_method"),
                   format = qn_hf_member_str(hf, *config, "format");
+    if (hf->status)
+        return hf->status;
     if (qn_str_is(method, "gptq"))
         *kind = QN_HF_GPTQ;
     else if (qn_str_is(method, "awq"))
@@ -42,7 +44,7 @@ static qn_status find_method(struct qn_hf *hf, enum qn_hf_source_kind *kind, con
                         "awq, fp8 or mxfp4, or the model without quantisation",
                         QN_STR_ARG(method), format.data ? ", " : "", QN_STR_ARG(format));
     struct qn_str version = qn_hf_member_str(hf, *config, "version");
-    if (*kind == QN_HF_AWQ && version.data && !qn_str_is(version, "gemm") && !qn_str_is(version, "GEMM"))
+    if (!hf->status && *kind == QN_HF_AWQ && version.data && !qn_str_is(version, "gemm") && !qn_str_is(version, "GEMM"))
         return QN_ERROR(QN_UNSUPPORTED, "key 'quantization_config': AWQ in the layout '%.*s'; expected gemm",
                         QN_STR_ARG(version));
     return hf->status;
