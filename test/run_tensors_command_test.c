@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "onnx_build.h"
 #include "quern/data.h"
 #include "support/run_quern.h"
 #include "support/testing.h"
@@ -36,6 +37,30 @@ static void names_pictures(void **state)
         assert_true(end && (size_t)(end - output) > length);
         assert_memory_equal(end - length, labels[i], length);
     }
+}
+
+/* x -> Neg -> "a/b", x -> Abs -> "a:b" */
+static void outputs_of_one_file_are_refused(void **state)
+{
+    (void)state;
+    struct pb g = {0};
+    pb_add_node(&g, pb_node_of("Neg", "x", "a/b"));
+    pb_add_node(&g, pb_node_of("Abs", "x", "a:b"));
+    pb_add_value(&g, GRAPH_INPUT, "x", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "a/b", F32, "2");
+    pb_add_value(&g, GRAPH_OUTPUT, "a:b", F32, "2");
+    struct pb model = pb_model(&g);
+    char path[4096], folder[2048];
+    snprintf(path, sizeof path, "%s", qn_test_temp("clash.onnx"));
+    snprintf(folder, sizeof folder, "%s", qn_test_temp("clash"));
+    qn_test_write_file(path, model.data, model.size);
+    pb_free(&model);
+    assert_int_not_equal(qn_test_run_quern(&output, NULL, "run %s --random --output-dir %s -q 2>&1", path, folder), 0);
+    assert_shown("'a/b' and 'a:b' would be written to the same file");
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s --random --output a:b --output-dir %s -q", path, folder),
+                     0);
+    snprintf(path, sizeof path, "%s/a_b.npy", folder);
+    assert_int_equal(access(path, F_OK), 0);
 }
 
 static void writes_outputs(void **state)
@@ -113,11 +138,9 @@ static void shows_passes_and_partition(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_pictures),
-        cmocka_unit_test(writes_outputs),
-        cmocka_unit_test(says_what_is_missing),
-        cmocka_unit_test(measures),
-        cmocka_unit_test(shows_passes_and_partition),
+        cmocka_unit_test(names_pictures), cmocka_unit_test(outputs_of_one_file_are_refused),
+        cmocka_unit_test(writes_outputs), cmocka_unit_test(says_what_is_missing),
+        cmocka_unit_test(measures),       cmocka_unit_test(shows_passes_and_partition),
     };
     return cmocka_run_group_tests_name("quern run on tensors", tests, NULL, NULL);
 }

@@ -16,18 +16,56 @@ enum { SHOWN = 8 };
 
 /* ---- outputs to files ----------------------------------------------------------------------------------------- */
 
+static bool is_wanted(const struct qn_run_tensors *args, const char *name)
+{
+    bool wanted = args->outputs.count == 0;
+    for (size_t i = 0; i < args->outputs.count && !wanted; i++)
+        wanted = strcmp(args->outputs.items[i], name) == 0;
+    return wanted;
+}
+
+static char plain(char c)
+{
+    bool stays = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._-", c);
+    return stays || !c ? c : '_';
+}
+
 /* The output's name as a file's: all but letters, digits, '.', '_' and '-' becomes '_'. */
 static qn_status stem_of(const char *folder, const char *name, char *out, size_t size)
 {
     int at = snprintf(out, size, "%s/", folder);
     if (at < 0 || (size_t)at + strlen(name) + 1 > size)
         return QN_STATUS(QN_INVALID_ARGUMENT, "%s/%s: the path is too long", folder, name);
-    for (; *name; name++) {
-        char c = *name;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._-", c);
-        out[at++] = plain ? c : '_';
-    }
+    for (; *name; name++)
+        out[at++] = plain(*name);
     out[at] = 0;
+    return NULL;
+}
+
+/* Files of `a` and `b` may have the same name: both names become one, or b's is that of an element of a. */
+static bool same_file(const struct qn_slot_info *a, const char *b)
+{
+    const char *name = a->name;
+    for (; *name && plain(*name) == plain(*b); name++)
+        b++;
+    if (*name)
+        return false;
+    return !*b || (a->kind != QN_DATA_TENSOR && *b == '.' && b[strspn(b, ".0123456789")] == 0);
+}
+
+/* An error when one wanted output would be written over another. */
+static qn_status check_files(const struct qn_run_tensors *args, struct qn_tensor_run *run)
+{
+    for (uint32_t i = 0; i < run->output_count; i++)
+        for (uint32_t k = 0; k < run->output_count; k++) {
+            struct qn_slot_info a = {.struct_size = sizeof a}, b = {.struct_size = sizeof b};
+            QN_COMMAND_TRY(qn_session_slot(run->session, QN_SLOT_OUTPUT, i, &a));
+            QN_COMMAND_TRY(qn_session_slot(run->session, QN_SLOT_OUTPUT, k, &b));
+            if (i != k && is_wanted(args, a.name) && is_wanted(args, b.name) && same_file(&a, b.name))
+                return QN_STATUS(QN_INVALID_ARGUMENT,
+                                 "outputs '%s' and '%s' would be written to the same file: choose one with --output",
+                                 a.name, b.name);
+        }
     return NULL;
 }
 
@@ -190,6 +228,8 @@ static qn_status work(const struct qn_run_tensors *args, struct qn_tensor_run *r
     QN_COMMAND_TRY(qn_tensor_open(&args->tensors, run));
     QN_COMMAND_TRY(qn_tensor_bind(run));
     QN_COMMAND_TRY(choose_outputs(args, run));
+    if (args->output_dir)
+        QN_COMMAND_TRY(check_files(args, run));
     if (args->profile)
         QN_COMMAND_TRY(qn_run_profile(run->run));
     double start = qn_tensor_now_s();
