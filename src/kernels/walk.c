@@ -64,12 +64,12 @@ void qn_walk_advance(struct qn_walk *walk, int64_t n)
 
 char *qn_view_row(const struct qn_view *view, uint32_t axis, int64_t row, int64_t unit)
 {
-    char *at = view->data;
+    int64_t offset = 0; /* bytes */
     for (uint32_t i = view->rank; i-- > 0;) {
         if (i == axis)
             continue;
-        at += row % view->dims[i] * view->strides[i] * unit;
+        offset += row % view->dims[i] * view->strides[i] * unit;
         row /= view->dims[i];
     }
-    return at;
+    return offset ? (char *)view->data + offset : view->data; /* no arithmetic on NULL, of which nothing is read */
 }

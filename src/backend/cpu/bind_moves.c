@@ -49,7 +49,8 @@ void qn_bind_slice(const struct qn_bind *b, int64_t call, struct qn_params *para
     for (uint32_t i = 0; i < p->x.rank; i++)
         p->x.dims[i] = p->y.dims[i];
     p->x.data = qn_view_advance(&b->in[0], attr->start * b->in[0].strides[axis]);
-    p->x.strides[axis] *= attr->step ? attr->step : 1;
+    if (p->y.dims[axis] > 1) /* a step may be larger than any axis when one element is taken */
+        p->x.strides[axis] *= attr->step ? attr->step : 1;
 }
 
 /* A copy that starts at the far end of the axes and walks back. */

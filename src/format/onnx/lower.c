@@ -581,7 +581,11 @@ qn_value qn_onnx_number(struct qn_lower *l, qn_dtype dtype, double value)
         qn_onnx_fail(l, "a number as %s", qn_dtype_name(dtype));
         return 0;
     }
-    int64_t whole = value >= 9.2e18 ? (int64_t)(uint64_t)value : (int64_t)value; /* little-endian: low bytes */
+    int64_t whole = 0;   /* NaN stays so */
+    if (value >= 0x1p63) /* little-endian: low bytes */
+        whole = value < 0x1p64 ? (int64_t)(uint64_t)value : -1;
+    else if (value == value)
+        whole = value > -0x1p63 ? (int64_t)value : INT64_MIN;
     return qn_onnx_data(l, dtype, 0, NULL, &whole);
 }
 

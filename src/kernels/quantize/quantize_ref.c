@@ -26,7 +26,7 @@ void qn_quantize_choose(const float *ranges, int64_t tiles, float *scale, uint8_
     }
     *scale = high > low ? (high - low) / 255 : 1;
     double at = qn_nearest((double)(0 - low / *scale));
-    *zero = (uint8_t)(at < 0 ? 0 : at > 255 ? 255 : at);
+    *zero = (uint8_t)(at > 0 ? at < 255 ? at : 255 : 0); /* 0 for NaN too: the range is infinite */
 }
 
 /* The integers that a dtype holds; false for floats. */

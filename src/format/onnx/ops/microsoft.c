@@ -7,6 +7,8 @@
 #include "format/onnx/ops/attention_norm.h"
 #include "format/onnx/ops/microsoft.h"
 
+enum { MOST_HEADS = 1 << 20 }; /* sums and products of head counts stay small */
+
 #define BINARY(op, x, y) qn_lower_binary(l, QN_OP_##op, x, y)
 
 static qn_dim dim_of(struct qn_lower *l, qn_value x, uint32_t axis)
@@ -265,7 +267,7 @@ QN_ONNX_LOWER(group_query_attention)
     qn_value x = qn_onnx_in(l, 0), q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2);
     int64_t heads = qn_onnx_attr_i(l, "num_heads", 0), kv_heads = qn_onnx_attr_i(l, "kv_num_heads", 0);
     int64_t window = qn_onnx_attr_i(l, "local_window_size", -1);
-    if (heads < 1 || kv_heads < 1)
+    if (heads < 1 || kv_heads < 1 || heads > MOST_HEADS || kv_heads > MOST_HEADS)
         qn_onnx_fail(l, "%" PRId64 " query heads, %" PRId64 " key heads", heads, kv_heads);
     if (qn_onnx_has(l, 12) || qn_onnx_has(l, 13) || qn_onnx_has(l, 14) || qn_onnx_has(l, 15))
         qn_onnx_fail(l, "quantised caches and normalised queries");
