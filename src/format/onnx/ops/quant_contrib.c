@@ -145,7 +145,7 @@ QN_ONNX_LOWER(qlinear_global_average_pool)
     bool last = qn_onnx_attr_i(l, "channels_last", 0) != 0;
     uint32_t rank = qn_onnx_rank(l, x);
     struct qn_attr_reduce attr = {.keepdims = 1};
-    for (uint32_t i = last ? 1 : 2; i < rank - (last ? 1 : 0); i++)
+    for (uint32_t i = last ? 1 : 2; i + last < rank; i++)
         attr.axes.items[attr.axes.count++] = i;
     if (l->b->status)
         return;
@@ -190,8 +190,10 @@ QN_ONNX_LOWER(qlinear_concat)
     uint32_t count = 0;
     for (uint32_t i = 2; i + 1 < l->input_count && count < 64; i += 3)
         parts[count++] = dequantized_in(l, i);
-    if (count * 3 + 2 < l->input_count)
-        qn_onnx_fail(l, "%u inputs: at most 64 parts are taken", l->input_count);
+    if (count == 0 || count * 3 + 2 < l->input_count)
+        qn_onnx_fail(l, "%u inputs: expected 1 to 64 parts", l->input_count);
+    if (l->b->status)
+        return;
     struct qn_attr_axis attr = {qn_onnx_axis(l, qn_onnx_attr_i(l, "axis", 0), qn_onnx_rank(l, parts[0]), 0)};
     qn_value zero = qn_onnx_in(l, 1), x = qn_build_node(l->b, QN_OP_concat, parts, count, &attr, NULL);
     qn_dtype dtype = qn_onnx_type_of(l, zero ? zero : qn_onnx_in(l, 2))->dtype;
