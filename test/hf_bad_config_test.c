@@ -69,6 +69,8 @@ static struct change changes[] = {
     {"qwen3moe", "\"norm_topk_prob\": true", "\"norm_topk_prob\": 1", "key 'norm_topk_prob'"},
     {"tiny_qwen2", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "num_hidden_layers"},
     {"tiny_mistral", "\"rope_type\": \"yarn\"", "\"rope_type\": \"magic\"", "'magic'"},
+    {"tiny_mistral", "\"rms_norm_eps\"",
+     "\"quantization_config\": {\"quant_method\": 4, \"bits\": 4}, \"rms_norm_eps\"", "key 'quant_method'"},
 };
 
 int main(void)

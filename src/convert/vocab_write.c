@@ -119,9 +119,11 @@ static qn_status read_vocab(struct folder *f, uint32_t rows)
             return qn_status_note(qn_gguf_pre_name(f->tokenizer, f->allocator, &v->pre), "%stokenizer.json", f->path);
         return NULL;
     }
-    struct qn_str model;
-    const char *path;
-    QN_TRY(map_file(f, "tokenizer.model", &model, &path));
+    static const char *const names[] = {"tokenizer.model", "sentencepiece.bpe.model", "spiece.model"};
+    struct qn_str model = {0};
+    const char *path = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !model.data; i++)
+        QN_TRY(map_file(f, names[i], &model, &path));
     if (!model.data)
         return NULL;
     QN_TRY(qn_status_note(qn_gguf_vocab_sentencepiece((const uint8_t *)model.data, model.size, v), "%s", path));
