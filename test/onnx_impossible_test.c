@@ -6,17 +6,17 @@
 
 /* One node with up to two inputs: a tensor x of ones, and a list of integers s, stored or given to the run. */
 struct impossible {
-    const char *op, *inputs;
-    int64_t version;   /* of the opset */
-    const char *attr;  /* an integer attribute; NULL: none */
-    int64_t number;    /* its value */
-    const char *dims;  /* of x */
-    uint32_t count;    /* of s; 0: none */
-    int64_t sizes[4];  /* s */
-    bool given;        /* s is an input of the run */
-    int declared;      /* data type of the output */
-    enum qn_code code; /* of the error */
-    const char *words; /* in its message */
+    const char *op, *inputs; /* "domain:name" where the domain is not ai.onnx */
+    int64_t version;         /* of the opset */
+    const char *attr;        /* an integer attribute; NULL: none */
+    int64_t number;          /* its value */
+    const char *dims;        /* of x */
+    uint32_t count;          /* of s; 0: none */
+    int64_t sizes[4];        /* s */
+    bool given;              /* s is an input of the run */
+    int declared;            /* data type of the output */
+    enum qn_code code;       /* of the error */
+    const char *words;       /* in its message */
 };
 
 #define TERABYTES           \
@@ -35,6 +35,42 @@ static const struct impossible cases[] = {
     {"Relu", "x", 17, NULL, 0, "4", 0, {0}, false, I64, QN_INVALID_FILE, "'y' is said to be i64, its node gives f32"},
     {"Relu", "x", 0, NULL, 0, "4", 0, {0}, false, F32, QN_UNSUPPORTED, "opset 0 of ai.onnx: expected 1 to 28"},
     {"Relu", "x", 99, NULL, 0, "4", 0, {0}, false, F32, QN_UNSUPPORTED, "opset 99 of ai.onnx: expected 1 to 28"},
+    {"com.microsoft:QLinearConcat",
+     "x",
+     17,
+     NULL,
+     0,
+     "1",
+     0,
+     {0},
+     false,
+     F32,
+     QN_INVALID_FILE,
+     "expected 1 to 64 parts"},
+    {"com.microsoft:QLinearGlobalAveragePool",
+     "x,x",
+     17,
+     "channels_last",
+     1,
+     "",
+     0,
+     {0},
+     false,
+     F32,
+     QN_INVALID_ARGUMENT,
+     "cannot be dequantised"},
+    {"com.microsoft:GroupQueryAttention",
+     "x",
+     17,
+     "num_heads",
+     INT64_MAX,
+     "1,1,4",
+     0,
+     {0},
+     false,
+     F32,
+     QN_INVALID_FILE,
+     "query heads"},
     {"Nonsense", "x", 17, NULL, 0, "4", 0, {0}, false, F32, QN_UNSUPPORTED, "domain ai.onnx, opset 17, node 'y'"},
 };
 
@@ -43,7 +79,10 @@ static struct pb model_of(const struct impossible *c)
     struct pb g = {0}, node = {0};
     pb_names(&node, NODE_INPUT, c->inputs);
     pb_names(&node, NODE_OUTPUT, "y");
-    pb_text(&node, NODE_OP, c->op);
+    const char *colon = strchr(c->op, ':');
+    pb_text(&node, NODE_OP, colon ? colon + 1 : c->op);
+    if (colon)
+        pb_bytes(&node, NODE_DOMAIN, c->op, (size_t)(colon - c->op));
     if (c->attr)
         pb_attr_int(&node, c->attr, c->number);
     pb_add_node(&g, node);
