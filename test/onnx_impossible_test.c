@@ -71,6 +71,7 @@ static const struct impossible cases[] = {
      F32,
      QN_INVALID_FILE,
      "query heads"},
+    {"Hardmax", "x", 7, "axis", -4, "1,1,1", 0, {0}, false, F32, QN_INVALID_FILE, "axis"},
     {"Nonsense", "x", 17, NULL, 0, "4", 0, {0}, false, F32, QN_UNSUPPORTED, "domain ai.onnx, opset 17, node 'y'"},
 };
 

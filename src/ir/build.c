@@ -1,5 +1,6 @@
 #include "ir/build.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 qn_value qn_build_node(struct qn_build *b, uint16_t op, const qn_value *inputs, uint32_t count, const void *attr,
@@ -69,6 +70,10 @@ qn_value qn_build_where(struct qn_build *b, qn_value condition, qn_value x, qn_v
 qn_value qn_build_reshape(struct qn_build *b, qn_value x, uint32_t rank, const qn_dim *dims)
 {
     struct qn_attr_reshape attr = {0};
+    if (!b->status && rank > QN_MAX_RANK)
+        b->status = QN_ERROR(QN_INVALID_ARGUMENT, "a reshape to rank %" PRIu32 ", at most %d", rank, QN_MAX_RANK);
+    if (b->status)
+        return 0;
     attr.dims.count = rank;
     for (uint32_t i = 0; i < rank; i++)
         attr.dims.items[i] = dims[i];

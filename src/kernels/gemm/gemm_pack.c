@@ -93,7 +93,7 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     (void)scratch;
     const struct qn_gemm_pack_params *p = params;
     int64_t row_bytes = QN_GEMM_PANEL * p->element_bytes;
-    for (int64_t tile = begin; tile < end; tile++) {
+    for (int64_t tile = begin; tile < end && p->k; tile++) { /* nothing to pack, and out is NULL, where k is 0 */
         int64_t first = tile * GROUP, last = first + GROUP < panels_of(p) ? first + GROUP : panels_of(p);
         if (columns_of(p, last - 1) < QN_GEMM_PANEL)
             __builtin_memset((char *)p->out + (last - 1) * p->k * row_bytes, 0, (size_t)(p->k * row_bytes));

@@ -124,6 +124,8 @@ QN_ONNX_LOWER(softmax)
         x = qn_build_reshape(l->b, x, 2, dims);
         axis = 1;
     }
+    if (l->b->status)
+        return;
     qn_value y;
     if (qn_str_is(l->node->op_type, "LogSoftmax"))
         y = log_softmax(l, x, axis);
