@@ -6,6 +6,17 @@ struct box {
     float y1, x1, y2, x2, area;
 };
 
+enum { LANES = 4 };
+
+typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t flags __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef int64_t words __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* LANES boxes; the area of one that is not there is 0. */
+struct boxes {
+    floats y1, x1, y2, x2, area;
+};
+
 struct candidate {
     float score;
     int32_t box;
@@ -20,7 +31,7 @@ struct nms {
     bool has_score, center;
     struct box *box; /* of the batch under way */
     struct candidate *order, *spare;
-    int32_t *kept;
+    struct boxes *kept;
     int64_t *found; /* triples */
     int64_t count, room;
 };
@@ -48,14 +59,41 @@ static void read_boxes(struct nms *n, int64_t batch)
     }
 }
 
-static bool overlaps(const struct box *a, const struct box *b, float threshold)
+static floats choose(flags where, floats a, floats b)
 {
-    float height = least(a->y2, b->y2) - most(a->y1, b->y1);
-    float width = least(a->x2, b->x2) - most(a->x1, b->x1);
-    if (!(height > 0) || !(width > 0) || !(a->area > 0) || !(b->area > 0))
-        return false;
-    float both = height * width, either = a->area + b->area - both;
-    return either > 0 && both / either > threshold;
+    return (floats)(((flags)a & where) | ((flags)b & ~where));
+}
+
+static bool any(flags f)
+{
+    words w = (words)f;
+    return (w[0] | w[1]) != 0;
+}
+
+/* One of `some` overlaps the box by more than the threshold. */
+static bool overlap(const struct boxes *some, const struct box *box, float threshold)
+{
+    floats y1 = (floats){0} + box->y1, x1 = (floats){0} + box->x1, y2 = (floats){0} + box->y2;
+    floats x2 = (floats){0} + box->x2, area = (floats){0} + box->area;
+    floats height = choose(some->y2 < y2, some->y2, y2) - choose(some->y1 > y1, some->y1, y1);
+    floats width = choose(some->x2 < x2, some->x2, x2) - choose(some->x1 > x1, some->x1, x1);
+    floats both = height * width, either = some->area + area - both;
+    flags meet = (height > 0) & (width > 0) & (some->area > 0) & (area > 0) & (either > 0);
+    return any(meet & (both > threshold * 0.999F * either)) && any(meet & (both / either > threshold)); /* few divide */
+}
+
+/* As the kept box number k. */
+static void hold(struct boxes *kept, int64_t k, const struct box *box)
+{
+    struct boxes *to = &kept[k / LANES];
+    int64_t i = k % LANES;
+    if (i == 0)
+        *to = (struct boxes){0};
+    to->y1[i] = box->y1;
+    to->x1[i] = box->x1;
+    to->y2[i] = box->y2;
+    to->x2[i] = box->x2;
+    to->area[i] = box->area;
 }
 
 /* Best score first, of equal ones the lower number; merge sort. */
@@ -112,11 +150,11 @@ static qn_status select_class(struct nms *n, int64_t batch, int64_t class_)
             return QN_ERROR(QN_CANCELLED, "the run was cancelled");
         const struct box *box = &n->box[n->order[i].box];
         bool free_ = true;
-        for (int64_t k = 0; k < kept && free_; k++)
-            free_ = !overlaps(&n->box[n->kept[k]], box, n->iou);
+        for (int64_t k = 0; k < kept && free_; k += LANES)
+            free_ = !overlap(&n->kept[k / LANES], box, n->iou);
         if (!free_)
             continue;
-        n->kept[kept++] = n->order[i].box;
+        hold(n->kept, kept++, box);
         QN_TRY(keep(n, batch, class_, n->order[i].box));
     }
     return NULL;
@@ -160,13 +198,14 @@ static qn_status take_operands(struct nms *n)
 static qn_status select_all(struct nms *n)
 {
     uint64_t boxes = (uint64_t)n->boxes + 1;
-    char *memory = qn_store_take(n->call->store, boxes * (sizeof(struct box) + 2 * sizeof(struct candidate) + 4));
+    char *memory = qn_store_take(n->call->store, boxes * (sizeof(struct box) + 2 * sizeof(struct candidate)) +
+                                                     (boxes / LANES + 2) * sizeof(struct boxes));
     if (!memory)
         return QN_OOM();
-    n->box = (void *)memory;
-    n->order = (void *)(memory + boxes * sizeof(struct box));
+    n->kept = (void *)(((uintptr_t)memory + sizeof(floats) - 1) / sizeof(floats) * sizeof(floats));
+    n->box = (void *)(n->kept + boxes / LANES + 1);
+    n->order = (void *)(n->box + boxes);
     n->spare = n->order + boxes;
-    n->kept = (void *)(n->spare + boxes);
     qn_status status = NULL;
     for (int64_t batch = 0; batch < n->batches && !status; batch++) {
         read_boxes(n, batch);

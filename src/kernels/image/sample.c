@@ -176,28 +176,48 @@ static struct region region_of(const struct qn_roi_align_params *p, int64_t r)
     return region;
 }
 
-static double roi_channel(const struct qn_roi_align_params *p, const struct region *r, const int64_t *at, int64_t base)
+/* A sampling point of a bin: the four elements around it, or outside of x. */
+struct sample {
+    int64_t offsets[4];
+    double weights[4];
+    bool inside;
+};
+
+enum { SAMPLES = 64 }; /* of a bin that are found once for all channels */
+
+static struct sample sample_of(const struct qn_roi_align_params *p, const struct region *r, const int64_t *at,
+                               int64_t i)
 {
+    struct sample s;
+    double row = ((double)(i / r->points[1]) + 0.5) / (double)r->points[0];
+    double column = ((double)(i % r->points[1]) + 0.5) / (double)r->points[1];
+    s.inside = corners(&p->x, r->start[0] + r->bin[0] * ((double)at[0] + row),
+                       r->start[1] + r->bin[1] * ((double)at[1] + column), s.offsets, s.weights);
+    return s;
+}
+
+/* One channel of a bin. `known`: its samples, or NULL. */
+static double roi_channel(const struct qn_roi_align_params *p, const struct region *r, const int64_t *at,
+                          const struct sample *known, int64_t base)
+{
+    const float *floats = p->x.dtype == QN_DTYPE_F32 ? (const float *)p->x.data + base : NULL;
+    int64_t count = r->points[0] * r->points[1];
     double result = 0;
-    bool first = true;
-    for (int64_t i = 0; i < r->points[0]; i++) {
-        for (int64_t k = 0; k < r->points[1]; k++) {
-            double row = r->start[0] + r->bin[0] * ((double)at[0] + ((double)i + 0.5) / (double)r->points[0]);
-            double column = r->start[1] + r->bin[1] * ((double)at[1] + ((double)k + 0.5) / (double)r->points[1]);
-            int64_t offsets[4];
-            double weights[4], sum = 0, most = 0;
-            bool inside = corners(&p->x, row, column, offsets, weights);
-            for (int c = 0; c < 4 && inside; c++) {
-                double value = weights[c] * load(&p->x, base + offsets[c]);
-                sum += value;
-                most = c == 0 || value > most ? value : most;
-            }
-            result = !p->max ? result + sum : first || most > result ? most : result;
-            first = false;
+    for (int64_t i = 0; i < count; i++) {
+        struct sample own;
+        const struct sample *s = known ? &known[i] : &own;
+        double sum = 0, most = 0;
+        if (!known)
+            own = sample_of(p, r, at, i);
+        for (int c = 0; c < 4 && s->inside; c++) {
+            double x = floats ? (double)floats[s->offsets[c]] : load(&p->x, base + s->offsets[c]);
+            double value = s->weights[c] * x;
+            sum += value;
+            most = c == 0 || value > most ? value : most;
         }
+        result = !p->max ? result + sum : i == 0 || most > result ? most : result;
     }
-    int64_t points = r->points[0] * r->points[1];
-    return p->max || points == 0 ? result : result / (double)points;
+    return p->max || count == 0 ? result : result / (double)count;
 }
 
 /* The region's corners rounded to elements, both inside, and cut into bins that may overlap by one; what lies outside x
@@ -244,10 +264,17 @@ void qn_roi_align_run(const struct qn_roi_align_params *p, int64_t begin, int64_
             qn_fault_report(p->fault, QN_FAULT_INDEX);
         n = valid ? n : 0;
         struct region region = region_of(p, r);
+        struct sample samples[SAMPLES];
+        int64_t count = p->whole ? 0 : region.points[0] * region.points[1];
+        for (int64_t k = 0; k < count && count <= SAMPLES; k++)
+            samples[k] = sample_of(p, &region, at, k);
+        const struct sample *known = count <= SAMPLES ? samples : NULL;
         int64_t to = r * p->y.strides[0] + at[0] * p->y.strides[2] + at[1] * p->y.strides[3];
         for (int64_t c = 0; c < p->y.dims[1]; c++) {
             int64_t base = n * p->x.strides[0] + c * p->x.strides[1];
-            double value = !valid ? 0 : p->whole ? roi_largest(p, r, at, base) : roi_channel(p, &region, at, base);
+            double value = !valid     ? 0
+                           : p->whole ? roi_largest(p, r, at, base)
+                                      : roi_channel(p, &region, at, known, base);
             store(&p->y, to + c * p->y.strides[1], value);
         }
     }
