@@ -189,8 +189,9 @@ static struct sample sample_of(const struct qn_roi_align_params *p, const struct
                                int64_t i)
 {
     struct sample s;
-    double row = ((double)(i / r->points[1]) + 0.5) / (double)r->points[0];
-    double column = ((double)(i % r->points[1]) + 0.5) / (double)r->points[1];
+    int64_t down = i / r->points[1], along = i % r->points[1];
+    double row = ((double)down + 0.5) / (double)r->points[0];
+    double column = ((double)along + 0.5) / (double)r->points[1];
     s.inside = corners(&p->x, r->start[0] + r->bin[0] * ((double)at[0] + row),
                        r->start[1] + r->bin[1] * ((double)at[1] + column), s.offsets, s.weights);
     return s;
