@@ -47,7 +47,8 @@ qn_dim qn_build_expr(struct qn_build *b, enum qn_expr_op op, qn_dim x, qn_dim y)
 
 static inline qn_dim qn_build_dim(const struct qn_build *b, qn_value x, uint32_t axis)
 {
-    return b->status ? 0 : b->graph->values.items[x].type.dims[axis];
+    const struct qn_type *type = b->status ? NULL : &b->graph->values.items[x].type;
+    return type && axis < type->rank ? type->dims[axis] : 0; /* a node on an axis that is none fails with words */
 }
 
 #endif

@@ -73,8 +73,8 @@ QN_ONNX_LOWER(mel_weight_matrix)
     for (uint32_t i = 0; i < COUNT; i++)
         if (!scalar(l, i, &in[i]))
             return;
-    if (!(in[BANDS] >= 1 && in[BANDS] <= 1e5 && in[LENGTH] >= 1 && in[LENGTH] <= 1e6 && in[RATE] > 0 && in[LOW] >= 0 &&
-          in[HIGH] <= 1e9 && in[BANDS] * in[LENGTH] <= 1e8)) {
+    if (!(in[BANDS] >= 1 && in[BANDS] <= 1e5 && in[LENGTH] >= 1 && in[LENGTH] <= 1e6 && in[RATE] >= 1 && in[LOW] >= 0 &&
+          in[LOW] <= 1e9 && in[HIGH] >= 0 && in[HIGH] <= 1e9 && in[BANDS] * in[LENGTH] <= 1e8)) {
         qn_onnx_fail(l, "%g bands of %g samples at %g Hz, from %g to %g Hz", in[BANDS], in[LENGTH], in[RATE], in[LOW],
                      in[HIGH]);
         return;
