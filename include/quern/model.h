@@ -83,6 +83,8 @@ struct qn_model_info {
     uint32_t input_count, output_count, op_count; /* of a format that carries its graph, otherwise 0 */
 };
 
+/* Fills as much of *out as its struct_size, set by the caller, has room for. Text in it belongs to the model.
+ * QN_INVALID_ARGUMENT where struct_size is not set. */
 qn_status qn_model_info(const struct qn_model *model, struct qn_model_info *out) QN_MUST_USE;
 
 struct qn_model_file {
@@ -91,6 +93,7 @@ struct qn_model_file {
     uint64_t bytes;
 };
 
+/* File `index` < info.file_count, as above; QN_OUT_OF_RANGE beyond. */
 qn_status qn_model_file(const struct qn_model *model, uint32_t index, struct qn_model_file *out) QN_MUST_USE;
 
 /* ---- metadata ------------------------------------------------------------------------------------------------- */
@@ -182,6 +185,7 @@ struct qn_model_port {
     const char *symbols[QN_MODEL_MAX_RANK]; /* the name of such a size, NULL where it has none */
 };
 
+/* Input or output `index` of the graph, as above; QN_OUT_OF_RANGE from info.input_count or output_count on. */
 qn_status qn_model_input(const struct qn_model *model, uint32_t index, struct qn_model_port *out) QN_MUST_USE;
 qn_status qn_model_output(const struct qn_model *model, uint32_t index, struct qn_model_port *out) QN_MUST_USE;
 
@@ -195,6 +199,7 @@ struct qn_model_op {
     bool local; /* a function of the model itself */
 };
 
+/* Kind of op `index` < info.op_count that the graph uses, as above; QN_OUT_OF_RANGE beyond. */
 qn_status qn_model_op(const struct qn_model *model, uint32_t index, struct qn_model_op *out) QN_MUST_USE;
 
 #ifdef __cplusplus

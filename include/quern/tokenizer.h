@@ -91,6 +91,7 @@ enum qn_token_flag {
     QN_TOKEN_EOG = 1 << 8, /* ends a generation */
 };
 
+/* How the tokenizer cuts text. */
 enum qn_tokenizer_kind qn_tokenizer_kind(const struct qn_tokenizer *tokenizer);
 /* Tokens in the vocabulary: ids are 0 .. count - 1. */
 uint32_t qn_tokenizer_count(const struct qn_tokenizer *tokenizer);
@@ -118,6 +119,7 @@ struct qn_tokens {
     const struct qn_allocator *allocator;
 };
 
+/* Releases the list and empties it; one that was never filled is fine. */
 void qn_tokens_free(struct qn_tokens *tokens);
 
 struct qn_encode_options {
@@ -176,6 +178,7 @@ struct qn_encoded {
     const struct qn_allocator *allocator; /* NULL: the default. Set before use */
 };
 
+/* As qn_tokens_free. */
 void qn_encoded_free(struct qn_encoded *encoded);
 
 /* What happens to length, for qn_pair_options. */
@@ -211,6 +214,7 @@ struct qn_text {
     const struct qn_allocator *allocator;
 };
 
+/* As qn_tokens_free. */
 void qn_text_free(struct qn_text *text);
 
 struct qn_decode_options {
