@@ -50,8 +50,9 @@ static struct pb port(const char *name)
     return v;
 }
 
-/* x -> (x W, tanh, x V, + x) in each layer; the weights of one kind in one layer are multiplied. */
-static const char *make_onnx(const char *file, int layer, char kind, float factor)
+/* x -> (x W, tanh, x V, + x) in each layer; every V is multiplied by `gain`, the weights of one kind in one layer by
+ * `factor`. */
+static const char *make_onnx(const char *file, float gain, int layer, char kind, float factor)
 {
     const char *path = qn_test_temp(file);
     struct pb g = {0}, in = port("x"), out = {0};
@@ -64,7 +65,7 @@ static const char *make_onnx(const char *file, int layer, char kind, float facto
             for (int i = 0; i < WIDTH * WIDTH; i++) {
                 seed = seed * 1664525u + 1013904223u;
                 values[i] = ((float)(seed >> 8) / 16777216.0f - 0.5f) * 0.4f;
-                values[i] *= l == layer && kind == "wv"[k] ? factor : 1;
+                values[i] *= (k == 1 ? gain : 1) * (l == layer && kind == "wv"[k] ? factor : 1);
             }
             snprintf(w, sizeof w, "%c%d", "wv"[k], l);
             struct pb t = pb_tensor(w, 1, (const int64_t[]){WIDTH, WIDTH, -1});
@@ -98,7 +99,7 @@ static const char *make_onnx(const char *file, int layer, char kind, float facto
 static void a_scaled_tensor_of_onnx_is_found(void **state)
 {
     (void)state;
-    const char *output, *whole = make_onnx("whole.onnx", -1, 'w', 1);
+    const char *output, *whole = make_onnx("whole.onnx", 1, -1, 'w', 1);
     static const struct {
         int layer;
         char kind;
@@ -109,7 +110,7 @@ static void a_scaled_tensor_of_onnx_is_found(void **state)
         {0, 'v', "they part at /model/layers.0/", "/model/layers.0/down (layer 0): relative error 0.01"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *faulty = make_onnx("faulty.onnx", rows[i].layer, rows[i].kind, 1.01f);
+        const char *faulty = make_onnx("faulty.onnx", 1, rows[i].layer, rows[i].kind, 1.01f);
         assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' --random -q --check", whole, faulty), 1);
         assert_shown(output, rows[i].line);
         const char *node = strstr(output, "in the file that is node");
@@ -125,10 +126,23 @@ static void a_scaled_tensor_of_onnx_is_found(void **state)
     assert_shown(output, "no value differs");
 }
 
+/* A hundredth of a product that is a thousandth of the sum it joins. */
+static void a_fault_that_hides_in_a_sum_is_found(void **state)
+{
+    (void)state;
+    const char *output, *whole = make_onnx("whole.onnx", 0.001f, -1, 'v', 1);
+    const char *faulty = make_onnx("faulty.onnx", 0.001f, 1, 'v', 1.01f);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' --random -q --check", whole, faulty), 1);
+    assert_shown(output, "part at node /model/layers.1/down (layer 1): relative error 0.01");
+    assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' --random -q --json", whole, faulty), 0);
+    assert_shown(output, "\"equal\": false");
+}
+
 static void json_names_the_layer(void **state)
 {
     (void)state;
-    const char *output, *whole = make_onnx("whole.onnx", -1, 'w', 1), *faulty = make_onnx("f.onnx", 2, 'w', 1.01f);
+    const char *output, *whole = make_onnx("whole.onnx", 1, -1, 'w', 1),
+                        *faulty = make_onnx("f.onnx", 1, 2, 'w', 1.01f);
     size_t size;
     struct qn_arena arena;
     const struct qn_json *root;
@@ -159,15 +173,23 @@ static void a_folder_and_its_gguf(void **state)
     assert_shown(output, "no value differs");
     assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' %s --a cpu=ref --b threads=2", file, tokens), 0);
     assert_shown(output, "no value differs");
-    qn_test_scale_tensor(file, "blk.1.attn_output.weight", 1.01f);
-    assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' %s", folder, file, tokens), 1);
-    assert_shown(output, "they part at blk.1.attn_output (layer 1): relative error 0.00");
+    static const char *const products[] = {"attn_q", "attn_output", "ffn_up", "ffn_down"};
+    for (size_t i = 0; i < sizeof products / sizeof products[0]; i++) {
+        char tensor[64], words[96];
+        snprintf(tensor, sizeof tensor, "blk.1.%s.weight", products[i]);
+        snprintf(words, sizeof words, "they part at blk.1.%s (layer 1): relative error 0.01", products[i]);
+        qn_test_scale_tensor(file, tensor, 1.01f);
+        assert_int_equal(qn_test_run_quern(&output, NULL, "diff '%s' '%s' %s", folder, file, tokens), 1);
+        assert_shown(output, words);
+        qn_test_scale_tensor(file, tensor, 1 / 1.01f);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_scaled_tensor_of_onnx_is_found),
+        cmocka_unit_test(a_fault_that_hides_in_a_sum_is_found),
         cmocka_unit_test(json_names_the_layer),
         cmocka_unit_test(a_folder_and_its_gguf),
     };

@@ -180,6 +180,11 @@ static void row_json(struct qn_json_out *json, const char *key, const struct qn_
     qn_json_out_end(json);
 }
 
+static bool parts(const struct qn_trace_result *result, const struct qn_trace_result *node)
+{
+    return result->first >= 0 || node->first >= 0;
+}
+
 static void print_json(const struct options *o, const struct qn_trace_result *result,
                        const struct qn_trace_result *node)
 {
@@ -189,7 +194,7 @@ static void print_json(const struct options *o, const struct qn_trace_result *re
     qn_json_out_string(&json, "a", o->a.path);
     qn_json_out_string(&json, "b", o->b.path);
     qn_json_out_f64(&json, "tolerance", o->tolerance);
-    qn_json_out_bool(&json, "equal", result->first < 0);
+    qn_json_out_bool(&json, "equal", !parts(result, node));
     if (result->first >= 0)
         row_json(&json, "first", &result->rows[result->first]);
     if (node->first >= 0)
@@ -253,13 +258,13 @@ static void print_table(const struct options *o, const struct qn_trace_result *r
     }
     if (result->only_a || result->only_b)
         printf("%u values are in A only, %u in B only\n", result->only_a, result->only_b);
-    if (result->first < 0) {
+    if (!parts(result, node))
         printf("no value differs by more than %g\n", o->tolerance);
-        return;
-    }
-    print_parting("they part at ", o, &result->rows[result->first]);
+    if (result->first >= 0)
+        print_parting("they part at ", o, &result->rows[result->first]);
     if (node->first >= 0)
-        print_parting("in the file that is node ", o, &node->rows[node->first]);
+        print_parting(result->first >= 0 ? "in the file that is node " : "no value above, but they part at node ", o,
+                      &node->rows[node->first]);
 }
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
@@ -290,8 +295,8 @@ static qn_status run_both(struct options *o, const struct qn_tensor_run *parsed,
     return NULL;
 }
 
-/* Steps of models that carry their graph bear the name of the last node that was fused into them. Where two files part,
- * a second look without passes tells the very node. */
+/* Steps of models that carry their graph bear the name of the last node that was fused into them, and a small product
+ * hides in the sum that it was fused into. A second look without passes finds the very node. */
 static qn_status name_node(struct options *o, const struct qn_tensor_run *parsed, struct qn_trace_result *result)
 {
     bool plain = o->a.passes && strcmp(o->a.passes, "all") == 0;
@@ -312,9 +317,11 @@ static qn_status work(struct options *o, const struct qn_tensor_run *parsed, str
         return QN_STATUS(QN_INVALID_ARGUMENT, "one is a language model, the other is not");
     if (language && !o->prompt && !o->tokens)
         return QN_STATUS(QN_INVALID_ARGUMENT, "language models are compared on a text (-p) or on tokens (--tokens)");
+    if (language && strcmp(o->a.path, o->b.path) != 0 && !o->a.passes && !o->b.passes)
+        o->a.passes = o->b.passes = "linear"; /* products by themselves, not hidden in the sums of layers */
     QN_COMMAND_TRY(run_both(o, parsed, language, false));
     QN_COMMAND_TRY(qn_trace_compare(o->a.trace, o->b.trace, o->tolerance, result));
-    return language || result->first < 0 ? NULL : name_node(o, parsed, node);
+    return language ? NULL : name_node(o, parsed, node);
 }
 
 int qn_cmd_diff(int argc, char **argv)
@@ -364,7 +371,7 @@ int qn_cmd_diff(int argc, char **argv)
         print_json(&o, &result, &node);
     else
         print_table(&o, &result, &node);
-    if (!status && o.check && result.first >= 0)
+    if (!status && o.check && parts(&result, &node))
         code = QN_EXIT_FAILED;
     qn_trace_destroy(o.a.trace);
     qn_trace_destroy(o.b.trace);
