@@ -4,36 +4,40 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
-pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
-pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 # The library.
 add_library(quern_libraries INTERFACE)
-target_link_libraries(quern_libraries INTERFACE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::JPEG PkgConfig::PNG PkgConfig::ZLIB
-                                                Threads::Threads ${CMAKE_DL_LIBS} m)
+target_link_libraries(quern_libraries INTERFACE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZLIB Threads::Threads
+                                                ${CMAKE_DL_LIBS} m)
 
-# Kinds of pictures that a build may do without: ImageDecoder and --input then say so.
-set(quern_optional_modules "")
-set(quern_optional_packages "")
-foreach(kind WEBP:libwebp TIFF:libtiff-4>=4.5 JPEG2000:libopenjp2)
-  string(REPLACE ":" ";" kind ${kind})
-  list(GET kind 0 name)
-  list(GET kind 1 module)
-  pkg_check_modules(${name} IMPORTED_TARGET ${module})
-  if(${name}_FOUND)
-    string(REGEX REPLACE ">.*" "" package ${module})
-    target_link_libraries(quern_libraries INTERFACE PkgConfig::${name})
-    target_compile_definitions(quern_libraries INTERFACE $<BUILD_INTERFACE:QN_HAVE_${name}=1>)
-    string(APPEND quern_optional_modules "pkg_check_modules(${name} REQUIRED QUIET IMPORTED_TARGET ${module})\n")
-    string(APPEND quern_optional_packages " ${package}")
+# Libraries that are opened when something of them is needed (src/platform/library.h): their headers, and in QN_LIBRARY_<NAME>
+# the name by which the system's loader knows them. A program that decodes no picture has none of them in memory.
+function(quern_opened_library name module)
+  pkg_check_modules(${name} ${ARGN} ${module})
+  if(NOT ${name}_FOUND)
+    return()
   endif()
-endforeach()
+  list(GET ${name}_LINK_LIBRARIES 0 file)
+  execute_process(COMMAND ${CMAKE_READELF} -d ${file} OUTPUT_VARIABLE dynamic ERROR_QUIET)
+  if(dynamic MATCHES "SONAME[^\n]*\\[([^]]+)\\]")
+    get_filename_component(file ${CMAKE_MATCH_1} NAME)
+  endif()
+  target_include_directories(quern_opened_libraries INTERFACE ${${name}_INCLUDE_DIRS})
+  target_compile_options(quern_opened_libraries INTERFACE ${${name}_CFLAGS_OTHER})
+  target_compile_definitions(quern_opened_libraries INTERFACE QN_LIBRARY_${name}="${file}")
+endfunction()
+
+add_library(quern_opened_libraries INTERFACE)
+quern_opened_library(JPEG libjpeg REQUIRED)
+quern_opened_library(PNG libpng REQUIRED)
+# Kinds of pictures that a build may do without: ImageDecoder and --input then say so.
+quern_opened_library(WEBP libwebp)
+quern_opened_library(TIFF libtiff-4>=4.5)
+quern_opened_library(JPEG2000 libopenjp2)
 
 # The command's line editing.
-pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
-add_library(quern_line_editing INTERFACE)
-target_link_libraries(quern_line_editing INTERFACE PkgConfig::EDIT)
+quern_opened_library(EDIT libedit REQUIRED)
 
 if(QUERN_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)

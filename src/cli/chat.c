@@ -1,4 +1,5 @@
 /* quern chat: a conversation in the terminal, with history, until Ctrl-D. Ctrl-C stops an answer, not the program. */
+#include <dlfcn.h>
 #include <editline/readline.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,11 +281,31 @@ static void take_turn(struct chat *chat, const char *text)
 
 /* ---- lines ---------------------------------------------------------------------------------------------------- */
 
+/* Line editing; NULL where the library is missing. No other command needs it, so that it is opened here, with the
+ * three libraries that it needs in turn. */
+static struct {
+    __typeof__(readline) *read;
+    __typeof__(add_history) *remember;
+} edit;
+
+static void open_editing(void)
+{
+    void *library = isatty(STDIN_FILENO) ? dlopen(QN_LIBRARY_EDIT, RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (!library)
+        return;
+    edit.read = (__typeof__(edit.read))dlsym(library, "readline");
+    edit.remember = (__typeof__(edit.remember))dlsym(library, "add_history");
+}
+
 /* A line from the terminal (with editing) or from a pipe; NULL at the end. free() it. */
 static char *read_line(const char *prompt)
 {
-    if (isatty(STDIN_FILENO))
-        return readline(prompt);
+    if (edit.read)
+        return edit.read(prompt);
+    if (isatty(STDIN_FILENO)) {
+        fputs(prompt, stdout);
+        fflush(stdout);
+    }
     char *line = NULL;
     size_t capacity = 0;
     ssize_t size = getline(&line, &capacity, stdin);
@@ -360,10 +381,11 @@ static bool take_command(struct chat *chat, const char *text)
 static void talk(struct chat *chat)
 {
     char *text;
+    open_editing();
     while ((text = read_message())) {
         bool stay = true;
-        if (text[0] && isatty(STDIN_FILENO))
-            add_history(text);
+        if (text[0] && edit.remember)
+            edit.remember(text);
         if (text[0] == '/')
             stay = take_command(chat, text);
         else if (text[0])

@@ -5,6 +5,18 @@
 #include <jpeglib.h>
 
 #include "host/raster.h"
+#include "platform/library.h"
+
+/* clang-format off */
+#define FUNCTIONS(X) \
+    X(jpeg_std_error) X(jpeg_CreateDecompress) X(jpeg_destroy_decompress) X(jpeg_mem_src) X(jpeg_read_header) \
+    X(jpeg_read_scanlines) X(jpeg_start_decompress)
+/* clang-format on */
+
+static struct {
+    FUNCTIONS(QN_LIBRARY_POINTER)
+} jpeg;
+static struct qn_library_use library = {QN_LIBRARY_JPEG, FUNCTIONS(QN_LIBRARY_SYMBOL), &jpeg};
 
 struct catcher {
     struct jpeg_error_mgr manager;
@@ -39,7 +51,7 @@ static qn_status read_rows(struct jpeg_decompress_struct *info, uint8_t *inks, s
     while (info->output_scanline < info->output_height) {
         uint8_t *row = out->rgb + (size_t)info->output_scanline * out->width * 3;
         JSAMPROW target = inks ? inks : row;
-        if (jpeg_read_scanlines(info, &target, 1) != 1)
+        if (jpeg.jpeg_read_scanlines(info, &target, 1) != 1)
             return QN_ERROR(QN_INVALID_FILE, "the data end too early");
         if (inks)
             from_inks(inks, out->width, info->saw_Adobe_marker, row);
@@ -49,23 +61,24 @@ static qn_status read_rows(struct jpeg_decompress_struct *info, uint8_t *inks, s
 
 qn_status qn_image_read_jpeg(const uint8_t *bytes, size_t size, struct qn_raster *out)
 {
+    QN_TRY(qn_library_need(&library));
     struct jpeg_decompress_struct info;
     struct catcher catcher;
     uint8_t *volatile inks = NULL;
     volatile size_t inks_size = 0;
     memset(&info, 0, sizeof info);
-    info.err = jpeg_std_error(&catcher.manager);
+    info.err = jpeg.jpeg_std_error(&catcher.manager);
     catcher.manager.error_exit = fail;
     catcher.manager.output_message = stay_silent;
     qn_status status = NULL;
     if (setjmp(catcher.back)) {
-        jpeg_destroy_decompress(&info);
+        jpeg.jpeg_destroy_decompress(&info);
         qn_free(out->allocator, inks, inks_size);
         return QN_ERROR(QN_INVALID_FILE, "%s", catcher.words);
     }
-    jpeg_create_decompress(&info);
-    jpeg_mem_src(&info, bytes, (unsigned long)size);
-    jpeg_read_header(&info, TRUE);
+    jpeg.jpeg_CreateDecompress(&info, JPEG_LIB_VERSION, sizeof info);
+    jpeg.jpeg_mem_src(&info, bytes, (unsigned long)size);
+    jpeg.jpeg_read_header(&info, TRUE);
     bool has_inks = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
     info.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
     status = qn_raster_take(out, info.image_width, info.image_height);
@@ -75,10 +88,10 @@ qn_status qn_image_read_jpeg(const uint8_t *bytes, size_t size, struct qn_raster
         status = inks ? NULL : QN_OOM();
     }
     if (!status) {
-        jpeg_start_decompress(&info);
+        jpeg.jpeg_start_decompress(&info);
         status = read_rows(&info, inks, out);
     }
-    jpeg_destroy_decompress(&info);
+    jpeg.jpeg_destroy_decompress(&info);
     qn_free(out->allocator, inks, inks_size);
     return status;
 }

@@ -1,11 +1,26 @@
 /* JPEG 2000 (files and bare code streams) by OpenJPEG: gray, RGB and YCbCr of any depth. */
-#if QN_HAVE_JPEG2000
+#ifdef QN_LIBRARY_JPEG2000
 #include <math.h>
 #include <stdio.h>
 
 #include <openjpeg.h>
 
 #include "host/raster.h"
+#include "platform/library.h"
+
+/* clang-format off */
+#define FUNCTIONS(X) \
+    X(opj_create_decompress) X(opj_decode) X(opj_destroy_codec) X(opj_end_decompress) X(opj_image_destroy) \
+    X(opj_read_header) X(opj_set_default_decoder_parameters) X(opj_set_error_handler) X(opj_set_info_handler) \
+    X(opj_set_warning_handler) X(opj_setup_decoder) X(opj_stream_create) X(opj_stream_destroy) \
+    X(opj_stream_set_read_function) X(opj_stream_set_seek_function) X(opj_stream_set_skip_function) \
+    X(opj_stream_set_user_data) X(opj_stream_set_user_data_length)
+/* clang-format on */
+
+static struct {
+    FUNCTIONS(QN_LIBRARY_POINTER)
+} openjpeg;
+static struct qn_library_use library = {QN_LIBRARY_JPEG2000, FUNCTIONS(QN_LIBRARY_SYMBOL), &openjpeg};
 
 struct source {
     const uint8_t *bytes;
@@ -106,33 +121,34 @@ static qn_status convert(const opj_image_t *image, struct qn_raster *out)
 
 qn_status qn_image_read_jpeg2000(const uint8_t *bytes, size_t size, struct qn_raster *out)
 {
+    QN_TRY(qn_library_need(&library));
     struct source source = {.bytes = bytes, .size = size};
-    opj_codec_t *codec = opj_create_decompress(bytes[0] == 0xff ? OPJ_CODEC_J2K : OPJ_CODEC_JP2);
-    opj_stream_t *stream = opj_stream_create(1 << 16, OPJ_TRUE);
+    opj_codec_t *codec = openjpeg.opj_create_decompress(bytes[0] == 0xff ? OPJ_CODEC_J2K : OPJ_CODEC_JP2);
+    opj_stream_t *stream = openjpeg.opj_stream_create(1 << 16, OPJ_TRUE);
     opj_image_t *image = NULL;
     qn_status status = codec && stream ? NULL : QN_OOM();
     if (!status) {
         opj_dparameters_t parameters;
-        opj_set_default_decoder_parameters(&parameters);
-        opj_set_error_handler(codec, keep_words, &source);
-        opj_set_warning_handler(codec, stay_silent, NULL);
-        opj_set_info_handler(codec, stay_silent, NULL);
-        opj_stream_set_user_data(stream, &source, NULL);
-        opj_stream_set_user_data_length(stream, size);
-        opj_stream_set_read_function(stream, read_bytes);
-        opj_stream_set_skip_function(stream, skip);
-        opj_stream_set_seek_function(stream, seek);
-        bool good = opj_setup_decoder(codec, &parameters) && opj_read_header(stream, codec, &image);
+        openjpeg.opj_set_default_decoder_parameters(&parameters);
+        openjpeg.opj_set_error_handler(codec, keep_words, &source);
+        openjpeg.opj_set_warning_handler(codec, stay_silent, NULL);
+        openjpeg.opj_set_info_handler(codec, stay_silent, NULL);
+        openjpeg.opj_stream_set_user_data(stream, &source, NULL);
+        openjpeg.opj_stream_set_user_data_length(stream, size);
+        openjpeg.opj_stream_set_read_function(stream, read_bytes);
+        openjpeg.opj_stream_set_skip_function(stream, skip);
+        openjpeg.opj_stream_set_seek_function(stream, seek);
+        bool good = openjpeg.opj_setup_decoder(codec, &parameters) && openjpeg.opj_read_header(stream, codec, &image);
         if (good && (uint64_t)(image->x1 - image->x0) * (image->y1 - image->y0) > QN_IMAGE_MAX_PIXELS)
             status = QN_ERROR(QN_INVALID_FILE, "more than %d pixels", QN_IMAGE_MAX_PIXELS);
-        else if (!good || !opj_decode(codec, stream, image) || !opj_end_decompress(codec, stream))
+        else if (!good || !openjpeg.opj_decode(codec, stream, image) || !openjpeg.opj_end_decompress(codec, stream))
             status = QN_ERROR(QN_INVALID_FILE, "%s", source.words[0] ? source.words : "the data are damaged");
         else
             status = convert(image, out);
     }
-    opj_image_destroy(image);
-    opj_stream_destroy(stream);
-    opj_destroy_codec(codec);
+    openjpeg.opj_image_destroy(image);
+    openjpeg.opj_stream_destroy(stream);
+    openjpeg.opj_destroy_codec(codec);
     return status;
 }
 #else

@@ -1,11 +1,24 @@
 /* TIFF by libtiff, from memory: the first picture of the file. */
-#if QN_HAVE_TIFF
+#ifdef QN_LIBRARY_TIFF
 #include <stdarg.h>
 #include <stdio.h>
 
 #include <tiffio.h>
 
 #include "host/raster.h"
+#include "platform/library.h"
+
+/* clang-format off */
+#define FUNCTIONS(X) \
+    X(TIFFOpenOptionsAlloc) X(TIFFOpenOptionsFree) X(TIFFOpenOptionsSetErrorHandlerExtR) \
+    X(TIFFOpenOptionsSetWarningHandlerExtR) X(TIFFClientOpenExt) X(TIFFGetField) X(TIFFReadRGBAImageOriented) \
+    X(TIFFClose)
+/* clang-format on */
+
+static struct {
+    FUNCTIONS(QN_LIBRARY_POINTER)
+} libtiff;
+static struct qn_library_use library = {QN_LIBRARY_TIFF, FUNCTIONS(QN_LIBRARY_SYMBOL), &libtiff};
 
 struct source {
     const uint8_t *bytes;
@@ -74,14 +87,14 @@ static int stay_silent(TIFF *tiff, void *user, const char *module, const char *f
 static qn_status read_picture(TIFF *tiff, struct source *source, struct qn_raster *out)
 {
     uint32_t width = 0, height = 0;
-    TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
-    TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
+    libtiff.TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
+    libtiff.TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
     QN_TRY(qn_raster_take(out, width, height));
     size_t pixels = (size_t)width * height;
     uint32_t *packed = qn_alloc(out->allocator, pixels * sizeof *packed);
     if (!packed)
         return QN_OOM();
-    bool good = TIFFReadRGBAImageOriented(tiff, width, height, packed, ORIENTATION_TOPLEFT, 1);
+    bool good = libtiff.TIFFReadRGBAImageOriented(tiff, width, height, packed, ORIENTATION_TOPLEFT, 1);
     for (size_t i = 0; good && i < pixels; i++) {
         out->rgb[3 * i] = (uint8_t)TIFFGetR(packed[i]);
         out->rgb[3 * i + 1] = (uint8_t)TIFFGetG(packed[i]);
@@ -93,19 +106,20 @@ static qn_status read_picture(TIFF *tiff, struct source *source, struct qn_raste
 
 qn_status qn_image_read_tiff(const uint8_t *bytes, size_t size, struct qn_raster *out)
 {
+    QN_TRY(qn_library_need(&library));
     struct source source = {.bytes = bytes, .size = size};
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+    TIFFOpenOptions *options = libtiff.TIFFOpenOptionsAlloc();
     if (!options)
         return QN_OOM();
-    TIFFOpenOptionsSetErrorHandlerExtR(options, keep_words, &source);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, stay_silent, NULL);
-    TIFF *tiff = TIFFClientOpenExt("picture", "rm", &source, read_bytes, write_bytes, seek, close_source, size_of, NULL,
-                                   NULL, options);
-    TIFFOpenOptionsFree(options);
+    libtiff.TIFFOpenOptionsSetErrorHandlerExtR(options, keep_words, &source);
+    libtiff.TIFFOpenOptionsSetWarningHandlerExtR(options, stay_silent, NULL);
+    TIFF *tiff = libtiff.TIFFClientOpenExt("picture", "rm", &source, read_bytes, write_bytes, seek, close_source,
+                                           size_of, NULL, NULL, options);
+    libtiff.TIFFOpenOptionsFree(options);
     if (!tiff)
         return QN_ERROR(QN_INVALID_FILE, "%s", source.words[0] ? source.words : "the header is damaged");
     qn_status status = read_picture(tiff, &source, out);
-    TIFFClose(tiff);
+    libtiff.TIFFClose(tiff);
     return status;
 }
 #else

@@ -61,13 +61,13 @@ static bool is_jpeg2000(const uint8_t *b, size_t n)
     return starts(b, n, "\0\0\0\x0cjP  \r\n\x87\n", 12) || starts(b, n, "\xff\x4f\xff\x51", 4);
 }
 
-#if !QN_HAVE_WEBP
+#ifndef QN_LIBRARY_WEBP
 #define qn_image_read_webp NULL
 #endif
-#if !QN_HAVE_TIFF
+#ifndef QN_LIBRARY_TIFF
 #define qn_image_read_tiff NULL
 #endif
-#if !QN_HAVE_JPEG2000
+#ifndef QN_LIBRARY_JPEG2000
 #define qn_image_read_jpeg2000 NULL
 #endif
 
