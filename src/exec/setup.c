@@ -165,6 +165,18 @@ static void drop(struct qn_exec *e, uint32_t blob)
     qn_file_map_drop(&map, b->offset, b->bytes);
 }
 
+/* What the import touched of the files, and what lies beside the weights that were packed: a fault brings in 64 KiB. What
+ * is read as it lies in a file comes back at its first use. Bodies are made while others run, which would have to bring
+ * theirs back each time. */
+static void drop_files(const struct qn_exec *e)
+{
+    for (uint32_t i = 0; i < e->file_count && !e->bodies; i++) {
+        struct qn_file_map map = {.data = e->files[i].data, .size = e->files[i].size};
+        if (!e->files[i].make)
+            qn_file_map_drop(&map, 0, map.size);
+    }
+}
+
 /* All of it is about to be read. */
 static void read_in(const struct qn_exec *e, uint32_t blob)
 {
@@ -245,8 +257,10 @@ qn_status qn_exec_pack(struct qn_exec *e)
     int64_t *sizes = qn_calloc(a, sizes_count, sizeof *sizes);
     bool ready = qn_step_views_init(&views, plan, a) && read && sizes;
     qn_status status = ready ? NULL : QN_OOM();
+    drop_files(e);
     if (!status && plan->packed.count)
         status = pack_all(e, read, sizes, &views);
+    drop_files(e);
     if (!status)
         status = make_all_read(e, read);
     qn_step_views_deinit(&views, plan, a);

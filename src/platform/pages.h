@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* NULL on lack of memory. size 0 gives NULL. Aligned to a page. */
+/* NULL on lack of memory. size 0 gives NULL. Aligned to a page; from 4 MiB on to 2 MiB, the size of a large one. */
 void *qn_pages_alloc(size_t size);
 void qn_pages_free(void *pages, size_t size); /* NULL is allowed; the size it was allocated with */
 /* A hint for memory that is read often: fewer, larger pages where the system has them. */
