@@ -466,6 +466,35 @@ static void cancel_soon(void *context)
     __atomic_store_n(&c->cancel, 1, __ATOMIC_RELAXED);
 }
 
+/* A single product, by one thread, ends before its last tiles, and the run under way is the one that tells. */
+static void cancelled_inside_a_step(void **state)
+{
+    enum { SIZE = 3000 };
+    struct qn_graph *g;
+    struct made made;
+    qn_value x;
+    struct qn_type type = floats(2, SIZE, SIZE);
+    struct canceller c = {0};
+    (void)state;
+    qn_assert_ok(qn_graph_create(NULL, QN_STR("g"), &g));
+    qn_assert_ok(qn_graph_add_input(g, QN_STR("x"), &type, &x));
+    struct qn_build b = {.graph = g};
+    x = qn_build_matmul(&b, x, x, true, NULL);
+    qn_assert_ok(b.status);
+    qn_assert_ok(qn_graph_add_output(g, QN_STR("y"), x));
+    qn_assert_ok(make(g, 1, NULL, &made));
+    float *data = calloc(SIZE * SIZE, sizeof *data), *result = calloc(SIZE * SIZE, sizeof *result);
+    struct qn_exec_tensor in = tensor2(data, SIZE, SIZE), out = tensor2(result, SIZE, SIZE);
+    result[SIZE * SIZE - 1] = 7;
+    qn_assert_ok(qn_thread_start(&c.thread, "canceller", cancel_soon, &c));
+    qn_assert_fails(qn_exec_run(made.exec, &in, &out, &c.cancel), QN_CANCELLED, "cancelled");
+    qn_thread_join(&c.thread);
+    assert_true(result[SIZE * SIZE - 1] == 7);
+    free(result);
+    free(data);
+    unmake(&made);
+}
+
 /* A product that takes seconds ends between its tiles. */
 static void cancelled_by_another_thread(void **state)
 {
@@ -537,6 +566,7 @@ int main(void)
         cmocka_unit_test(outputs_that_nobody_wants),
         cmocka_unit_test(eight_threads_on_one_executor),
         cmocka_unit_test(cancelled_by_another_thread),
+        cmocka_unit_test(cancelled_inside_a_step),
         cmocka_unit_test(every_allocation),
     };
     return cmocka_run_group_tests_name("executor", tests, NULL, NULL);

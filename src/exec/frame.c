@@ -532,6 +532,8 @@ static qn_status walk(struct qn_frame *f)
             f->slots[slot] = NULL;
         }
     }
+    if (qn_frame_cancelled(f)) /* during the last step: told now, not by the next run */
+        return QN_ERROR(QN_CANCELLED, "the run was cancelled");
     return qn_frame_finish(f);
 }
 

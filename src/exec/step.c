@@ -6,33 +6,21 @@
 
 /* ---- kernels -------------------------------------------------------------------------------------------------- */
 
-struct tiles {
-    struct qn_frame *frame;
-    const struct qn_kernel *kernel;
-    const void *params;
+/* How much a step does, told by elements that it reads and writes. */
+enum work {
+    WORK_SMALL, /* one thread is done before another would have woken: a single token's norms and activations */
+    WORK_PLAIN,
+    WORK_LONG, /* it may take long enough for somebody to lose patience */
 };
 
-static void run_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
-{
-    const struct tiles *call = context;
-    struct qn_frame *f = call->frame;
-    if (qn_frame_cancelled(f)) {
-        __atomic_store_n(&f->skipped, 1, __ATOMIC_RELAXED);
-        return;
-    }
-    uint8_t *scratch = f->scratch.data ? (uint8_t *)f->scratch.data + thread * f->scratch_bytes : NULL;
-    call->kernel->run(call->params, begin, end, scratch);
-}
+enum { SMALL = 8192, LONG = 1 << 22 };
 
-/* Work that one thread finishes before another would have woken: elements of a kernel that does little for each. A
- * single token's norms and activations stay below. */
-enum { SMALL = 8192 };
-
-static int64_t elements(const struct qn_view *view)
+/* At most `most` + 1 of them, or so. */
+static int64_t elements(const struct qn_view *view, int64_t most)
 {
     int64_t count = 1;
-    for (uint32_t i = 0; i < view->rank && count <= SMALL; i++)
-        count *= view->dims[i];
+    for (uint32_t i = 0; i < view->rank && count <= most; i++)
+        count *= view->dims[i] < most ? view->dims[i] : most + 1;
     return count;
 }
 
@@ -40,11 +28,11 @@ static bool is_small(const struct qn_bind *bind)
 {
     switch (bind->kernel->family) {
     case QN_FAMILY_SCATTER_ROWS:
-        return elements(&bind->in[2]) <= SMALL;
+        return elements(&bind->in[2], SMALL) <= SMALL;
     case QN_FAMILY_REDUCE:
     case QN_FAMILY_ARG:
     case QN_FAMILY_POOL:
-        return elements(&bind->in[0]) <= SMALL;
+        return elements(&bind->in[0], SMALL) <= SMALL;
     case QN_FAMILY_ACTIVATION:
     case QN_FAMILY_NORM:
     case QN_FAMILY_ROPE:
@@ -62,14 +50,60 @@ static bool is_small(const struct qn_bind *bind)
     case QN_FAMILY_RANDOM:
     case QN_FAMILY_QUANTIZE:
     case QN_FAMILY_GROUP_NORM:
-        return elements(&bind->out[0]) <= SMALL;
+        return elements(&bind->out[0], SMALL) <= SMALL;
     default:
         return false;
     }
 }
 
+static enum work weigh(const struct qn_bind *bind)
+{
+    if (is_small(bind))
+        return WORK_SMALL;
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < bind->in_count && sum < LONG; i++)
+        sum += elements(&bind->in[i], LONG);
+    for (uint32_t i = 0; i < bind->out_count && sum < LONG; i++)
+        sum += elements(&bind->out[i], LONG);
+    return sum < LONG ? WORK_PLAIN : WORK_LONG;
+}
+
+struct tiles {
+    struct qn_frame *frame;
+    const struct qn_kernel *kernel;
+    const void *params;
+    enum work work;
+};
+
+/* A range of a long step is run in parts, so that a run that is cancelled ends soon: a small one at first, then such as
+ * last about PART_NS. What is not long stays whole: some kernels prepare something for each range. */
+enum { FIRST_PART = 64, GROWTH = 8, PART_NS = 4000000 };
+
+static void run_tiles(void *context, int64_t begin, int64_t end, uint32_t thread)
+{
+    const struct tiles *call = context;
+    struct qn_frame *f = call->frame;
+    uint8_t *scratch = f->scratch.data ? (uint8_t *)f->scratch.data + thread * f->scratch_bytes : NULL;
+    bool whole = !f->cancel || call->work != WORK_LONG;
+    int64_t part = whole ? end - begin : (end - begin + FIRST_PART - 1) / FIRST_PART;
+    while (begin < end) {
+        if (qn_frame_cancelled(f)) {
+            __atomic_store_n(&f->skipped, 1, __ATOMIC_RELAXED);
+            return;
+        }
+        int64_t next = part < end - begin ? begin + part : end;
+        uint64_t start = whole ? 0 : qn_clock_ns();
+        call->kernel->run(call->params, begin, next, scratch);
+        begin = next;
+        if (!whole && qn_clock_ns() - start < PART_NS)
+            part *= GROWTH;
+        else if (part > GROWTH)
+            part /= GROWTH;
+    }
+}
+
 static qn_status run_kernel(struct qn_frame *f, const struct qn_kernel *kernel, const struct qn_params *params,
-                            bool small)
+                            enum work work)
 {
     int64_t count = kernel->tiles(params->bytes);
     if (count <= 0)
@@ -79,11 +113,11 @@ static qn_status run_kernel(struct qn_frame *f, const struct qn_kernel *kernel, 
         if ((uint64_t)bytes > f->scratch_bytes)
             QN_TRY(qn_frame_scratch(f, (uint64_t)bytes));
     }
-    if (small) {
+    if (work == WORK_SMALL) {
         kernel->run(params->bytes, 0, count, f->scratch.data);
         return NULL;
     }
-    struct tiles call = {f, kernel, params->bytes};
+    struct tiles call = {f, kernel, params->bytes, work};
     qn_pool_for(f->exec->pool, count, 1, run_tiles, &call);
     return NULL;
 }
@@ -95,7 +129,7 @@ static qn_status run_activation(struct qn_frame *f, const struct qn_bind *bind)
     int64_t k = x->dims[x->rank - 1];
     *(struct qn_activation_params *)params.bytes = (struct qn_activation_params){
         .x = x->data, .x_stride = k, .out = bind->out[0].data, .rows = bind->out[0].dims[0], .k = k};
-    return run_kernel(f, bind->kernel, &params, is_small(bind));
+    return run_kernel(f, bind->kernel, &params, weigh(bind));
 }
 
 static qn_status check_fault(const struct qn_frame *f, const struct qn_plan_step *step)
@@ -119,10 +153,10 @@ static qn_status run_row(struct qn_frame *f, const struct qn_plan_step *step, st
         bind->shared = f->shared.data;
     }
     int64_t calls = row->calls ? row->calls(bind) : 1;
-    bool small = is_small(bind);
+    enum work work = weigh(bind);
     for (int64_t call = 0; call < calls; call++) {
         row->bind(bind, call, &params);
-        QN_TRY(run_kernel(f, bind->kernel, &params, small));
+        QN_TRY(run_kernel(f, bind->kernel, &params, work));
     }
     if (row->shared_bytes && row->family != QN_FAMILY_ATTENTION && bind->shared) /* it leaves its memory as it was */
         memset(bind->shared, 0, (size_t)row->shared_bytes(bind));
@@ -135,7 +169,7 @@ static qn_status run_pack(struct qn_frame *f, const struct qn_plan_step *step, c
     struct qn_params params;
     memset(&params, 0, sizeof params);
     qn_plan_row(f->exec->plan, step)->bind_pack(bind, &params);
-    return run_kernel(f, qn_kernels[step->pack], &params, false);
+    return run_kernel(f, qn_kernels[step->pack], &params, weigh(bind));
 }
 
 /* ---- outputs of steps that know their sizes ------------------------------------------------------------------- */
