@@ -126,7 +126,8 @@ qn_status qn_run_want_output(struct qn_run *run, uint32_t index, bool wanted) QN
 qn_status qn_run_execute(struct qn_run *run) QN_MUST_USE;
 /* What the last execute gave; its memory lives until the next one. Kind NONE for an output that was not wanted. */
 qn_status qn_run_output(const struct qn_run *run, uint32_t index, struct qn_data *out) QN_MUST_USE;
-/* Makes the execute under way, or the next one, end with QN_CANCELLED. Any thread or signal handler may call it. */
+/* Makes the execute under way, or the next one, end with QN_CANCELLED: also inside a long step, some ms after the call,
+ * and inside loops. Custom ops and backends are waited for. Any thread or signal handler may call it. */
 void qn_run_cancel(struct qn_run *run);
 
 /* Times of each node from now on. The trace is JSON in the trace event format that trace viewers open. */

@@ -43,6 +43,13 @@ static inline qn_status qn_host_integer(const struct qn_host_call *c, uint32_t i
     return NULL;
 }
 
+/* In the loops of long work, an element or so a round: QN_CANCELLED when the run is to end. */
+static inline qn_status qn_host_go_on(const struct qn_host_call *c)
+{
+    return c->cancel && __atomic_load_n(c->cancel, __ATOMIC_RELAXED) ? QN_ERROR(QN_CANCELLED, "the run was cancelled")
+                                                                     : NULL;
+}
+
 /* Input i as an object with a reference of its own: a tensor is copied, since its memory is the plan's. */
 qn_status qn_host_hold(const struct qn_host_call *c, uint32_t i, struct qn_object **out) QN_MUST_USE;
 

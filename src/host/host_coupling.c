@@ -87,8 +87,9 @@ qn_status qn_host_pair_coupling(const struct qn_host_call *c)
     s.q = memory;
     s.qp = s.q + s.k * s.k;
     s.p = s.qp + s.k;
-    for (int64_t i = 0; i < x.dims[0] && !(c->cancel && *c->cancel); i++)
+    qn_status status = NULL;
+    for (int64_t i = 0; i < x.dims[0] && !(status = qn_host_go_on(c)); i++)
         couple(&s, (const float *)x.data + i * x.dims[1], (float *)c->out[0]->tensor.data + i * s.k);
     qn_store_give(c->store, memory);
-    return NULL;
+    return status;
 }

@@ -94,12 +94,13 @@ qn_status qn_host_label_encode(const struct qn_host_call *c)
     QN_TRY(index_keys(c->store, &keys, &table));
     size_t unit = qn_host_unit(values.dtype);
     char *out = c->out[0]->tensor.data;
-    for (int64_t i = 0, n = qn_view_elems(&x); i < n; i++, out += unit) {
+    qn_status status = NULL;
+    for (int64_t i = 0, n = qn_view_elems(&x); i < n && !(status = qn_host_go_on(c)); i++, out += unit) {
         int64_t found = find_key(&table, &x, i);
         memcpy(out, found < 0 ? (const char *)other.data : (const char *)values.data + (size_t)found * unit, unit);
     }
     qn_store_give(c->store, table.index.slots);
-    return NULL;
+    return status;
 }
 
 /* ---- n-grams -------------------------------------------------------------------------------------------------- */
@@ -218,6 +219,7 @@ static qn_status vectorise(const struct qn_host_call *c, struct grams *g, const 
     QN_TRY(qn_object_tensor(c->store, QN_DTYPE_F32, x->rank, dims + (x->rank == 1), &c->out[0]));
     float *y = c->out[0]->tensor.data;
     for (int64_t r = 0; r < rows; r++, y += g->outputs) {
+        QN_TRY(qn_host_go_on(c));
         if (g->outputs)
             memset(y, 0, (size_t)g->outputs * sizeof *y);
         if (g->count)

@@ -146,8 +146,7 @@ static qn_status select_class(struct nms *n, int64_t batch, int64_t class_)
             n->order[candidates++] = (struct candidate){scores[i], (int32_t)i};
     sort_candidates(n->order, n->spare, candidates);
     for (int64_t i = 0; i < candidates && kept < n->most; i++) {
-        if (n->call->cancel && (i & 255) == 0 && *n->call->cancel)
-            return QN_ERROR(QN_CANCELLED, "the run was cancelled");
+        QN_TRY(qn_host_go_on(n->call));
         const struct box *box = &n->box[n->order[i].box];
         bool free_ = true;
         for (int64_t k = 0; k < kept && free_; k += LANES)

@@ -126,6 +126,7 @@ qn_status qn_host_to_string(const struct qn_host_call *c)
     struct qn_string *out = c->out[0]->tensor.data;
     size_t unit = qn_host_unit(x.dtype);
     for (int64_t i = 0, n = qn_view_elems(&x); i < n; i++) {
+        QN_TRY(qn_host_go_on(c));
         char text[NUMBER_ROOM + 16];
         int size = print_element(text, (const char *)x.data + (size_t)i * unit, x.dtype);
         char *memory = qn_store_text(c->store, (size_t)size);
@@ -277,6 +278,7 @@ static qn_status parse_all(const struct qn_host_call *c, const struct qn_view *x
     size_t unit = qn_host_unit(dtype);
     for (int64_t i = 0, n = qn_view_elems(x); i < n; i++) {
         const struct qn_string *text = (const struct qn_string *)x->data + i;
+        QN_TRY(qn_host_go_on(c));
         char word[128];
         size_t start = 0, size = text->size;
         while (start < size && is_blank(text->data[start]))

@@ -120,7 +120,7 @@ static int compare_items(const struct items *items, int64_t a, int64_t b)
 }
 
 /* Merge sort of item numbers, stable: of equal items the first stays first. */
-static void sort_items(const struct items *items, int64_t *order, int64_t *spare)
+static qn_status sort_items(const struct qn_host_call *c, const struct items *items, int64_t *order, int64_t *spare)
 {
     int64_t *from = order, *to = spare, n = items->count;
     for (int64_t run = 1; run < n; run *= 2) {
@@ -128,6 +128,7 @@ static void sort_items(const struct items *items, int64_t *order, int64_t *spare
             int64_t middle = start + run < n ? start + run : n, end = start + 2 * run < n ? start + 2 * run : n;
             int64_t a = start, b = middle;
             for (int64_t i = start; i < end; i++) {
+                QN_TRY(qn_host_go_on(c));
                 bool left = b >= end || (a < middle && compare_items(items, from[a], from[b]) <= 0);
                 to[i] = left ? from[a++] : from[b++];
             }
@@ -138,6 +139,7 @@ static void sort_items(const struct items *items, int64_t *order, int64_t *spare
     }
     if (from != order && n)
         memcpy(order, from, (size_t)n * sizeof *order);
+    return NULL;
 }
 
 struct unique {
@@ -185,11 +187,11 @@ static qn_status gather_items(struct unique *u)
 
 /* Numbers the groups of equal items: inverse[item] and, by group, the first item and how many. In the order of values,
  * or where not sorted of first items. */
-static void number_groups(struct unique *u, int64_t *inverse)
+static qn_status number_groups(struct unique *u, int64_t *inverse)
 {
     for (int64_t i = 0; i < u->items.count; i++)
         u->order[i] = i;
-    sort_items(&u->items, u->order, u->spare);
+    QN_TRY(sort_items(u->call, &u->items, u->order, u->spare));
     int64_t groups = 0;
     for (int64_t i = 0; i < u->items.count; i++) {
         int64_t item = u->order[i];
@@ -202,7 +204,7 @@ static void number_groups(struct unique *u, int64_t *inverse)
     }
     u->groups = groups;
     if (u->sorted)
-        return;
+        return NULL;
     int64_t next = 0; /* spare: new number of each group; order: by new number the old one */
     for (int64_t i = 0; i < u->items.count; i++) {
         if (u->first[inverse[i]] == i) {
@@ -218,6 +220,7 @@ static void number_groups(struct unique *u, int64_t *inverse)
     for (int64_t i = 0; i < groups; i++)
         u->spare[i] = u->first[u->order[i]];
     memcpy(u->first, u->spare, (size_t)groups * sizeof *u->first);
+    return NULL;
 }
 
 static qn_status give_numbers(const struct unique *u, uint32_t out, const int64_t *numbers, int64_t count)
@@ -269,8 +272,9 @@ qn_status qn_host_unique(const struct qn_host_call *c)
         u.spare = memory + step;
         u.first = memory + 2 * step;
         u.number = memory + 3 * step;
-        number_groups(&u, inverse);
-        status = give_values(&u);
+        status = number_groups(&u, inverse);
+        if (!status)
+            status = give_values(&u);
         if (!status)
             status = give_numbers(&u, 1, u.first, u.groups);
         if (!status)

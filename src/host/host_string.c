@@ -51,6 +51,7 @@ qn_status qn_host_string_concat(const struct qn_host_call *c)
         char *text = qn_store_text(c->store, a->size + b->size);
         if (!text)
             return QN_OOM();
+        QN_TRY(qn_host_go_on(c));
         if (a->size)
             memcpy(text, a->data, a->size);
         if (b->size)
@@ -153,6 +154,7 @@ qn_status qn_host_string_split(const struct qn_host_call *c)
     QN_TRY(qn_object_tensor(c->store, QN_DTYPE_I64, x.rank, x.dims, &c->out[1]));
     int64_t *counts = c->out[1]->tensor.data;
     for (int64_t i = 0; i < elems; i++) {
+        QN_TRY(qn_host_go_on(c));
         counts[i] = split_string(strings_of(&x) + i, by, most, NULL);
         longest = counts[i] > longest ? counts[i] : longest;
     }
@@ -160,6 +162,7 @@ qn_status qn_host_string_split(const struct qn_host_call *c)
     QN_TRY(qn_object_tensor(c->store, QN_DTYPE_STRING, x.rank + 1, x.dims, &c->out[0]));
     struct qn_string *out = c->out[0]->tensor.data;
     for (int64_t i = 0; i < elems; i++, out += longest) {
+        QN_TRY(qn_host_go_on(c));
         split_string(strings_of(&x) + i, by, most, out);
         for (int64_t k = counts[i]; k < longest; k++)
             out[k] = (struct qn_string){"", 0};
@@ -214,6 +217,7 @@ static qn_status keep_words(const struct qn_host_call *c, const struct qn_view *
     *kept = 0;
     for (int64_t i = 0, n = qn_view_elems(x); i < n; i++) {
         struct qn_string word = strings_of(x)[i], compared = word;
+        QN_TRY(qn_host_go_on(c));
         if (stop_count && !attr->case_sensitive)
             QN_TRY(in_case(c, &word, false, &compared));
         if (is_among(&compared, stops, stop_count))
@@ -271,6 +275,7 @@ static qn_status match_all(const struct qn_host_call *c, const struct qn_view *x
     uint8_t *out = c->out[0]->tensor.data;
     for (int64_t i = 0, n = qn_view_elems(x); i < n; i++) {
         const struct qn_string *text = strings_of(x) + i;
+        QN_TRY(qn_host_go_on(c));
         int result = pcre2_match(code, (PCRE2_SPTR)(text->size ? text->data : ""), text->size, 0,
                                  PCRE2_ANCHORED | PCRE2_ENDANCHORED, match, limits);
         if (result < PCRE2_ERROR_PARTIAL && !(result >= PCRE2_ERROR_UTF8_ERR21 && result <= PCRE2_ERROR_UTF8_ERR1)) {

@@ -159,6 +159,38 @@ static void pairs_of_classes_are_coupled(void **state)
     close_call(&f);
 }
 
+static void a_cancelled_run_ends_long_functions(void **state)
+{
+    (void)state;
+    static const volatile int yes = 1;
+    static const float x[] = {3, 1, 2};
+    static const struct qn_string text[] = {{"a", 1}, {"b", 1}};
+    struct qn_attr_unique unique = {.flat = true};
+    struct qn_attr_classes classes = {.classes = 3};
+    struct {
+        qn_host_fn fn;
+        const void *attr;
+        qn_dtype dtype;
+        int64_t rows, count;
+        const void *data;
+    } cases[] = {
+        {qn_host_unique, &unique, QN_DTYPE_F32, 3, 0, x},
+        {qn_host_pair_coupling, &classes, QN_DTYPE_F32, 1, 3, x},
+        {qn_host_to_string, NULL, QN_DTYPE_F32, 3, 0, x},
+        {qn_host_string_concat, NULL, QN_DTYPE_STRING, 2, 0, text},
+        {qn_host_regex_match, NULL, QN_DTYPE_STRING, 1, 0, text},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        open_call(&f, cases[i].attr);
+        give(&f, cases[i].dtype, cases[i].count ? 2 : 1, cases[i].rows, cases[i].count, cases[i].data);
+        give(&f, cases[i].dtype, 1, 1, 0, cases[i].data);
+        f.call.cancel = &yes;
+        qn_assert_fails(cases[i].fn(&f.call), QN_CANCELLED, "cancelled");
+        close_call(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +198,7 @@ int main(void)
         cmocka_unit_test(numbers_are_written_short_and_read_back),
         cmocka_unit_test(patterns_match_the_whole_string),
         cmocka_unit_test(pairs_of_classes_are_coupled),
+        cmocka_unit_test(a_cancelled_run_ends_long_functions),
         cmocka_unit_test(pictures_and_sound_are_read_and_cut_ones_refused),
     };
     return cmocka_run_group_tests_name("host", tests, NULL, NULL);
