@@ -151,7 +151,7 @@ static inline struct pb pb_small_model(struct pb *tensor)
 
 /* ---- any graph ------------------------------------------------------------------------------------------------ */
 
-enum { F32 = 1, I64 = 7, BOOL = 9 }; /* data types */
+enum { F32 = 1, I32 = 6, I64 = 7, BOOL = 9 }; /* data types */
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTR = 5, NODE_DOMAIN = 7 };
 
 /* The names of a list separated by commas, as one field each. */

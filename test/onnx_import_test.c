@@ -228,7 +228,7 @@ static void bad_graphs_are_named(void **state)
 }
 
 /* A sum of x f32 [2, 3] and w, and how it is refused. */
-static void refuse_sum(int type, const char *dims, const char *words)
+static void refuse_sum(int type, const char *dims, enum qn_code code, const char *words)
 {
     char *text;
     struct pb g = {0};
@@ -237,7 +237,7 @@ static void refuse_sum(int type, const char *dims, const char *words)
     pb_add_value(&g, GRAPH_INPUT, "w", type, dims);
     pb_add_value(&g, GRAPH_OUTPUT, "y", F32, "2,3");
     struct pb model = pb_model(&g);
-    qn_assert_fails(import_text(&model, NULL, &text), QN_INVALID_ARGUMENT, words);
+    qn_assert_fails(import_text(&model, NULL, &text), code, words);
 }
 
 static void wrong_types_and_sizes_are_shown(void **state)
@@ -246,8 +246,8 @@ static void wrong_types_and_sizes_are_shown(void **state)
     (void)state;
     char *text;
     struct pb g = {0};
-    refuse_sum(F32, "2,4", "f32[2,3] and f32[2,4]: they do not broadcast");
-    refuse_sum(I64, "2,3", "f32[2,3] and i64[2,3]: their dtypes must agree");
+    refuse_sum(F32, "2,4", QN_INVALID_ARGUMENT, "f32[2,3] and f32[2,4]: they do not broadcast");
+    refuse_sum(I64, "2,3", QN_INVALID_FILE, "input 0 (A) is f32 and input 1 (B) is i64: Add wants one type");
     pb_add_node(&g, pb_node_of("Tile", "x,s", "y")); /* the product of its shape overflows */
     pb_add_i64s(&g, "s", 2, giant);
     pb_add_value(&g, GRAPH_INPUT, "x", F32, "2,3");

@@ -4,12 +4,12 @@
 #include "quern/model.h"
 #include "quern/session.h"
 
-/* One node with up to two inputs: a tensor x of ones, and a list of integers s, stored or given to the run. */
+/* One node with a tensor x of ones, a list of integers s, stored or given to the run, and an i32 i. */
 struct impossible {
     const char *op, *inputs; /* "domain:name" where the domain is not ai.onnx */
     int64_t version;         /* of the opset */
-    const char *attr;        /* an integer attribute; NULL: none */
-    int64_t number;          /* its value */
+    const char *attr;        /* integer attributes; NULL: none */
+    int64_t number;          /* their value */
     const char *dims;        /* of x */
     uint32_t count;          /* of s; 0: none */
     int64_t sizes[4];        /* s */
@@ -46,9 +46,9 @@ static const struct impossible cases[] = {
      false,
      F32,
      QN_INVALID_FILE,
-     "expected 1 to 64 parts"},
+     "has 1 inputs, QLinearConcat has at least 3"},
     {"com.microsoft:QLinearGlobalAveragePool",
-     "x,x",
+     "x,x,x,x,x",
      17,
      "channels_last",
      1,
@@ -57,12 +57,12 @@ static const struct impossible cases[] = {
      {0},
      false,
      F32,
-     QN_INVALID_ARGUMENT,
-     "cannot be dequantised"},
+     QN_INVALID_FILE,
+     "input 0 (X) is f32, QLinearGlobalAveragePool takes u8, i8 there"},
     {"com.microsoft:GroupQueryAttention",
-     "x",
+     "x,x,x,,,i,i",
      17,
-     "num_heads",
+     "num_heads,kv_num_heads",
      INT64_MAX,
      "1,1,4",
      0,
@@ -79,16 +79,22 @@ static struct pb model_of(const struct impossible *c)
 {
     struct pb g = {0}, node = {0};
     pb_names(&node, NODE_INPUT, c->inputs);
-    pb_names(&node, NODE_OUTPUT, "y");
+    pb_names(&node, NODE_OUTPUT, strcmp(c->op, "TopK") == 0 ? "y,where" : "y");
     const char *colon = strchr(c->op, ':');
     pb_text(&node, NODE_OP, colon ? colon + 1 : c->op);
     if (colon)
         pb_bytes(&node, NODE_DOMAIN, c->op, (size_t)(colon - c->op));
-    if (c->attr)
-        pb_attr_int(&node, c->attr, c->number);
+    for (const char *at = c->attr; at && *at; at += *at == ',') {
+        char name[32] = "";
+        for (size_t i = 0; *at && *at != ','; i++)
+            name[i] = *at++;
+        pb_attr_int(&node, name, c->number);
+    }
     pb_add_node(&g, node);
     if (strchr(c->inputs, 'x'))
         pb_add_value(&g, GRAPH_INPUT, "x", F32, c->dims);
+    if (strchr(c->inputs, 'i'))
+        pb_add_value(&g, GRAPH_INPUT, "i", I32, "1");
     if (c->count && !c->given)
         pb_add_i64s(&g, "s", c->count, c->sizes);
     if (c->given)

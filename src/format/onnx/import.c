@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "format/onnx/import_state.h"
+#include "format/onnx/signature.h"
 #include "platform/thread.h"
 
 enum { COPIED_BYTES = 4096, COPIED_UNALIGNED = 1 << 16 };
@@ -291,6 +292,22 @@ static qn_status lower_step(struct qn_onnx_import *im, struct qn_onnx_step *step
     return status;
 }
 
+/* Inputs of types that the op does not take. They are the same in every run. */
+static qn_status check_inputs(struct qn_onnx_import *im, const struct qn_onnx_step *step)
+{
+    enum { FEW = 32 };
+    struct qn_onnx_type few[FEW], *types = few;
+    if (!step->signature)
+        return NULL;
+    if (step->input_count > FEW && !(types = QN_ARENA_ARRAY(&im->arena, struct qn_onnx_type, step->input_count)))
+        return QN_OOM();
+    for (uint32_t i = 0; i < step->input_count; i++) {
+        const struct qn_onnx_bound *entry = qn_onnx_entry_of(im, step->inputs[i]);
+        types[i] = entry->state == QN_ONNX_READY ? entry->type : (struct qn_onnx_type){0};
+    }
+    return qn_onnx_check_types(step->signature, types, step->input_count);
+}
+
 /* What the step gave is complete. */
 static qn_status check_outputs(struct qn_onnx_import *im, const struct qn_onnx_step *step)
 {
@@ -311,6 +328,8 @@ static qn_status import_step(struct qn_onnx_import *im, struct qn_onnx_step *ste
     uint32_t checks = im->graph->checks.count;
     if (waits(im, step))
         return defer_step(im, step);
+    QN_TRY(qn_status_note(check_inputs(im, step), "node '%.*s' (%.*s)", QN_STR_ARG(qn_onnx_node_name(step->node)),
+                          QN_STR_ARG(step->node->op_type)));
     im->step = step;
     im->deferred = false;
     qn_status status = NULL;

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "format/onnx/import_state.h"
+#include "format/onnx/signature.h"
 
 enum { MAX_STEPS = 1 << 22, MAX_DEPTH = 64, MAX_LISTED = 64, NEWEST_OPSET = 28 };
 
@@ -18,9 +19,21 @@ struct nodes {
     uint32_t count;
 };
 
+/* What the tables say of an op; programs have many nodes of few ops. */
+struct known_op {
+    struct qn_str domain;
+    uint32_t opset;
+    const struct qn_lower_row *row;
+    const struct qn_onnx_signature *signature;
+};
+
 struct resolver {
     struct qn_onnx_program *program;
     struct qn_arena *arena;
+    struct qn_map functions; /* by name: the first of that name, plus 1 */
+    uint32_t *next_function; /* of the same name, plus 1; 0: none */
+    struct qn_map known;     /* by name: the op last asked for */
+    QN_ARRAY(struct known_op) ops;
     uint32_t steps, depth;
     struct qn_strbuf missing; /* ops that nobody knows */
     uint32_t missing_count, missing_nodes;
@@ -52,8 +65,8 @@ static const struct qn_onnx_attr *attr_in(const struct qn_onnx_attr *attrs, uint
     return NULL;
 }
 
-static const struct qn_onnx_attr *find_attr(const struct qn_onnx_frame *frame, const struct qn_onnx_node *node,
-                                            struct qn_str name)
+const struct qn_onnx_attr *qn_onnx_find_attr_named(const struct qn_onnx_frame *frame, const struct qn_onnx_node *node,
+                                                   struct qn_str name)
 {
     const struct qn_onnx_attr *attr = attr_in(node->attrs, node->attr_count, name);
     while (attr && attr->ref.size) {
@@ -71,7 +84,7 @@ static const struct qn_onnx_attr *find_attr(const struct qn_onnx_frame *frame, c
 const struct qn_onnx_attr *qn_onnx_find_attr(const struct qn_onnx_frame *frame, const struct qn_onnx_node *node,
                                              const char *name)
 {
-    return find_attr(frame, node, qn_str_from(name));
+    return qn_onnx_find_attr_named(frame, node, qn_str_from(name));
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
@@ -220,15 +233,54 @@ static uint32_t opset_of(const struct qn_onnx_frame *frame, struct qn_str domain
     return 1; /* not imported: as models that forget minor domains mean it */
 }
 
-static const struct qn_onnx_function *find_function(const struct resolver *r, const struct qn_onnx_node *node)
+/* Functions of one name differ in domain and overload. */
+static qn_status index_functions(struct resolver *r)
 {
     const struct qn_onnx_model *model = &r->program->file->model;
-    for (uint32_t i = 0; i < model->function_count; i++) {
-        const struct qn_onnx_function *f = &model->functions[i];
-        if (qn_str_eq(f->name, node->op_type) && same_domain(f->domain, node->domain) &&
-            qn_str_eq(f->overload, node->overload))
+    r->next_function = QN_ARENA_ARRAY(r->arena, uint32_t, (size_t)model->function_count + 1);
+    if (!r->next_function || !qn_map_init(&r->functions, r->arena, model->function_count))
+        return QN_OOM();
+    for (uint32_t i = model->function_count; i-- > 0;) { /* the first of equal ones is found first */
+        const uint32_t *later = qn_map_get(&r->functions, model->functions[i].name);
+        r->next_function[i] = later ? *later : 0;
+        if (qn_map_put(&r->functions, model->functions[i].name, i + 1) == QN_MAP_FAILED)
+            return QN_OOM();
+    }
+    return NULL;
+}
+
+static const struct qn_onnx_function *find_function(const struct resolver *r, const struct qn_onnx_node *node)
+{
+    const uint32_t *first = qn_map_get(&r->functions, node->op_type);
+    for (uint32_t i = first ? *first : 0; i; i = r->next_function[i - 1]) {
+        const struct qn_onnx_function *f = &r->program->file->model.functions[i - 1];
+        if (same_domain(f->domain, node->domain) && qn_str_eq(f->overload, node->overload))
             return f;
     }
+    return NULL;
+}
+
+/* What the tables say of the node's op; valid until the next call. */
+static qn_status find_op(struct resolver *r, const struct qn_onnx_node *node, uint32_t opset,
+                         const struct known_op **out)
+{
+    struct qn_str domain = is_core(node->domain) ? (struct qn_str){0} : node->domain;
+    const uint32_t *last = qn_map_get(&r->known, node->op_type);
+    if (last) {
+        *out = &r->ops.items[*last];
+        if ((*out)->opset == opset && qn_str_eq((*out)->domain, domain))
+            return NULL;
+    }
+    struct known_op op = {domain, opset, qn_lower_find(domain, node->op_type, opset),
+                          qn_onnx_find_signature(domain, node->op_type, opset)};
+    if (last) {
+        r->ops.items[*last] = op;
+        return NULL;
+    }
+    if (!qn_array_push(&r->ops, r->program->allocator, op) ||
+        qn_map_put(&r->known, node->op_type, r->ops.count - 1) == QN_MAP_FAILED)
+        return QN_OOM();
+    *out = &r->ops.items[r->ops.count - 1];
     return NULL;
 }
 
@@ -408,7 +460,7 @@ static qn_status resolve_regions(struct resolver *r, struct qn_onnx_step *step, 
     if (!step->regions || !step->region_names)
         return QN_OOM();
     for (uint32_t i = 0; i < node->attr_count; i++) {
-        const struct qn_onnx_attr *attr = find_attr(step->frame, node, node->attrs[i].name);
+        const struct qn_onnx_attr *attr = qn_onnx_find_attr_named(step->frame, node, node->attrs[i].name);
         if (!attr || attr->kind != QN_ONNX_ATTR_GRAPH || !attr->g)
             continue;
         step->region_names[step->region_count] = node->attrs[i].name;
@@ -428,6 +480,12 @@ static qn_status resolve_step(struct resolver *r, const struct qn_onnx_node *nod
     const struct qn_onnx_function *function = find_function(r, node);
     if (function)
         return resolve_call(r, node, function, frame, scope, steps);
+    const struct known_op *op;
+    uint32_t opset = opset_of(frame, node->domain);
+    QN_TRY(find_op(r, node, opset, &op));
+    const struct qn_custom_op *custom = find_custom(r, node, opset, op->row != NULL);
+    if (!custom && op->signature)
+        QN_TRY(qn_onnx_check_signature(op->signature, frame, node));
     if (is_core(node->domain) && qn_str_is(node->op_type, "Constant"))
         return resolve_constant(r, node, frame, scope);
     struct qn_onnx_step *step = QN_ARENA_NEW(r->arena, struct qn_onnx_step);
@@ -435,7 +493,10 @@ static qn_status resolve_step(struct resolver *r, const struct qn_onnx_node *nod
         return QN_OOM();
     *step = (struct qn_onnx_step){.node = node,
                                   .frame = frame,
-                                  .opset = opset_of(frame, node->domain),
+                                  .row = op->row,
+                                  .signature = custom ? NULL : op->signature,
+                                  .custom = custom,
+                                  .opset = opset,
                                   .input_count = node->input_count,
                                   .output_count = node->output_count};
     step->inputs = QN_ARENA_ARRAY(r->arena, uint32_t, (size_t)node->input_count + 1);
@@ -443,9 +504,6 @@ static qn_status resolve_step(struct resolver *r, const struct qn_onnx_node *nod
     if (!step->inputs || !step->outputs)
         return QN_OOM();
     QN_TRY(read_inputs(r, node, scope, step->inputs));
-    struct qn_str domain = is_core(node->domain) ? (struct qn_str){0} : node->domain;
-    step->row = qn_lower_find(domain, node->op_type, step->opset);
-    step->custom = find_custom(r, node, step->opset, step->row != NULL);
     if (!step->row && !step->custom)
         QN_TRY(add_missing(r, node, step->opset));
     QN_TRY(resolve_regions(r, step, scope));
@@ -676,11 +734,12 @@ qn_status qn_onnx_resolve_program(struct qn_onnx_program *program)
                               "function %.*s", QN_STR_ARG(model->functions[i].name)));
     struct resolver r = {.program = program, .arena = &program->arena};
     struct qn_onnx_frame *frame = QN_ARENA_NEW(r.arena, struct qn_onnx_frame);
-    if (!frame || !qn_map_init(&r.missing_ops, r.arena, 0) ||
+    if (!frame || !qn_map_init(&r.missing_ops, r.arena, 0) || !qn_map_init(&r.known, r.arena, 64) ||
         !qn_array_push(&program->slots, program->allocator, (struct qn_onnx_slot){0}))
         return QN_OOM();
     *frame = (struct qn_onnx_frame){.opsets = model->opsets, .opset_count = model->opset_count};
     QN_TRY(check_given(&r, &model->graph));
+    QN_TRY(index_functions(&r));
     qn_strbuf_init(&r.missing, program->allocator);
     qn_status status = resolve_graph(&r, &model->graph, frame, NULL, &program->main);
     if (!status && r.missing.failed)
@@ -689,5 +748,6 @@ qn_status qn_onnx_resolve_program(struct qn_onnx_program *program)
         status = QN_ERROR(QN_UNSUPPORTED, "%" PRIu32 " op%s (%" PRIu32 " nodes) that Quern does not support: %s",
                           r.missing_count, r.missing_count == 1 ? "" : "s", r.missing_nodes, r.missing.data);
     qn_strbuf_deinit(&r.missing);
+    qn_array_free(&r.ops, program->allocator);
     return status;
 }

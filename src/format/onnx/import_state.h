@@ -27,12 +27,14 @@ struct qn_onnx_frame {
 };
 
 struct qn_onnx_region;
+struct qn_onnx_signature;
 
 struct qn_onnx_step {
     const struct qn_onnx_node *node;
     const struct qn_onnx_frame *frame;
     const struct qn_lower_row *row;
-    const struct qn_custom_op *custom; /* instead of row */
+    const struct qn_onnx_signature *signature; /* NULL: none */
+    const struct qn_custom_op *custom;         /* instead of row */
     uint32_t opset;
     uint32_t input_count, output_count;
     uint32_t *inputs, *outputs; /* values */
@@ -88,6 +90,8 @@ struct qn_onnx_program {
 qn_status qn_onnx_resolve_program(struct qn_onnx_program *program) QN_MUST_USE;
 const struct qn_onnx_attr *qn_onnx_find_attr(const struct qn_onnx_frame *frame, const struct qn_onnx_node *node,
                                              const char *name);
+const struct qn_onnx_attr *qn_onnx_find_attr_named(const struct qn_onnx_frame *frame, const struct qn_onnx_node *node,
+                                                   struct qn_str name);
 void qn_onnx_lock(struct qn_onnx_program *program);
 void qn_onnx_unlock(struct qn_onnx_program *program);
 
