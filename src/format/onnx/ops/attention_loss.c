@@ -26,6 +26,29 @@ static qn_value picked(struct qn_lower *l, qn_value x, qn_value target)
     return UNARY(neg, qn_onnx_squeeze(l, y, &axis));
 }
 
+/* x is [n, c, ...], the target [n, ...], weights are [c]. */
+static bool check_shapes(struct qn_lower *l, qn_value x)
+{
+    qn_value target = qn_onnx_in(l, 1), weight = qn_onnx_has(l, 2) ? qn_onnx_in(l, 2) : 0;
+    if (l->b->status)
+        return false;
+    uint32_t rank = qn_onnx_rank(l, x);
+    if (rank < 2 || qn_onnx_rank(l, target) != rank - 1) {
+        qn_onnx_fail(l, "scores of rank %" PRIu32 " with a target of rank %" PRIu32 ", expected 2 or more and one less",
+                     rank, qn_onnx_rank(l, target));
+        return false;
+    }
+    for (uint32_t i = 0; i < rank - 1; i++) {
+        qn_dim size = qn_onnx_type_of(l, x)->dims[i ? i + 1 : 0], found = qn_onnx_type_of(l, target)->dims[i];
+        if (size >= 0 && found >= 0 && size != found)
+            qn_onnx_fail(l, "axis %" PRIu32 " of the target has size %" PRId64 ", that of the scores %" PRId64, i,
+                         found, size);
+    }
+    if (weight && qn_onnx_rank(l, weight) != 1)
+        qn_onnx_fail(l, "weights of rank %" PRIu32 ", expected 1", qn_onnx_rank(l, weight));
+    return !l->b->status;
+}
+
 static void loss_of(struct qn_lower *l, qn_value log_prob, qn_dtype dtype)
 {
     static const char *const reductions[] = {"none", "mean", "sum", NULL};
@@ -62,18 +85,14 @@ static void loss_of(struct qn_lower *l, qn_value log_prob, qn_dtype dtype)
 QN_ONNX_LOWER(nll_loss)
 {
     qn_value x = qn_onnx_in(l, 0);
-    if (!l->b->status && qn_onnx_rank(l, x) < 2)
-        qn_onnx_fail(l, "rank %" PRIu32 ", expected 2 or more", qn_onnx_rank(l, x));
-    if (!l->b->status)
+    if (check_shapes(l, x))
         loss_of(l, qn_lower_widen(l, x), qn_onnx_type_of(l, x)->dtype);
 }
 
 QN_ONNX_LOWER(softmax_cross_entropy)
 {
     qn_value x = qn_onnx_in(l, 0);
-    if (!l->b->status && qn_onnx_rank(l, x) < 2)
-        qn_onnx_fail(l, "rank %" PRIu32 ", expected 2 or more", qn_onnx_rank(l, x));
-    if (l->b->status)
+    if (!check_shapes(l, x))
         return;
     qn_value wide = qn_lower_widen(l, x);
     wide = BINARY(sub, wide, qn_build_reduce(l->b, QN_OP_reduce_max, wide, 1, true));

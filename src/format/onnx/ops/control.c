@@ -182,7 +182,7 @@ QN_ONNX_LOWER(if)
     int64_t number;
     if (l->b->status)
         return;
-    if (regions[0]->output_count < l->output_count || regions[1]->output_count < l->output_count ||
+    if (regions[0]->output_count != l->output_count || regions[1]->output_count != l->output_count ||
         regions[0]->input_count || regions[1]->input_count) {
         qn_onnx_fail(l, "the branches give %" PRIu32 " and %" PRIu32 " outputs, the node has %" PRIu32,
                      regions[0]->output_count, regions[1]->output_count, l->output_count);
@@ -317,9 +317,11 @@ QN_ONNX_LOWER(loop)
         return;
     uint32_t carried = l->input_count > 2 ? l->input_count - 2 : 0;
     if (region->input_count != carried + 2 || region->output_count < carried + 1 ||
-        l->output_count > region->output_count - 1) {
-        qn_onnx_fail(l, "the body takes %" PRIu32 " values and gives %" PRIu32 ", for %" PRIu32 " carried ones",
-                     region->input_count, region->output_count, carried);
+        l->output_count != region->output_count - 1) {
+        qn_onnx_fail(l,
+                     "the body takes %" PRIu32 " values and gives %" PRIu32 ", for %" PRIu32
+                     " carried ones and %" PRIu32 " outputs",
+                     region->input_count, region->output_count, carried, l->output_count);
         return;
     }
     struct qn_control_frame f = {.carried = carried, .first_in = 2, .first_out = 1};
@@ -448,9 +450,11 @@ static bool scan_job_init(struct qn_lower *l, uint32_t inputs, struct scan_job *
     if (l->b->status)
         return false;
     if (scanned < 1 || scanned > inputs || job->region->input_count != inputs ||
-        job->region->output_count < inputs - scanned || job->region->output_count < l->output_count) {
-        qn_onnx_fail(l, "num_scan_inputs %" PRId64 " with %" PRIu32 " inputs; the body takes %" PRIu32, scanned, inputs,
-                     job->region->input_count);
+        job->region->output_count < inputs - scanned || job->region->output_count != l->output_count) {
+        qn_onnx_fail(l,
+                     "num_scan_inputs %" PRId64 " with %" PRIu32 " inputs and %" PRIu32
+                     " outputs; the body takes %" PRIu32 " and gives %" PRIu32,
+                     scanned, inputs, l->output_count, job->region->input_count, job->region->output_count);
         return false;
     }
     job->scanned = (uint32_t)scanned;
@@ -533,9 +537,10 @@ QN_ONNX_LOWER(sequence_map)
     struct qn_control_captured captured;
     if (l->b->status || !qn_control_captured(l, &region, 1, &captured))
         return;
-    if (l->input_count < 1 || region->input_count != l->input_count || region->output_count < l->output_count) {
-        qn_onnx_fail(l, "the body takes %" PRIu32 " values, the node has %" PRIu32, region->input_count,
-                     l->input_count);
+    if (l->input_count < 1 || region->input_count != l->input_count || region->output_count != l->output_count) {
+        qn_onnx_fail(l,
+                     "the body takes %" PRIu32 " values and gives %" PRIu32 ", the node has %" PRIu32 " and %" PRIu32,
+                     region->input_count, region->output_count, l->input_count, l->output_count);
         return;
     }
     qn_value *inputs = call_inputs(l, l->input_count, &captured);

@@ -96,6 +96,9 @@ QN_ONNX_LOWER(reshape)
             return;
         from_ints(&ints, &sizes);
     }
+    const struct qn_contents *list = l->opset < 5 ? NULL : qn_onnx_in_contents(l, 1);
+    if (list && list->rank != 1)
+        qn_onnx_fail(l, "the shape is a tensor of rank %" PRIu32 ", expected 1", list->rank);
     reshape_to(l, x, &sizes, qn_onnx_attr_i(l, "allowzero", 0) != 0);
 }
 
@@ -207,8 +210,9 @@ static const int64_t *many_parts(struct qn_lower *l, uint64_t *count)
     const int64_t *sizes = qn_onnx_attr_i64s(l, "split", count);
     if (sizes || l->opset < 13 || !qn_onnx_has(l, 1))
         return sizes;
-    sizes = qn_onnx_try_constant(l, 1);
-    *count = sizes ? l->output_count : 0;
+    const struct qn_type *type = qn_onnx_type_of(l, qn_onnx_in(l, 1));
+    sizes = type->rank == 1 && type->dims[0] >= 0 ? qn_onnx_try_constant(l, 1) : NULL;
+    *count = sizes ? (uint64_t)type->dims[0] : 0;
     return sizes;
 }
 
@@ -221,7 +225,10 @@ QN_ONNX_LOWER(split)
     const int64_t *numbers = l->b->status ? NULL : many_parts(l, &many);
     if (l->b->status)
         return;
-    if (!numbers && qn_onnx_has(l, 1)) {
+    bool given = numbers || qn_onnx_has(l, 1);
+    if (l->opset >= 18 && given == qn_onnx_has_attr(l, "num_outputs"))
+        qn_onnx_fail(l, "needs the input split or the attribute num_outputs, %s", given ? "and has both" : "has none");
+    if (!numbers && given) {
         qn_onnx_sizes(l, 1, &sizes);
     } else if (!numbers) {
         int64_t parts = qn_onnx_attr_i(l, "num_outputs", l->output_count);
@@ -231,7 +238,7 @@ QN_ONNX_LOWER(split)
         equal_parts(l, dim, parts, &sizes);
     }
     uint64_t count = numbers ? many : sizes.count;
-    if (count < l->output_count)
+    if (count != l->output_count)
         qn_onnx_fail(l, "%" PRIu64 " sizes for %" PRIu32 " outputs", count, l->output_count);
     qn_dim at = 0, dim = l->b->status ? 0 : dim_of(l, x, axis);
     for (uint32_t i = 0; i < count && !l->b->status; i++) {
