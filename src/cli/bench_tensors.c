@@ -15,6 +15,8 @@ struct times {
         start_cpu_s; /* processor time of all threads: at the beginning; from then to the first result */
     double *seconds;
     size_t count;
+    struct qn_run_memory memory;
+    uint64_t file_bytes;
 };
 
 static int compare(const void *a, const void *b)
@@ -61,12 +63,19 @@ static qn_status measure(const struct qn_bench_tensors *args, struct qn_tensor_r
     return status;
 }
 
-static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run *run, const struct times *t)
+/* What is to be printed about memory. */
+static qn_status note_memory(struct qn_tensor_run *run, struct times *t)
 {
-    struct qn_run_memory memory = {.struct_size = sizeof memory};
     struct qn_model_info info = {.struct_size = sizeof info};
-    QN_COMMAND_TRY(qn_run_memory(run->run, &memory));
+    t->memory.struct_size = sizeof t->memory;
+    QN_COMMAND_TRY(qn_run_memory(run->run, &t->memory));
     QN_COMMAND_TRY(qn_model_info(run->model, &info));
+    t->file_bytes = info.file_bytes;
+    return NULL;
+}
+
+static void print(const struct qn_bench_tensors *args, const struct times *t)
+{
     double sum = 0;
     for (size_t i = 0; i < t->count; i++)
         sum += t->seconds[i];
@@ -89,13 +98,13 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
         qn_json_out_f64(&json, "latency_s_mean", mean);
         qn_json_out_f64(&json, "runs_per_s", 1 / mean);
         qn_json_out_u64(&json, "peak_rss_bytes", qn_terminal_peak_bytes());
-        qn_json_out_u64(&json, "file_bytes", info.file_bytes);
-        qn_json_out_u64(&json, "weights_bytes", memory.weights);
-        qn_json_out_u64(&json, "workspace_bytes", memory.workspace);
-        qn_json_out_u64(&json, "kept_bytes", memory.kept);
+        qn_json_out_u64(&json, "file_bytes", t->file_bytes);
+        qn_json_out_u64(&json, "weights_bytes", t->memory.weights);
+        qn_json_out_u64(&json, "workspace_bytes", t->memory.workspace);
+        qn_json_out_u64(&json, "kept_bytes", t->memory.kept);
         qn_json_out_end(&json);
         qn_json_out_finish(&json);
-        return NULL;
+        return;
     }
     char a[QN_TERMINAL_NUMBER_SIZE], b[QN_TERMINAL_NUMBER_SIZE], c[QN_TERMINAL_NUMBER_SIZE], d[QN_TERMINAL_NUMBER_SIZE];
     printf("latency     p50 %s, p90 %s, p99 %s (%zu runs, fastest %s)\n", qn_terminal_seconds(percentile(t, 0.5), a),
@@ -104,9 +113,8 @@ static qn_status print(const struct qn_bench_tensors *args, struct qn_tensor_run
     printf("throughput  %.2f runs/s\n", 1 / mean);
     printf("load        %s, first run %s\n", qn_terminal_seconds(t->load_s, a), qn_terminal_seconds(t->first_s, b));
     printf("memory      peak %s: file %s, packed weights %s, workspace %s\n",
-           qn_terminal_bytes(qn_terminal_peak_bytes(), a), qn_terminal_bytes(info.file_bytes, b),
-           qn_terminal_bytes(memory.weights, c), qn_terminal_bytes(memory.workspace + memory.kept, d));
-    return NULL;
+           qn_terminal_bytes(qn_terminal_peak_bytes(), a), qn_terminal_bytes(t->file_bytes, b),
+           qn_terminal_bytes(t->memory.weights, c), qn_terminal_bytes(t->memory.workspace + t->memory.kept, d));
 }
 
 static qn_status work(const struct qn_bench_tensors *args, struct qn_tensor_run *run, struct times *t)
@@ -118,7 +126,7 @@ static qn_status work(const struct qn_bench_tensors *args, struct qn_tensor_run 
     QN_COMMAND_TRY(measure(args, run, t));
     if (args->profile)
         QN_COMMAND_TRY(qn_tensor_write_trace(run, args->profile));
-    return print(args, run, t);
+    return note_memory(run, t);
 }
 
 int qn_bench_tensors(const struct qn_bench_tensors *args, struct qn_tensor_run *run)
@@ -127,7 +135,9 @@ int qn_bench_tensors(const struct qn_bench_tensors *args, struct qn_tensor_run *
     qn_status status = times.seconds ? work(args, run, &times) : QN_STATUS(QN_OUT_OF_MEMORY, "no memory for the times");
     bool cancelled = qn_status_code(status) == QN_CANCELLED;
     int code = qn_command_status(status);
+    qn_tensor_close(run); /* before the program's parts that print come into memory */
+    if (code == QN_EXIT_OK)
+        print(args, &times);
     free(times.seconds);
-    qn_tensor_close(run);
     return cancelled ? QN_EXIT_INTERRUPTED : code;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cli/command.h"
+#include "cli/footprint.h"
 #include "cli/interrupt.h"
 
 double qn_tensor_now_s(void)
@@ -153,6 +154,7 @@ void qn_tensor_close(struct qn_tensor_run *run)
     qn_model_close(run->model);
     for (size_t i = 0; i < QN_ARG_LIST_MAX; i++)
         qn_extension_unload(run->libraries[i]);
+    *run = (struct qn_tensor_run){0};
 }
 
 /* ---- inputs --------------------------------------------------------------------------------------------------- */
@@ -228,6 +230,7 @@ qn_status qn_tensor_bind(struct qn_tensor_run *run)
     if (image)
         return QN_STATUS(QN_INVALID_ARGUMENT, "%s: the model has no input for a picture ([n, 3, h, w] or [n, h, w, 3])",
                          image);
+    qn_footprint_settle();
     return NULL;
 }
 

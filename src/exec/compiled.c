@@ -46,8 +46,10 @@ static qn_status make_exec(struct qn_compiled *c, const struct qn_model *model,
     QN_TRY(list_files(c, model, &files, &file_count));
     qn_status status = qn_exec_create(c->plan, c->pool, files, file_count, c->allocator, &c->exec);
     qn_free(c->allocator, files, (file_count ? file_count : 1) * sizeof *files);
-    if (status || !options->bodies)
-        return status;
+    QN_TRY(status);
+    QN_TRY(qn_exec_forget_packed(c->exec, c->plan));
+    if (!options->bodies)
+        return NULL;
     struct qn_exec_bodies bodies = {.source = options->bodies,
                                     .backend = &qn_backend_cpu,
                                     .disabled_passes = options->disabled_passes,

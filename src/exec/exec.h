@@ -30,6 +30,8 @@ struct qn_frame;
  * read any more. The plan, the pool and the files must outlive the executor. */
 qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const struct qn_exec_file *files,
                          uint32_t file_count, const struct qn_allocator *allocator, struct qn_exec **out) QN_MUST_USE;
+/* Takes constants that were only read to be packed out of the plan, which is the executor's own; no frame may run. */
+qn_status qn_exec_forget_packed(struct qn_exec *exec, struct qn_plan *plan) QN_MUST_USE;
 void qn_exec_destroy(struct qn_exec *exec); /* NULL is allowed; no frame may run */
 
 /* Where bodies that calls name come from, and how they are compiled. */

@@ -1,4 +1,6 @@
 /* Weights in the form that kernels read: made once, when an executor is created. */
+#include <stdlib.h>
+
 #include "base/checked.h"
 #include "exec/frame.h"
 #include "platform/file.h"
@@ -165,9 +167,9 @@ static void drop(struct qn_exec *e, uint32_t blob)
     qn_file_map_drop(&map, b->offset, b->bytes);
 }
 
-/* What the import touched of the files, and what lies beside the weights that were packed: a fault brings in 64 KiB. What
- * is read as it lies in a file comes back at its first use. Bodies are made while others run, which would have to bring
- * theirs back each time. */
+/* What the import touched of the files, and what lies beside the weights that were packed: a fault brings in 64 KiB.
+ * What is read as it lies in a file comes back at its first use. Bodies are made while others run, which would have to
+ * bring theirs back each time. */
 static void drop_files(const struct qn_exec *e)
 {
     for (uint32_t i = 0; i < e->file_count && !e->bodies; i++) {
@@ -201,41 +203,113 @@ static void usual_sizes(const struct qn_plan *plan, int64_t *symbols, int64_t *v
             values[i] = 1;
 }
 
-static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const struct qn_step_views *views)
+/* One weight to pack. */
+struct job {
+    uint64_t source_bytes;
+    uint64_t at; /* in the region; nothing for shared ones */
+    uint32_t index, blob;
+    bool shared;
+};
+
+/* The largest source first: while it is read, the least of the packed copies is there. */
+static int compare_jobs(const void *a, const void *b)
+{
+    const struct job *x = a, *y = b;
+    if (x->source_bytes != y->source_bytes)
+        return x->source_bytes < y->source_bytes ? 1 : -1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+/* Lists what is to be packed and lays out its memory. */
+static qn_status list_jobs(struct qn_exec *e, struct job *jobs)
 {
     const struct qn_plan *plan = e->plan;
-    int64_t *values = sizes + plan->symbols.count;
-    uint64_t total = 0, at = 0;
-    usual_sizes(plan, sizes, values);
-    find_readers(plan, read);
+    uint64_t total = 0;
     for (uint32_t i = 0; i < plan->packed.count; i++) {
+        const struct qn_plan_packed *packed = &plan->packed.items[i];
+        uint32_t blob = plan->tensors.items[packed->source].index;
         uint64_t bytes;
-        if (is_shared(e, &plan->packed.items[i]))
+        jobs[i] = (struct job){plan->blobs.items[blob].bytes, total, i, blob, is_shared(e, packed)};
+        if (jobs[i].shared)
             continue;
-        if (!qn_align_u64(plan->packed.items[i].bytes, 64, &bytes) || !qn_add_u64(total, bytes, &total))
+        if (!qn_align_u64(packed->bytes, 64, &bytes) || !qn_add_u64(total, bytes, &total))
             return QN_OOM();
     }
     QN_TRY(qn_region_grow(&e->weights, total, "packed weights"));
     qn_pages_want_large(e->weights.data, e->weights.bytes);
-    for (uint32_t i = 0; i < plan->packed.count; i++) {
-        const struct qn_plan_packed *packed = &plan->packed.items[i];
-        void *to = packed->bytes && e->weights.data ? (uint8_t *)e->weights.data + at : NULL;
-        uint32_t blob = plan->tensors.items[packed->source].index;
-        read_in(e, blob);
-        if (is_shared(e, packed)) {
-            QN_TRY(pack_shared(e, packed, values, views, &to));
-        } else {
-            QN_TRY(pack(e, packed, to, values, views));
-            at += (packed->bytes + 63) & ~63ull;
-        }
-        e->packed[i] = to;
-        bool again = read[blob];
-        for (uint32_t k = i + 1; k < plan->packed.count && !again; k++)
-            again = plan->tensors.items[plan->packed.items[k].source].index == blob;
-        if (!again)
-            drop(e, blob);
-    }
+    qsort(jobs, plan->packed.count, sizeof *jobs, compare_jobs);
     return NULL;
+}
+
+static qn_status pack_job(struct qn_exec *e, const struct job *job, const int64_t *values,
+                          const struct qn_step_views *views)
+{
+    const struct qn_plan_packed *packed = &e->plan->packed.items[job->index];
+    void *to = packed->bytes && e->weights.data && !job->shared ? (uint8_t *)e->weights.data + job->at : NULL;
+    read_in(e, job->blob);
+    if (job->shared)
+        QN_TRY(pack_shared(e, packed, values, views, &to));
+    else
+        QN_TRY(pack(e, packed, to, values, views));
+    e->packed[job->index] = to;
+    return NULL;
+}
+
+static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const struct qn_step_views *views)
+{
+    const struct qn_plan *plan = e->plan;
+    int64_t *values = sizes + plan->symbols.count;
+    uint32_t count = plan->packed.count;
+    struct job *jobs = qn_calloc(e->allocator, count, sizeof *jobs);
+    qn_status status = jobs ? list_jobs(e, jobs) : QN_OOM();
+    usual_sizes(plan, sizes, values);
+    find_readers(plan, read);
+    for (uint32_t i = 0; i < count && !status; i++) {
+        status = pack_job(e, &jobs[i], values, views);
+        bool again = read[jobs[i].blob]; /* jobs of one source follow each other or have sources of the same size */
+        for (uint32_t k = i + 1; k < count && !again && jobs[k].source_bytes == jobs[i].source_bytes; k++)
+            again = jobs[k].blob == jobs[i].blob;
+        if (!again && !status)
+            drop(e, jobs[i].blob);
+    }
+    qn_free(e->allocator, jobs, count * sizeof *jobs);
+    return status;
+}
+
+qn_status qn_exec_forget_packed(struct qn_exec *e, struct qn_plan *plan)
+{
+    const struct qn_allocator *a = e->allocator;
+    QN_ARRAY(uint8_t) kept = {0};
+    bool *read = qn_calloc(a, plan->blobs.count + 1, sizeof *read);
+    uint64_t total = 0;
+    if (!read)
+        return QN_OOM();
+    find_readers(plan, read);
+    for (uint32_t i = 0; i < plan->blobs.count; i++)
+        if (read[i] && plan->blobs.items[i].place == QN_BLOB_MEMORY)
+            total += (plan->blobs.items[i].bytes + 63) & ~63ull;   /* no more than they take now */
+    bool worth = total < plan->data.count && !plan->holds_strings; /* strings hold addresses */
+    bool good = !worth || total == 0 || qn_array_reserve(&kept, plan->allocator, total);
+    for (uint32_t i = 0; worth && good && i < plan->blobs.count; i++) {
+        struct qn_blob *blob = &plan->blobs.items[i];
+        if (blob->place != QN_BLOB_MEMORY)
+            continue;
+        if (!read[i])
+            blob->bytes = 0;
+        if (blob->bytes)
+            memcpy(kept.items + kept.count, plan->data.items + blob->offset, (size_t)blob->bytes);
+        blob->offset = kept.count;
+        e->blobs[i] = blob->bytes ? kept.items + kept.count : NULL;
+        kept.count += (uint32_t)((blob->bytes + 63) & ~63ull);
+    }
+    if (worth && good) {
+        qn_array_free(&plan->data, plan->allocator);
+        plan->data.items = kept.items;
+        plan->data.count = kept.count;
+        plan->data.capacity = kept.capacity;
+    }
+    qn_free(a, read, (plan->blobs.count + 1) * sizeof *read);
+    return good ? NULL : QN_OOM();
 }
 
 static qn_status make_all_read(struct qn_exec *e, bool *read)

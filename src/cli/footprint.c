@@ -1,0 +1,58 @@
+#define _GNU_SOURCE /* dl_iterate_phdr */
+#include "cli/footprint.h"
+
+#include <stdio.h> /* also tells which libc this is */
+
+#if defined(__linux__) && defined(__GLIBC__)
+
+#include <link.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A debugger's breakpoints are changed pages of the program, which would be lost. */
+static bool is_debugged(void)
+{
+    char line[256];
+    int tracer = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+            break;
+    if (status)
+        fclose(status);
+    return tracer != 0;
+}
+
+/* Parts that cannot be written are the same in memory as in the file. */
+static int drop_constant_parts(struct dl_phdr_info *object, size_t size, void *context)
+{
+    (void)size;
+    uintptr_t page = *(const uintptr_t *)context;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W))
+            continue;
+        uintptr_t begin = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
+        uintptr_t end = (object->dlpi_addr + part->p_vaddr + part->p_memsz + page - 1) & ~(page - 1);
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint may fail */
+    }
+    return 0;
+}
+
+void qn_footprint_settle(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    malloc_trim(0);
+    if (!is_debugged())
+        dl_iterate_phdr(drop_constant_parts, &page);
+}
+
+#else
+
+void qn_footprint_settle(void)
+{
+}
+
+#endif
