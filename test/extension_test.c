@@ -24,14 +24,14 @@ static int unload(void **state)
     return 0;
 }
 
-static qn_status run_model(const char *backends, const struct qn_extension *const *extensions, uint32_t count,
-                           const float *x, int64_t rows, float *y)
+static qn_status run_file(const char *path, const char *backends, const struct qn_extension *const *extensions,
+                          uint32_t count, const float *x, int64_t rows, float *y)
 {
     struct qn_model *model = NULL;
     struct qn_session *session = NULL;
     struct qn_session_options options = {
         .struct_size = sizeof options, .backends = backends, .extensions = extensions, .extension_count = count};
-    qn_assert_ok(qn_model_open(qn_test_source("test/data/onnx/scale_shift.onnx"), NULL, &model));
+    qn_assert_ok(qn_model_open(qn_test_source(path), NULL, &model));
     qn_status status = qn_session_create(model, &options, &session);
     struct qn_tensor input = {(void *)(uintptr_t)x, (size_t)rows * 3 * sizeof *x, QN_DTYPE_F32, 2, {rows, 3}};
     struct qn_tensor output = {.data = y, .bytes = (size_t)rows * 3 * sizeof *y};
@@ -40,6 +40,12 @@ static qn_status run_model(const char *backends, const struct qn_extension *cons
     qn_session_destroy(session);
     qn_model_close(model);
     return status;
+}
+
+static qn_status run_model(const char *backends, const struct qn_extension *const *extensions, uint32_t count,
+                           const float *x, int64_t rows, float *y)
+{
+    return run_file("test/data/onnx/scale_shift.onnx", backends, extensions, count, x, rows, y);
 }
 
 /* y = exp((2 x + 1) x) + x */
@@ -90,17 +96,25 @@ static void backend_beside_the_cpu(void **state)
     check(x, y, 6);
     struct qn_model *model = NULL;
     struct taken taken = {0};
-    const struct qn_session_options options = {.struct_size = sizeof options,
-                                               .disabled_passes = "chain",
-                                               .backends = "example,cpu",
-                                               .extensions = &extension,
-                                               .extension_count = 1};
+    const struct qn_session_options options = {
+        .struct_size = sizeof options, .backends = "example,cpu", .extensions = &extension, .extension_count = 1};
     qn_assert_ok(qn_model_open(qn_test_source("test/data/onnx/scale_shift.onnx"), NULL, &model));
     qn_assert_ok(qn_graph_partition(model, &options, on_partition, &taken));
     assert_int_equal(taken.example, 2); /* mul and add */
     assert_int_equal(taken.refused, 2); /* the custom op and exp */
     assert_int_equal(taken.cpu, 2);
     qn_model_close(model);
+}
+
+/* The group of such a node has the value once, the node gets it twice. */
+static void one_value_read_twice(void **state)
+{
+    (void)state;
+    const float x[3] = {1, -3, 0.5f};
+    float y[3];
+    qn_assert_ok(run_file("test/data/onnx/squared.onnx", "example,cpu", &extension, 1, x, 1, y));
+    for (int i = 0; i < 3; i++)
+        assert_true(y[i] == 4 * x[i] * x[i]);
 }
 
 static void what_goes_wrong(void **state)
@@ -155,13 +169,40 @@ static void op_of_the_program(void **state)
     qn_assert_fails(run_model(NULL, list, 1, x, 1, y), QN_UNSUPPORTED, "not today");
 }
 
+/* What an application hands over is checked as what a library does. */
+static void extensions_that_are_not_complete(void **state)
+{
+    (void)state;
+    struct qn_custom_op op = extension->ops[0];
+    struct qn_custom_backend backend = extension->backends[0];
+    struct qn_extension own = *extension;
+    const struct qn_extension *list[] = {&own, NULL};
+    const float x[3] = {0};
+    float y[3];
+    own.ops = &op;
+    own.backends = &backend;
+    op.shape = NULL;
+    qn_assert_fails(run_model(NULL, list, 1, x, 1, y), QN_UNSUPPORTED, "op 0 of extension example is not complete");
+    op = extension->ops[0];
+    backend.run = NULL;
+    qn_assert_fails(run_model("cpu", list, 1, x, 1, y), QN_UNSUPPORTED, "backend 0 of extension example");
+    backend = extension->backends[0];
+    own.ops = NULL;
+    qn_assert_fails(run_model(NULL, list, 1, x, 1, y), QN_UNSUPPORTED, "lists no ops");
+    own.ops = &op;
+    own.struct_size = 0;
+    qn_assert_fails(run_model(NULL, list, 1, x, 1, y), QN_UNSUPPORTED, "struct_size");
+    own.struct_size = sizeof own;
+    qn_assert_fails(run_model(NULL, list, 2, x, 1, y), QN_INVALID_ARGUMENT, "extension 1 of the options is NULL");
+    qn_assert_ok(run_model("example,cpu", list, 1, x, 1, y));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(op_in_a_model),
-        cmocka_unit_test(backend_beside_the_cpu),
-        cmocka_unit_test(what_goes_wrong),
-        cmocka_unit_test(op_of_the_program),
+        cmocka_unit_test(op_in_a_model),        cmocka_unit_test(backend_beside_the_cpu),
+        cmocka_unit_test(one_value_read_twice), cmocka_unit_test(what_goes_wrong),
+        cmocka_unit_test(op_of_the_program),    cmocka_unit_test(extensions_that_are_not_complete),
     };
     return cmocka_run_group_tests_name("extension", tests, load, unload);
 }

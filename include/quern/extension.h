@@ -43,7 +43,8 @@ bool qn_node_view_text(const struct qn_node_view *node, const char *attribute, c
 uint32_t qn_node_view_input_count(const struct qn_node_view *node);
 uint32_t qn_node_view_output_count(const struct qn_node_view *node);
 void qn_node_view_input(const struct qn_node_view *node, uint32_t index, struct qn_tensor *type);
-void qn_node_view_output(const struct qn_node_view *node, uint32_t index, struct qn_tensor *type); /* backends only */
+/* Backends only: the rule of an op is what gives these types. */
+void qn_node_view_output(const struct qn_node_view *node, uint32_t index, struct qn_tensor *type);
 
 struct qn_custom_op {
     size_t struct_size;
@@ -60,7 +61,8 @@ struct qn_custom_op {
                          uint32_t input_count, struct qn_tensor *outputs, uint32_t output_count);
 };
 
-/* A backend that takes single nodes or connected groups of them. It works on memory of the host. */
+/* A backend that takes single nodes or connected groups of them. It works on memory of the host. It is asked about the
+ * nodes of the graph as imported, and again about those that the passes have made of what it did not take. */
 struct qn_custom_backend {
     size_t struct_size;
     const char *name;
@@ -69,7 +71,8 @@ struct qn_custom_backend {
     bool (*takes)(void *context, const struct qn_node_view *node, char *why, size_t why_size);
     /* Makes a program of a group of nodes, in their order. Values of the group are numbered; node i reads inputs[i][..]
      * and writes outputs[i][..]; the first `group_inputs` numbers are the group's inputs. NULL: groups are single nodes
-     * and `run` gets the node itself. */
+     * and `run` gets the node itself, with all its inputs and outputs; of those that are absent, or that
+     * nobody reads, dtype is NONE and data NULL. */
     qn_status (*compile)(void *context, const struct qn_node_view *const *nodes, uint32_t node_count,
                          const uint32_t *const *inputs, const uint32_t *const *outputs, uint32_t group_inputs,
                          const uint32_t *group_outputs, uint32_t group_output_count, void **program);

@@ -225,7 +225,8 @@ static qn_status compile(struct qn_bodies *bodies, struct qn_body *body)
     for (uint32_t i = 0; i < body->input_count && status; i++) /* copies made before the one that failed stay owned */
         body->inputs[i].pinned &= body->inputs[i].data != NULL;
     if (!status)
-        status = qn_optimise(&graph, bodies->options.disabled_passes ? bodies->disabled_passes : NULL, NULL);
+        status = qn_optimise(&graph, bodies->options.disabled_passes ? bodies->disabled_passes : NULL,
+                             bodies->options.plan.preferred, bodies->options.plan.preferred_count, NULL);
     if (!status)
         status = qn_plan_create(graph, bodies->options.backend, &bodies->options.plan, bodies->allocator, &body->plan);
     qn_graph_destroy(graph);

@@ -61,7 +61,7 @@ static qn_status compile(struct qn_compiled *c, struct qn_graph **graph, const s
                          const struct qn_compile_options *options)
 {
     QN_TRY(qn_cpu_features(&c->features));
-    QN_TRY(qn_optimise(graph, options->disabled_passes, NULL));
+    QN_TRY(qn_optimise(graph, options->disabled_passes, options->backends, options->backend_count, NULL));
     struct qn_plan_options plan = {.features = c->features,
                                    .f32_activations = options->f32_activations,
                                    .preferred = options->backends,

@@ -35,8 +35,9 @@ void qn_compiled_deinit(struct qn_compiled *compiled);
 
 struct qn_pass_report;
 
-/* Optimises a graph in place by all passes but the disabled ones. reports: QN_PASS_COUNT of them (passes/pass.h), or
- * NULL. */
-qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, struct qn_pass_report *reports) QN_MUST_USE;
+/* Optimises a graph in place by all passes but the disabled ones. Nodes that one of the backends claims are not fused
+ * into others. reports: QN_PASS_COUNT of them (passes/pass.h), or NULL. */
+qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, const struct qn_backend *const *backends,
+                      uint32_t backend_count, struct qn_pass_report *reports) QN_MUST_USE;
 
 #endif

@@ -33,6 +33,9 @@ static bool claim(const struct qn_backend *backend, const struct qn_graph *graph
 struct program {
     struct qn_arena arena;
     struct qn_node_view *node; /* NULL: the extension compiled the group */
+    /* Of a single node: where each of its inputs and outputs stands in the group, which has every value once and no
+     * output that nobody reads. UINT32_MAX: absent. */
+    uint32_t *inputs, *outputs;
     void *inner;
 };
 
@@ -92,6 +95,29 @@ static qn_status compile_group(const struct qn_custom_backend *custom, const str
                            group->output_count, &program->inner);
 }
 
+static uint32_t position(const qn_value *values, uint32_t count, qn_value v)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (values[i] == v)
+            return i;
+    return UINT32_MAX;
+}
+
+static qn_status keep_node(const struct qn_group *group, struct program *program)
+{
+    const struct qn_graph *g = group->graph;
+    const struct qn_node_info *node = qn_graph_node(g, group->nodes[0]);
+    program->inputs = QN_ARENA_ARRAY(&program->arena, uint32_t, node->input_count + 1u);
+    program->outputs = QN_ARENA_ARRAY(&program->arena, uint32_t, node->output_count + 1u);
+    if (!program->inputs || !program->outputs)
+        return QN_OOM();
+    for (uint32_t i = 0; i < node->input_count; i++)
+        program->inputs[i] = position(group->inputs, group->input_count, qn_graph_input_of(g, group->nodes[0], i));
+    for (uint32_t i = 0; i < node->output_count; i++)
+        program->outputs[i] = position(group->outputs, group->output_count, node->first_output + i);
+    return qn_node_view_make(g, group->nodes[0], &program->arena, &program->node);
+}
+
 static void release(const struct qn_backend *backend, void *program)
 {
     const struct qn_custom_backend *custom = custom_of(backend);
@@ -111,14 +137,21 @@ static qn_status compile(const struct qn_backend *backend, const struct qn_group
     if (!program)
         return QN_OOM();
     qn_arena_init(&program->arena, a);
-    qn_status status = custom->compile
-                           ? compile_group(custom, group, program)
-                           : qn_node_view_make(group->graph, group->nodes[0], &program->arena, &program->node);
+    qn_status status = custom->compile ? compile_group(custom, group, program) : keep_node(group, program);
     if (status)
         release(backend, program);
     else
         *out = program;
     return qn_status_note(status, "backend %s", backend->name);
+}
+
+/* Tensors in the order of `order`, of views; order NULL: as they stand. */
+static void fill(struct qn_tensor *tensors, uint32_t count, const struct qn_view *views, const uint32_t *order)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = order ? order[i] : i;
+        tensors[i] = at == UINT32_MAX ? (struct qn_tensor){0} : qn_view_tensor(&views[at]);
+    }
 }
 
 static qn_status run(const struct qn_backend *backend, void *program, const struct qn_view *in, uint32_t in_count,
@@ -127,12 +160,16 @@ static qn_status run(const struct qn_backend *backend, void *program, const stru
     const struct qn_custom_backend *custom = custom_of(backend);
     struct program *p = program;
     struct qn_tensor few[16] = {0}, *tensors = few;
+    if (p->node) {
+        in_count = p->node->input_count;
+        out_count = p->node->output_count;
+    }
     uint32_t count = in_count + out_count;
     const struct qn_allocator *a = p->arena.allocator;
     if (count > 16 && !(tensors = qn_calloc(a, count, sizeof *tensors)))
         return QN_OOM();
-    for (uint32_t i = 0; i < count; i++)
-        tensors[i] = qn_view_tensor(i < in_count ? &in[i] : &out[i - in_count]);
+    fill(tensors, in_count, in, p->inputs);
+    fill(tensors + in_count, out_count, out, p->outputs);
     qn_status status =
         custom->run(custom->context, p->inner, p->node, tensors, in_count, tensors + in_count, out_count);
     if (tensors != few)
@@ -187,6 +224,9 @@ qn_status qn_backends_init(struct qn_backends *backends, const char *names,
     if (!backends->made)
         return QN_OOM();
     qn_status status = NULL;
+    for (uint32_t i = 0; i < extension_count && !status; i++)
+        status = extensions[i] ? qn_extension_check(extensions[i])
+                               : QN_ERROR(QN_INVALID_ARGUMENT, "extension %u of the options is NULL", i);
     for (const char *at = names; at && *at && !status;) {
         struct qn_str name = {at, strcspn(at, ",")};
         at += name.size + (at[name.size] == ',');

@@ -19,6 +19,9 @@ struct qn_backends {
 qn_status qn_backends_init(struct qn_backends *backends, const char *names,
                            const struct qn_extension *const *extensions, uint32_t extension_count,
                            const struct qn_allocator *allocator) QN_MUST_USE;
+/* extension.c: whether all is there that a session calls or reads; QN_UNSUPPORTED names what is not. */
+qn_status qn_extension_check(const struct qn_extension *extension) QN_MUST_USE;
+
 void qn_backends_deinit(struct qn_backends *backends);
 
 #endif

@@ -24,11 +24,34 @@ static qn_status parse_off(const char *list, struct qn_str off[64], uint32_t *co
     return NULL;
 }
 
-qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, struct qn_pass_report *reports)
+struct preferred {
+    const struct qn_backend *const *backends;
+    uint32_t count;
+};
+
+static bool any_claims(const void *context, const struct qn_graph *graph, qn_node node)
+{
+    const struct preferred *preferred = context;
+    char why[160];
+    for (uint32_t i = 0; i < preferred->count; i++) {
+        const struct qn_backend *backend = preferred->backends[i];
+        if (backend->claim && backend->claim(backend, graph, node, why, sizeof why))
+            return true;
+    }
+    return false;
+}
+
+qn_status qn_optimise(struct qn_graph **graph, const char *disabled_passes, const struct qn_backend *const *backends,
+                      uint32_t backend_count, struct qn_pass_report *reports)
 {
     _Static_assert(QN_PASS_COUNT <= 64, "the list of names above has room for all passes");
     struct qn_str off[64];
     struct qn_pass_options options = {.off = off, .reports = reports};
+    struct preferred preferred = {backends, backend_count};
+    struct qn_claims claims = {any_claims, &preferred};
     QN_TRY(parse_off(disabled_passes, off, &options.off_count));
-    return qn_pass_run_all(graph, &options);
+    (*graph)->claims = backend_count ? &claims : NULL;
+    qn_status status = qn_pass_run_all(graph, &options);
+    (*graph)->claims = NULL;
+    return status;
 }

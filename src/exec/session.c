@@ -324,6 +324,18 @@ void qn_session_cancel(struct qn_session *session)
 
 /* ---- looking inside ------------------------------------------------------------------------------------------- */
 
+/* The passes as a session with these options runs them. */
+static qn_status optimise(struct qn_graph **graph, const struct qn_session_options *options,
+                          struct qn_pass_report *reports)
+{
+    struct qn_backends backends;
+    QN_TRY(qn_backends_init(&backends, options->backends, options->extensions, options->extension_count,
+                            options->allocator));
+    qn_status status = qn_optimise(graph, options->disabled_passes, backends.preferred, backends.count, reports);
+    qn_backends_deinit(&backends);
+    return status;
+}
+
 qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options *given, bool optimised, char **text,
                         size_t *size)
 {
@@ -334,7 +346,7 @@ qn_status qn_graph_text(struct qn_model *model, const struct qn_session_options 
     QN_TRY(qn_model_graph(model, &options, false, options.allocator, &graph, &source));
     struct qn_strbuf buffer;
     qn_strbuf_init(&buffer, options.allocator);
-    qn_status status = optimised ? qn_optimise(&graph, options.disabled_passes, NULL) : NULL;
+    qn_status status = optimised ? optimise(&graph, &options, NULL) : NULL;
     if (!status)
         status = qn_graph_print(graph, &buffer);
     qn_graph_destroy(graph);
@@ -370,7 +382,7 @@ qn_status qn_graph_passes(struct qn_model *model, const struct qn_session_option
     struct qn_body_source *source;
     QN_TRY(qn_model_graph(model, &options, false, options.allocator, &graph, &source));
     struct qn_pass_report reports[QN_PASS_COUNT];
-    qn_status status = qn_optimise(&graph, options.disabled_passes, reports);
+    qn_status status = optimise(&graph, &options, reports);
     qn_graph_destroy(graph);
     destroy_source(source);
     QN_TRY(status);

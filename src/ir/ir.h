@@ -147,6 +147,14 @@ struct qn_graph_slot {
     qn_value value;
 };
 
+struct qn_graph;
+
+/* Somebody who wants nodes for itself, such as a backend that is asked before the CPU. */
+struct qn_claims {
+    bool (*claims)(const void *context, const struct qn_graph *graph, qn_node node);
+    const void *context;
+};
+
 struct qn_graph {
     const struct qn_allocator *allocator;
     struct qn_arena arena; /* names and in-memory blobs */
@@ -163,8 +171,9 @@ struct qn_graph {
     QN_ARRAY(struct qn_graph_slot) inputs;
     QN_ARRAY(struct qn_graph_slot) outputs;
     QN_ARRAY(struct qn_state) states;
-    QN_ARRAY(struct qn_str) files; /* paths of the source files that blobs refer to */
-    QN_ARRAY(uint32_t) share;      /* hash index (share.h): count entries in a table of `capacity` slots */
+    QN_ARRAY(struct qn_str) files;  /* paths of the source files that blobs refer to */
+    const struct qn_claims *claims; /* nodes that passes do not fuse into others; NULL: none */
+    QN_ARRAY(uint32_t) share;       /* hash index (share.h): count entries in a table of `capacity` slots */
 };
 
 /* Bytes of a tensor of this type; false when a dim is no constant, a row is no whole number of blocks, or the product

@@ -83,7 +83,7 @@ void qn_node_view_input(const struct qn_node_view *view, uint32_t index, struct 
 
 void qn_node_view_output(const struct qn_node_view *view, uint32_t index, struct qn_tensor *type)
 {
-    *type = index < view->output_count ? view->outputs[index] : (struct qn_tensor){0};
+    *type = view->outputs && index < view->output_count ? view->outputs[index] : (struct qn_tensor){0};
 }
 
 /* ---- from a graph --------------------------------------------------------------------------------------------- */

@@ -19,7 +19,8 @@ struct qn_node_view {
     const char *op, *name;
     const struct qn_node_view_attr *attrs;
     uint32_t attr_count, input_count, output_count;
-    const struct qn_tensor *inputs, *outputs; /* data NULL; dims -1 where symbolic */
+    /* Data NULL; dims -1 where symbolic. outputs NULL: their types are what is asked for. */
+    const struct qn_tensor *inputs, *outputs;
 };
 
 /* A node of a graph, with the fields of its record as attributes (dims that are symbolic: -1). Everything is in the

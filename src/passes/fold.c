@@ -324,5 +324,5 @@ static bool match_fold(const struct qn_rewrite *r, qn_node root, struct qn_match
 
 qn_status qn_pass_fold(const struct qn_graph *from, struct qn_graph *to)
 {
-    return qn_rewrite_run(from, to, match_fold);
+    return qn_rewrite_simplify(from, to, match_fold);
 }

@@ -52,6 +52,7 @@ qn_status qn_pass_run(struct qn_graph **graph, enum qn_pass_id pass)
 {
     struct qn_graph *to;
     QN_TRY(qn_graph_create((*graph)->allocator, (*graph)->name, &to));
+    to->claims = (*graph)->claims;
     qn_status status = qn_passes[pass].run(*graph, to);
     if (status) {
         qn_graph_destroy(to);

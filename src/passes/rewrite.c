@@ -15,6 +15,8 @@ struct qn_rewrite_state {
     qn_dim *dims;       /* new dim of each old expression; 0: not yet asked for */
     uint32_t *encodings;
     qn_match_fn rule;
+    const struct qn_claims *claims; /* NULL: none that count */
+    qn_node *inside;                /* by old value, where there are claims: root of the last match that reads it */
 };
 
 static void *array(struct qn_rewrite_state *s, uint32_t count, size_t size)
@@ -32,6 +34,8 @@ static qn_status create_state(const struct qn_graph *g, struct qn_rewrite_state 
     s->dims = array(s, g->exprs.count, sizeof *s->dims);
     s->encodings = array(s, g->encodings.count, sizeof *s->encodings);
     s->needed = array(s, g->nodes.count, 1);
+    if (s->claims && !(s->inside = array(s, g->values.count, sizeof *s->inside)))
+        return QN_OOM();
     if (!s->needed || !s->uses || !s->taken || !s->values || !s->read || !s->match_of || !s->dims || !s->encodings)
         return QN_OOM();
     return qn_need_init(&s->need, g, s->needed, s->allocator);
@@ -52,6 +56,8 @@ static void destroy_state(const struct qn_graph *g, struct qn_rewrite_state *s)
     free_array(s, s->dims, g->exprs.count, sizeof *s->dims);
     free_array(s, s->encodings, g->encodings.count, sizeof *s->encodings);
     free_array(s, s->needed, g->nodes.count, 1);
+    if (s->inside)
+        free_array(s, s->inside, g->values.count, sizeof *s->inside);
     if (s->need.graph)
         qn_need_deinit(&s->need);
     qn_array_free(&s->matches, s->allocator);
@@ -123,6 +129,47 @@ static bool too_late(const struct qn_rewrite *r, qn_node root, const struct qn_m
     return false;
 }
 
+/* Marks what a node inside a match reads there; gives how many of those are results of nodes, each counted once. */
+static uint32_t mark_inside(const struct qn_rewrite *r, qn_node n, qn_node root, const struct qn_match *match)
+{
+    const struct qn_graph *g = r->from;
+    uint32_t marked = 0;
+    for (uint32_t i = 0; i < qn_graph_node(g, n)->input_count; i++) {
+        qn_value v = qn_graph_input_of(g, n, i);
+        uint32_t at = 0;
+        while (at < match->input_count && match->inputs[at] != v)
+            at++;
+        if (at < match->input_count || qn_graph_value(g, v)->kind != QN_VALUE_NODE || r->state->inside[v] == root)
+            continue;
+        r->state->inside[v] = root;
+        marked++;
+    }
+    return marked;
+}
+
+/* Whether somebody else wants a node between the match's inputs and its root. */
+static bool is_claimed(const struct qn_rewrite *r, qn_node root, const struct qn_match *match)
+{
+    const struct qn_claims *claims = r->state->claims;
+    const struct qn_graph *g = r->from;
+    if (!claims)
+        return false;
+    if (claims->claims(claims->context, g, root))
+        return true;
+    uint32_t left = mark_inside(r, root, root, match);
+    for (qn_node n = root - 1; n > 0 && left; n--) {
+        const struct qn_node_info *node = qn_graph_node(g, n);
+        uint32_t reached = 0;
+        for (uint32_t i = 0; i < node->output_count; i++)
+            reached += r->state->inside[node->first_output + i] == root;
+        if (reached && claims->claims(claims->context, g, n))
+            return true;
+        left -= reached;
+        left += reached ? mark_inside(r, n, root, match) : 0;
+    }
+    return false;
+}
+
 static qn_status match_nodes(struct qn_rewrite *r)
 {
     struct qn_rewrite_state *s = r->state;
@@ -134,7 +181,7 @@ static qn_status match_nodes(struct qn_rewrite *r)
             continue;
         struct qn_match match = {0};
         qn_need_node(&s->need, n);
-        if (s->rule && s->rule(r, n, &match) && !too_late(r, n, &match)) {
+        if (s->rule && s->rule(r, n, &match) && !too_late(r, n, &match) && !is_claimed(r, n, &match)) {
             s->match_of[n] = s->matches.count;
             if (match.op)
                 qn_need_attr(&s->need, match.op, match.attr);
@@ -402,9 +449,10 @@ static qn_status copy(struct qn_rewrite *r)
     return copy_body(r);
 }
 
-qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule)
+static qn_status rewrite(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule,
+                         const struct qn_claims *claims)
 {
-    struct qn_rewrite_state s = {.allocator = to->allocator, .rule = rule};
+    struct qn_rewrite_state s = {.allocator = to->allocator, .rule = rule, .claims = claims};
     qn_status status = create_state(from, &s);
     struct qn_rewrite r = {from, to, s.uses, s.values, &s};
     if (!status) {
@@ -415,4 +463,14 @@ qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_ma
         status = copy(&r);
     destroy_state(from, &s);
     return status;
+}
+
+qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule)
+{
+    return rewrite(from, to, rule, from->claims);
+}
+
+qn_status qn_rewrite_simplify(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule)
+{
+    return rewrite(from, to, rule, NULL);
 }

@@ -48,6 +48,10 @@ typedef bool (*qn_match_fn)(const struct qn_rewrite *r, qn_node root, struct qn_
  * same graph again, `to` stays empty. */
 qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule) QN_MUST_USE;
 
+/* The same for a rule that makes less of the graph for whoever runs it. The rules of qn_rewrite_run are for our own
+ * kernels: a match that would take in a node that the graph's `claims` want is dropped. */
+qn_status qn_rewrite_simplify(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule) QN_MUST_USE;
+
 /* For emit functions: an old dim or record in terms of the new graph, and the node as it stands on new inputs. */
 qn_status qn_rewrite_dim(struct qn_rewrite *r, qn_dim dim, qn_dim *out) QN_MUST_USE;
 qn_status qn_rewrite_attr(struct qn_rewrite *r, uint16_t op, const void *attr, void *out) QN_MUST_USE;

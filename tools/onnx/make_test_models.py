@@ -64,6 +64,12 @@ def main():
         h.make_node("Add", ["e", "x"], ["y"], name="sum"),
     ], [info("x", T.FLOAT, ["N", 3])], [info("y", T.FLOAT, ["N", 3])], domains=["example.org"])
 
+    # a node that reads one value twice
+    save(out, "squared", [
+        h.make_node("Add", ["x", "x"], ["a"], name="sum"),
+        h.make_node("Mul", ["a", "a"], ["y"], name="product"),
+    ], [info("x", T.FLOAT, ["N", 3])], [info("y", T.FLOAT, ["N", 3])])
+
     # a sequence out, an optional branch, strings
     save(out, "sequence", [
         h.make_node("SplitToSequence", ["x", "two"], ["parts"], name="split", axis=0),

@@ -69,6 +69,7 @@ static qn_status make_view(struct qn_onnx_import *im, const struct qn_onnx_step 
                                   .attrs = attrs,
                                   .attr_count = node->attr_count,
                                   .input_count = step->input_count,
+                                  .output_count = step->output_count,
                                   .inputs = inputs};
     *out = view;
     return NULL;
@@ -105,7 +106,7 @@ qn_status qn_onnx_lower_custom(struct qn_onnx_import *im, struct qn_onnx_step *s
     if (!values || !types)
         return QN_OOM();
     if (step->output_count > step->custom->outputs)
-        return QN_ERROR(QN_INVALID_FILE, "it has %u outputs, the op at most %u", step->output_count,
+        return QN_ERROR(QN_UNSUPPORTED, "it has %u outputs, the op at most %u", step->output_count,
                         step->custom->outputs);
     for (uint32_t i = 0; i < step->input_count; i++)
         values[i] = step->inputs[i] ? qn_onnx_entry_value(im, step->inputs[i]) : 0;
