@@ -168,7 +168,7 @@ static void check_fused(void **state)
     struct qn_graph *graph;
     qn_assert_ok(qn_model_lm_config(model, &config));
     qn_assert_ok(qn_model_lm_graph(model, &config, &options, qn_allocator_default(), &graph));
-    qn_assert_ok(qn_optimise(&graph, NULL, NULL));
+    qn_assert_ok(qn_optimise(&graph, NULL, NULL, 0, NULL));
     assert_int_equal(count_op(graph, QN_OP_paged_attention), config.layers);
     uint32_t ropes = count_op(graph, QN_OP_rope);
     assert_true(ropes == 2 * config.layers || (ropes == 0 && qn_str_is(config.arch, "gpt2")));
