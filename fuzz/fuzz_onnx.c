@@ -50,7 +50,7 @@ static void import(const struct qn_model *model, bool sizes_at_hand)
     }
     if (qn_graph_verify(graph))
         __builtin_trap(); /* the importer builds what is whole */
-    status = qn_optimise(&graph, NULL, NULL);
+    status = qn_optimise(&graph, NULL, NULL, 0, NULL);
     if (!status && qn_graph_verify(graph))
         __builtin_trap();
     qn_status_free(status);
