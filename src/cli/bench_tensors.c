@@ -59,23 +59,12 @@ static qn_status measure(const struct qn_bench_tensors *args, struct qn_tensor_r
             break;
     }
     qn_progress_end(&progress);
-    qsort(t->seconds, t->count, sizeof *t->seconds, compare);
     return status;
-}
-
-/* What is to be printed about memory. */
-static qn_status note_memory(struct qn_tensor_run *run, struct times *t)
-{
-    struct qn_model_info info = {.struct_size = sizeof info};
-    t->memory.struct_size = sizeof t->memory;
-    QN_COMMAND_TRY(qn_run_memory(run->run, &t->memory));
-    QN_COMMAND_TRY(qn_model_info(run->model, &info));
-    t->file_bytes = info.file_bytes;
-    return NULL;
 }
 
 static void print(const struct qn_bench_tensors *args, const struct times *t)
 {
+    qsort(t->seconds, t->count, sizeof *t->seconds, compare);
     double sum = 0;
     for (size_t i = 0; i < t->count; i++)
         sum += t->seconds[i];
@@ -119,14 +108,18 @@ static void print(const struct qn_bench_tensors *args, const struct times *t)
 
 static qn_status work(const struct qn_bench_tensors *args, struct qn_tensor_run *run, struct times *t)
 {
+    struct qn_model_info info = {.struct_size = sizeof info};
+    t->memory.struct_size = sizeof t->memory;
     t->begin_cpu_s = cpu_s();
     QN_COMMAND_TRY(qn_tensor_open(&args->tensors, run));
+    QN_COMMAND_TRY(qn_model_info(run->model, &info));
+    t->file_bytes = info.file_bytes;
     t->load_s = run->open_s + run->session_s;
     QN_COMMAND_TRY(qn_tensor_bind(run));
     QN_COMMAND_TRY(measure(args, run, t));
     if (args->profile)
         QN_COMMAND_TRY(qn_tensor_write_trace(run, args->profile));
-    return note_memory(run, t);
+    return qn_run_memory(run->run, &t->memory);
 }
 
 int qn_bench_tensors(const struct qn_bench_tensors *args, struct qn_tensor_run *run)

@@ -546,6 +546,42 @@ static qn_status make_and_run(const struct qn_allocator *allocator, void *contex
     return status;
 }
 
+/* Weights that lie in no file: the packed copy is the only one that stays, and what a step reads stays as it is. */
+static void packed_constants_are_not_kept_twice(void **state)
+{
+    (void)state;
+    struct qn_graph *g;
+    struct made made;
+    qn_value x, w, bias;
+    float weights[WIDTH * WIDTH], offsets[WIDTH], in[2 * WIDTH], before[2 * WIDTH], after[2 * WIDTH];
+    struct qn_type type = floats(2, 2, WIDTH), square = floats(2, WIDTH, WIDTH), row = floats(1, WIDTH, 0);
+    fill(weights, WIDTH * WIDTH, 3);
+    fill(offsets, WIDTH, 5);
+    fill(in, 2 * WIDTH, 7);
+    qn_assert_ok(qn_graph_create(NULL, QN_STR("twice"), &g));
+    qn_assert_ok(qn_graph_add_input(g, QN_STR("x"), &type, &x));
+    qn_assert_ok(qn_graph_add_data(g, QN_STR("w"), &square, weights, &w));
+    qn_assert_ok(qn_graph_add_data(g, QN_STR("bias"), &row, offsets, &bias));
+    struct qn_build b = {.graph = g};
+    qn_value y = qn_build_binary(&b, QN_OP_add, qn_build_matmul(&b, x, w, true, NULL), bias);
+    qn_assert_ok(b.status);
+    qn_assert_ok(qn_graph_add_output(g, QN_STR("y"), y));
+    qn_assert_ok(make(g, 1, NULL, &made));
+    struct qn_exec_tensor input = tensor2(in, 2, WIDTH), output = tensor2(before, 2, WIDTH);
+    qn_assert_ok(qn_exec_run(made.exec, &input, &output, NULL));
+    uint32_t bytes = made.plan->data.count;
+    for (int i = 0; i < 2; i++) { /* a second time there is nothing left to take out */
+        qn_assert_ok(qn_exec_forget_packed(made.exec, made.plan));
+        assert_true(made.plan->data.count >= sizeof offsets);
+        if (made.plan->packed.count)
+            assert_true(made.plan->data.count + sizeof weights <= bytes + 64);
+        output = tensor2(after, 2, WIDTH);
+        qn_assert_ok(qn_exec_run(made.exec, &input, &output, NULL));
+        assert_memory_equal(before, after, sizeof before);
+    }
+    unmake(&made);
+}
+
 static void every_allocation(void **state)
 {
     bool late = false;
@@ -567,6 +603,7 @@ int main(void)
         cmocka_unit_test(eight_threads_on_one_executor),
         cmocka_unit_test(cancelled_by_another_thread),
         cmocka_unit_test(cancelled_inside_a_step),
+        cmocka_unit_test(packed_constants_are_not_kept_twice),
         cmocka_unit_test(every_allocation),
     };
     return cmocka_run_group_tests_name("executor", tests, NULL, NULL);
