@@ -150,22 +150,33 @@ def multi_head():
     return g
 
 
-def group_query():
-    g = Group("group_query")
+def query_cases(g):
+    """What adds a node to the group, and tables of cosines and sines."""
     b, n, kv, d = 2, 4, 2, 16
     tables = [np.cos(a).astype(np.float32) if i == 0 else np.sin(a).astype(np.float32)
               for i, a in enumerate([np.outer(np.arange(16), 1 / 10 ** np.arange(d // 2))] * 2)]
 
-    def case(name, s, cache, lengths, tail=(), packed=False, **attributes):
-        """lengths: valid keys of each sequence after the run, of which the last s are new."""
+    def case(name, s, cache, lengths, tail=(), packed=False, outputs=3, bits=0, **attributes):
+        """lengths: valid keys of each sequence after the run, of which the last s are new. bits: of a cache of codes."""
         rows = [g.normal(b, s, h_ * d) for h_ in (n, kv, kv)]
         rows = [np.concatenate(rows, -1)] if packed else rows
         ins = [g.input(f"{name}_in{i}", a) for i, a in enumerate(rows)] + [None] * (2 if packed else 0)
-        old = [g.input(f"{name}_past{i}", g.normal(b, kv, cache, d)) for i in "kv"] if cache else [None, None]
+        rooms = [g.bytes(np.int8, b, kv, cache, d) if bits == 8 else g.bytes(np.uint8, b, kv, cache, d // 2) if bits
+                 else g.normal(b, kv, cache, d) for _ in "kv"]
+        for room, j in [(room, j) for room in rooms for j in range(b)]:
+            room[j, :, lengths[j] - s:] = 0  # rows that are not in use
+        old = [g.input(f"{name}_past{i}", room) for i, room in zip("kv", rooms)] if cache else [None, None]
         ends = np.array(lengths, np.int32)
         g.add("GroupQueryAttention", name, [*ins, *old, ends - 1, np.array([ends.max()], np.int32), *tail],
-              3, num_heads=n, kv_num_heads=kv, **attributes)
+              outputs, num_heads=n, kv_num_heads=kv, **attributes)
 
+    return case, tables
+
+
+def group_query():
+    g = Group("group_query")
+    b, n = 2, 4
+    case, tables = query_cases(g)
     case("prompt", 4, 0, [4, 4])
     case("decode", 1, 3, [4, 4])
     case("rotary", 3, 0, [3, 3], tables, do_rotary=1)
@@ -178,6 +189,24 @@ def group_query():
     case("sinks", 3, 0, [3, 3], (None, None, None, None, g.normal(n)))
     case("sinks_decode", 1, 3, [4, 4], (None, None, None, None, g.normal(n)))
     case("biased", 3, 0, [3, 3], (None, None, None, g.normal(b, n, 3, 3)))
+    return g
+
+
+def group_query_caches():
+    g = Group("group_query_caches")
+    b, n, kv, d = 2, 4, 2, 16
+    case, tables = query_cases(g)
+    case("room_to_spare", 1, 7, [4, 5], (*tables, None, g.normal(1, n, 1, 5)), do_rotary=1)
+    case("both_ways", 3, 0, [3, 2], causal=0)
+    case("placed", 1, 3, [4, 4], (*tables, np.array([[5], [2]], np.int64)), do_rotary=1)
+    case("placed_prompt", 3, 0, [3, 3], (*tables, np.array([[2, 3, 4], [5, 6, 7]], np.int64)), do_rotary=1)
+    case("scores", 1, 3, [4, 4], (None, None, None, g.normal(b, 1, 1, 4)), outputs=4, qk_output=1, softcap=3.0)
+    case("shares", 3, 0, [3, 3], outputs=4, qk_output=2, smooth_softmax=1)
+    for bits in (8, 4):
+        for kind, shape in (("PER_TENSOR", [1]), ("PER_CHANNEL", [1, kv, 1, d])):
+            scale = (g.rng.random(shape) * 0.02 + 0.02).astype(np.float32) * (16 if bits == 4 else 1)
+            case(f"codes{bits}_{kind.lower()}", 1, 5, [4, 4], (*[None] * 5, scale, scale * 2), bits=bits,
+                 k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=bits)
     return g
 
 
@@ -614,7 +643,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
-    for make in (attention, multi_head, group_query, norms, floats, quantised_floats, steps, experts, gates,
+    for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
                  small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)

@@ -7,8 +7,6 @@
 #include "format/onnx/ops/attention_norm.h"
 #include "format/onnx/ops/microsoft.h"
 
-enum { MOST_HEADS = 1 << 20 }; /* sums and products of head counts stay small */
-
 #define BINARY(op, x, y) qn_lower_binary(l, QN_OP_##op, x, y)
 
 static qn_dim dim_of(struct qn_lower *l, qn_value x, uint32_t axis)
@@ -75,7 +73,7 @@ static qn_value causal_bias(struct qn_lower *l, qn_dim queries, qn_dim keys, qn_
     return qn_attend_bias(l, BINARY(less_equal, qn_attend_count(l, keys, 1, 2), at), dtype);
 }
 
-static double scale_of(struct qn_lower *l, qn_value q)
+double qn_ms_scale(struct qn_lower *l, qn_value q)
 {
     double scale = (double)qn_onnx_attr_f(l, "scale", 0);
     if (scale == 0 && !l->b->status && dim_of(l, q, 3) < 0)
@@ -101,12 +99,14 @@ void qn_ms_attention(struct qn_lower *l, qn_value all, qn_dtype dtype, const str
     bool sized = qn_onnx_attr_ints(l, "qkv_hidden_sizes", &sizes);
     if (qn_onnx_attr_i(l, "do_rotary", 0) || (at->bias && qn_onnx_has(l, 6)))
         qn_onnx_fail(l, "rotary embeddings and shared caches inside of Attention");
+    if (sized && sizes.count != 3)
+        qn_onnx_fail(l, "qkv_hidden_sizes has %" PRIu32 " elements, expected 3", sizes.count);
     if (l->b->status)
         return;
     qn_dim batch = dim_of(l, all, 0), queries = dim_of(l, all, 1), past = 0, from = 0;
     qn_dim third = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, all, 2), 3);
     for (uint32_t i = 0; i < 3 && !l->b->status; i++) {
-        qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, from, sized && sizes.count == 3 ? sizes.items[i] : third);
+        qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, from, sized ? sizes.items[i] : third);
         part[i] = qn_attend_split(l, qn_build_slice(l->b, all, 2, from, next), heads);
         from = next;
     }
@@ -123,7 +123,7 @@ void qn_ms_attention(struct qn_lower *l, qn_value all, qn_dtype dtype, const str
     }
     if (l->b->status)
         return;
-    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = scale_of(l, part[0])};
+    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = qn_ms_scale(l, part[0])};
     qn_dim keys = dim_of(l, part[1], 2);
     qn_dtype wide = qn_onnx_type_of(l, all)->dtype;
     a.bias = add_if(l, key_bias(l, at->mask, batch, keys, wide), at->bias ? wide_in(l, at->bias) : 0);
@@ -198,122 +198,12 @@ QN_ONNX_LOWER(multi_head_attention)
     qn_onnx_out(l, 2, qn_build_cast(l->b, part[2], dtype));
     if (l->b->status)
         return;
-    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = scale_of(l, part[0])};
+    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = qn_ms_scale(l, part[0])};
     qn_dim keys = dim_of(l, part[1], 2);
     a.bias = add_if(l, key_bias(l, 4, dim_of(l, q, 0), keys, wide), wide_in(l, 5));
     if (qn_onnx_attr_i(l, "unidirectional", 0))
         a.bias = add_if(l, a.bias, causal_bias(l, dim_of(l, part[0], 2), keys, past, wide));
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), q);
-}
-
-/* ---- GroupQueryAttention -------------------------------------------------------------------------------------- */
-
-/* past [b, g, p, d] with x [b, g, s, d] written from row start[b] on; p + s rows. A cache may hold fewer valid rows
- * than it has. */
-static qn_value append(struct qn_lower *l, uint32_t input, qn_value x, qn_value start)
-{
-    struct qn_attr_scatter scatter = {.axis = 2};
-    struct qn_attr_reshape all = {.dims = {.count = 4}};
-    if (!qn_onnx_has(l, input) || l->b->status)
-        return x;
-    for (uint32_t i = 0; i < 4; i++)
-        all.dims.items[i] = dim_of(l, x, i);
-    qn_value room = qn_build_concat(l->b, wide_in(l, input), x, 2);
-    qn_value rows = qn_attend_count(l, dim_of(l, x, 2), 2, 4);
-    rows = BINARY(add, rows, qn_build_reshape(l->b, start, 4, (qn_dim[]){dim_of(l, x, 0), 1, 1, 1}));
-    rows = qn_build_node(l->b, QN_OP_expand, &rows, 1, &all, NULL);
-    return qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){room, rows, x}, 3, &scatter, NULL);
-}
-
-/* x [b, h, s, d] turned by positions [b, s]. */
-static qn_value rotated(struct qn_lower *l, qn_value x, qn_value positions)
-{
-    const int64_t turn[] = {0, 2, 1, 3};
-    qn_value cos = qn_build_gather(l->b, wide_in(l, 7), positions, 0, 0);
-    qn_value sin = qn_build_gather(l->b, wide_in(l, 8), positions, 0, 0);
-    x = qn_build_transpose(l->b, x, 4, turn);
-    x = qn_attend_rotate(l, x, cos, sin, qn_onnx_attr_i(l, "rotary_interleaved", 0) != 0);
-    return qn_build_transpose(l->b, x, 4, turn);
-}
-
-/* x with a row of zeros behind axis 2. */
-static qn_value with_zero_row(struct qn_lower *l, qn_value x)
-{
-    struct qn_attr_reshape attr = {.dims = {4, {dim_of(l, x, 0), dim_of(l, x, 1), 1, dim_of(l, x, 3)}}};
-    qn_value zero = qn_onnx_number(l, qn_onnx_type_of(l, x)->dtype, 0);
-    return qn_build_concat(l->b, x, qn_build_node(l->b, QN_OP_expand, &zero, 1, &attr, NULL), 2);
-}
-
-/* A sink takes its share of the softmax and gives nothing: a key of zeros whose bias is the sink (one, or one a head).
- * The cap on scores leaves a zero alone. */
-static void add_sink(struct qn_lower *l, struct qn_attend *a, qn_value sink, int64_t heads)
-{
-    if (l->b->status)
-        return;
-    qn_dim batch = dim_of(l, a->q, 0), queries = dim_of(l, a->q, 2), keys = dim_of(l, a->k, 2);
-    struct qn_attr_reshape column = {.dims = {4, {batch, heads, queries, 1}}};
-    struct qn_attr_reshape whole = {.dims = {4, {batch, heads, queries, keys}}};
-    if (qn_onnx_rank(l, sink) == 1)
-        sink = qn_build_reshape(l->b, sink, 4, (qn_dim[]){1, heads, 1, 1});
-    sink = qn_build_node(l->b, QN_OP_expand, &sink, 1, &column, NULL);
-    qn_value bias = qn_build_node(l->b, QN_OP_expand, &a->bias, 1, &whole, NULL);
-    a->bias = qn_build_concat(l->b, bias, sink, 3);
-    a->k = with_zero_row(l, a->k);
-    a->v = with_zero_row(l, a->v);
-}
-
-QN_ONNX_LOWER(group_query_attention)
-{
-    qn_value x = qn_onnx_in(l, 0), q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2);
-    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0), kv_heads = qn_onnx_attr_i(l, "kv_num_heads", 0);
-    int64_t window = qn_onnx_attr_i(l, "local_window_size", -1);
-    if (heads < 1 || kv_heads < 1 || heads > MOST_HEADS || kv_heads > MOST_HEADS)
-        qn_onnx_fail(l, "%" PRId64 " query heads, %" PRId64 " key heads", heads, kv_heads);
-    if (qn_onnx_has(l, 12) || qn_onnx_has(l, 13) || qn_onnx_has(l, 14) || qn_onnx_has(l, 15))
-        qn_onnx_fail(l, "quantised caches and normalised queries");
-    if (l->b->status)
-        return;
-    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype, wide = qn_onnx_type_of(l, q)->dtype;
-    if (!k) { /* query, key and value side by side */
-        qn_dim width = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, q, 2), heads + 2 * kv_heads);
-        qn_dim end = qn_build_expr(l->b, QN_EXPR_MUL, width, heads);
-        qn_dim middle = qn_build_expr(l->b, QN_EXPR_MUL, width, heads + kv_heads), last = dim_of(l, q, 2);
-        k = qn_build_slice(l->b, q, 2, end, middle);
-        v = qn_build_slice(l->b, q, 2, middle, last);
-        q = qn_build_slice(l->b, q, 2, 0, end);
-    }
-    q = qn_attend_split(l, q, heads);
-    k = qn_attend_split(l, k, kv_heads);
-    v = qn_attend_split(l, v, kv_heads);
-    qn_dim batch = dim_of(l, x, 0), tokens = dim_of(l, x, 1);
-    qn_value total = qn_build_cast(l->b, qn_onnx_in(l, 5), QN_DTYPE_I64); /* last valid position of each sequence */
-    total = qn_build_reshape(l->b, total, 1, &batch);
-    qn_value start = BINARY(sub, BINARY(add, total, qn_onnx_i64(l, 1)), qn_attend_size(l, tokens));
-    start = BINARY(max, start, qn_onnx_i64(l, 0));
-    qn_value column = qn_build_reshape(l->b, start, 2, (qn_dim[]){batch, 1});
-    qn_value positions = BINARY(add, column, qn_attend_count(l, tokens, 1, 2));
-    if (qn_onnx_attr_i(l, "do_rotary", 0)) {
-        qn_value at = qn_onnx_has(l, 9) ? qn_onnx_in(l, 9) : positions;
-        q = rotated(l, q, at);
-        k = rotated(l, k, at);
-    }
-    k = append(l, 3, k, start);
-    v = append(l, 4, v, start);
-    qn_onnx_out(l, 1, qn_build_cast(l->b, k, dtype));
-    qn_onnx_out(l, 2, qn_build_cast(l->b, v, dtype));
-    if (l->b->status)
-        return;
-    struct qn_attend a = {.q = q, .k = k, .v = v, .softcap = (double)qn_onnx_attr_f(l, "softcap", 0)};
-    a.scale = scale_of(l, q);
-    qn_value row = qn_build_reshape(l->b, positions, 4, (qn_dim[]){batch, 1, tokens, 1});
-    qn_value key = qn_attend_count(l, dim_of(l, k, 2), 3, 4);
-    qn_value seen = BINARY(less_equal, key, row);
-    if (window > 0)
-        seen = BINARY(and, seen, BINARY(less, BINARY(sub, row, qn_onnx_i64(l, window)), key));
-    a.bias = add_if(l, qn_attend_bias(l, seen, wide), wide_in(l, 10));
-    if (qn_onnx_has(l, 11) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
-        add_sink(l, &a, qn_onnx_has(l, 11) ? wide_in(l, 11) : qn_onnx_number(l, wide, 0), heads);
-    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
 }
 
 /* ---- normalisations ------------------------------------------------------------------------------------------- */

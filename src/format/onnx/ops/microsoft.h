@@ -21,4 +21,7 @@ struct qn_ms_embedding {
 /* EmbedLayerNormalization with ids in input 0, segments in 1 and the mask in 7. */
 void qn_ms_embed_layer_norm(struct qn_lower *l, const struct qn_ms_embedding *e);
 
+/* The attribute scale, or 1 / sqrt(d) of q [b, h, s, d] where it is 0 or not there. */
+double qn_ms_scale(struct qn_lower *l, qn_value q);
+
 #endif
