@@ -332,17 +332,29 @@ static qn_status write_attr_field(struct layout *l, const struct qn_onnx_attr *a
     return copy(l, field);
 }
 
+/* A message that stands once is read as its last occurrence: what is written from it must not be another. */
+static bool stands_twice(const uint8_t *data, uint64_t size, uint32_t number)
+{
+    struct qn_pb_span field;
+    uint64_t at = 0;
+    uint32_t count = 0;
+    while (qn_pb_next(data, size, &at, &field))
+        count += field.number == number;
+    return count > 1;
+}
+
 static qn_status write_attr(struct layout *l, const struct qn_onnx_attr *attr, const struct qn_pb_span *span)
 {
+    static const uint32_t single[] = {ATTR_T, ATTR_G, ATTR_SPARSE};
     struct qn_pb_span field;
     uint64_t at = 0, counts[ATTR_SPARSES + 1] = {0};
     uint32_t mark;
+    for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
+        if (stands_twice(span->data, span->size, single[i]))
+            return QN_ERROR(QN_UNSUPPORTED, "attribute '%.*s' has a field twice", QN_STR_ARG(attr->name));
     QN_TRY(begin(l, &mark));
     while (qn_pb_next(span->data, span->size, &at, &field)) {
         uint64_t index = field.number <= ATTR_SPARSES ? counts[field.number]++ : 0;
-        bool single = field.number == ATTR_T || field.number == ATTR_G || field.number == ATTR_SPARSE;
-        if (single && index)
-            return QN_ERROR(QN_UNSUPPORTED, "attribute '%.*s' has a field twice", QN_STR_ARG(attr->name));
         QN_TRY(write_attr_field(l, attr, &field, index));
     }
     return end(l, span->number, span, mark);
@@ -539,10 +551,10 @@ static qn_status write_model(struct layout *l)
     const struct qn_file_map *map = &l->file->sources[0].map;
     struct qn_pb_span field;
     uint64_t at = 0;
-    uint32_t graphs = 0, functions = 0;
+    uint32_t functions = 0;
+    if (stands_twice(map->data, map->size, MODEL_GRAPH))
+        return QN_ERROR(QN_UNSUPPORTED, "the model has its graph twice");
     while (qn_pb_next(map->data, map->size, &at, &field)) {
-        if (field.number == MODEL_GRAPH && graphs++)
-            return QN_ERROR(QN_UNSUPPORTED, "the model has its graph twice");
         if (field.number == MODEL_GRAPH)
             QN_TRY(write_graph(l, &l->file->model.graph, &field));
         else if (field.number == MODEL_FUNCTION)
