@@ -1,4 +1,5 @@
 /* Host functions on their own: what they make of a call's inputs, and what they refuse. */
+#include <stdio.h>
 #include <string.h>
 
 #include "host/host.h"
@@ -116,6 +117,50 @@ static void patterns_match_the_whole_string(void **state)
     close_call(&f);
 }
 
+static void strings_are_cut_into_tokens(void **state)
+{
+    (void)state;
+    static const struct qn_string x[] = {{"a ab,b", 6}, {"", 0}, {"c\xc3\xa9", 3}}, comma[] = {{",", 1}, {" ", 1}},
+                                  word = {"a|ab", 4}, pad = {"#", 1}, broken = {"(", 1}, cut = {"\xc3", 1};
+    static const struct {
+        struct qn_attr_tokenize attr;
+        const struct qn_string *patterns;
+        int64_t count;
+        const char *words; /* the rows, by commas */
+    } cases[] = {
+        {{.least = 1, .split = true}, comma, 2, "a,ab,b,#,#,#,c\xc3\xa9,#,#,"},
+        {{.least = 2, .split = true}, comma, 2, "ab,#,c\xc3\xa9,"},
+        {{.least = 1}, &word, 1, "a,ab,#,#,#,#,"}, /* the longer of the two */
+        {{.least = 2, .mark = true}, &word, 1, "\x02,ab,\x03,\x02,\x03,#,\x02,\x03,#,"},
+        {{.least = 4}, &word, 1, ""},
+        {{.least = 1}, NULL, 0, "a, ,a,b,,,b,#,#,#,#,#,#,c,\xc3\xa9,#,#,#,#,"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        char words[64] = "";
+        open_call(&f, &cases[i].attr);
+        give(&f, QN_DTYPE_STRING, 1, 3, 0, x);
+        give(&f, QN_DTYPE_STRING, 1, cases[i].count, 0, cases[i].patterns);
+        give(&f, QN_DTYPE_STRING, 0, 0, 0, &pad);
+        qn_assert_ok(qn_host_tokenize(&f.call));
+        const struct qn_view *y = &f.out[0]->tensor;
+        const struct qn_string *token = y->data;
+        for (int64_t k = 0; k < y->dims[0] * y->dims[1]; k++)
+            snprintf(words + strlen(words), sizeof words - strlen(words), "%.*s,", (int)token[k].size, token[k].data);
+        assert_string_equal(words, cases[i].words);
+        close_call(&f);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        open_call(&f, &cases[0].attr);
+        give(&f, QN_DTYPE_STRING, 1, 1, 0, i ? &cut : x);
+        give(&f, QN_DTYPE_STRING, 1, 1, 0, i ? comma : &broken);
+        give(&f, QN_DTYPE_STRING, 0, 0, 0, &pad);
+        qn_assert_fails(qn_host_tokenize(&f.call), QN_INVALID_ARGUMENT, i ? "string 0 is no UTF-8" : "'(': missing");
+        close_call(&f);
+    }
+}
+
 static void pictures_and_sound_are_read_and_cut_ones_refused(void **state)
 {
     (void)state;
@@ -197,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_list_is_split_and_joined),
         cmocka_unit_test(numbers_are_written_short_and_read_back),
         cmocka_unit_test(patterns_match_the_whole_string),
+        cmocka_unit_test(strings_are_cut_into_tokens),
         cmocka_unit_test(pairs_of_classes_are_coupled),
         cmocka_unit_test(a_cancelled_run_ends_long_functions),
         cmocka_unit_test(pictures_and_sound_are_read_and_cut_ones_refused),

@@ -54,6 +54,19 @@ qn_status qn_shape_string_split(const struct qn_shape_context *c)
     return NULL;
 }
 
+qn_status qn_shape_tokenize(const struct qn_shape_context *c)
+{
+    const struct qn_attr_tokenize *attr = c->attr;
+    QN_TRY(take_string(c, 0));
+    QN_TRY(take_words(c, 1, 1));
+    QN_TRY(take_words(c, 2, 0));
+    if (c->inputs[0]->rank + 1 > QN_MAX_RANK)
+        return QN_ERROR(QN_UNSUPPORTED, "input 0 is %s: no room for another axis", TEXT(c, 0));
+    c->outputs[0] = *c->inputs[0];
+    c->outputs[0].dims[c->outputs[0].rank++] = attr->count;
+    return NULL;
+}
+
 qn_status qn_shape_string_normalize(const struct qn_shape_context *c)
 {
     const struct qn_attr_string_normalize *attr = c->attr;

@@ -597,6 +597,18 @@ def small():
     return g
 
 
+def text():
+    g = Group("text")
+    lines = g.input("lines", np.array(["one two", "", "three, four  five"], object))
+    table = g.input("table", np.array([["a-b", "c"], ["d.e-f", "-"]], object))
+    plain = {"mark": 0, "mincharnum": 1, "pad_value": "#"}
+    g.add("Tokenizer", "words", [lines], tokenexp="[a-z]+", **plain)
+    g.add("Tokenizer", "parts", [table], separators=["-", "[.]"], **plain)
+    g.add("Tokenizer", "marked", [lines], separators=[" "], mark=1, mincharnum=4, pad_value="")
+    g.add("Tokenizer", "letters", [table], separators=[""], **plain)
+    return g
+
+
 def opset7():
     g = Group("opset7", 7)
     x = g.input("x", g.normal(2, 3, 4, 5))
@@ -644,7 +656,7 @@ def main():
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
     for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
-                 small, opset7, opset10, opset13):
+                 text, small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

@@ -174,6 +174,7 @@ static const struct qn_backend_row rows[] = {
     HOST(map_values),
     HOST(string_concat),
     HOST(string_split),
+    HOST(tokenize),
     HOST(string_normalize),
     HOST(regex_match),
     HOST(to_string),

@@ -49,6 +49,36 @@ QN_ONNX_LOWER(regex_full_match)
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_regex_match, in, 2, NULL, NULL));
 }
 
+QN_ONNX_LOWER(tokenizer)
+{
+    static const struct qn_str any = {".", 1};
+    uint64_t count;
+    const struct qn_str *patterns = qn_onnx_attr_strs(l, "separators", &count);
+    struct qn_str expression = qn_onnx_attr_s(l, "tokenexp", "");
+    struct qn_attr_tokenize attr = {.count = qn_onnx_late(l, "tokens"),
+                                    .least = qn_onnx_attr_i(l, "mincharnum", 1),
+                                    .split = count > 0,
+                                    .mark = qn_onnx_attr_i(l, "mark", 0) != 0};
+    qn_value x = qn_onnx_in(l, 0);
+    if (!count) {
+        patterns = &expression;
+        count = 1;
+    }
+    if (!attr.split && !expression.size)
+        qn_onnx_fail(l, "needs separators or tokenexp");
+    if (attr.least < 1)
+        qn_onnx_fail(l, "mincharnum is %lld, expected 1 or more", (long long)attr.least);
+    if (!l->b->status && (qn_onnx_rank(l, x) < 1 || qn_onnx_rank(l, x) > 2))
+        qn_onnx_fail(l, "strings of rank %u, expected 1 or 2", qn_onnx_rank(l, x));
+    if (count == 1 && (attr.split ? patterns[0].size == 0 : qn_str_eq(patterns[0], any)))
+        count = 0; /* characters */
+    if (count == 0 && attr.least > 1)
+        qn_onnx_fail(l, "mincharnum is %lld where tokens are characters", (long long)attr.least);
+    qn_value in[] = {x, qn_onnx_strings(l, patterns, (uint32_t)count),
+                     one_string(l, qn_onnx_attr_s(l, "pad_value", ""))};
+    qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_tokenize, in, 3, &attr, NULL));
+}
+
 QN_ONNX_LOWER(tfidf_vectorizer)
 {
     static const char *const modes[] = {"TF", "IDF", "TFIDF", NULL};
