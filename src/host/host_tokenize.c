@@ -131,7 +131,7 @@ static qn_status take_between(struct work *w, uint32_t pattern, const struct qn_
     return NULL;
 }
 
-/* Pattern by pattern: each cuts what the one before has left. The tokens take the place of w->tokens from `first` on. */
+/* Pattern by pattern: each cuts what the one before has left. */
 static qn_status take_split(struct work *w, const struct qn_string *text)
 {
     uint32_t first = w->tokens.count;
