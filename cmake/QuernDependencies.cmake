@@ -11,8 +11,9 @@ add_library(quern_libraries INTERFACE)
 target_link_libraries(quern_libraries INTERFACE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZLIB Threads::Threads
                                                 ${CMAKE_DL_LIBS} m)
 
-# Libraries that are opened when something of them is needed (src/platform/library.h): their headers, and in QN_LIBRARY_<NAME>
-# the name by which the system's loader knows them. A program that decodes no picture has none of them in memory.
+# Libraries that are opened when something of them is needed (src/platform/library.h): their headers, and in
+# QN_LIBRARY_<NAME> the name by which the system's loader knows them. A program that decodes no picture has none of them
+# in memory.
 function(quern_opened_library name module)
   pkg_check_modules(${name} ${ARGN} ${module})
   if(NOT ${name}_FOUND)
