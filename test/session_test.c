@@ -183,6 +183,27 @@ static void gives_sequences(void **state)
 
 /* ---- cancelling ----------------------------------------------------------------------------------------------- */
 
+/* y = x + n w, where the body knows w by another name; parts [n, 3], also of no rounds. */
+static void counts_rounds(void **state)
+{
+    (void)state;
+    struct opened o;
+    open_with("rounds", NULL, &o);
+    float x[3] = {10, 20, 30};
+    for (int64_t n = 0; n < 4; n++) {
+        struct qn_tensor in[2] = {{x, sizeof x, QN_DTYPE_F32, 1, {3}}, {&n, sizeof n, QN_DTYPE_I64, 0, {0}}};
+        struct qn_tensor out[2] = {{0}};
+        qn_assert_ok(qn_session_run(o.session, in, 2, out, 2));
+        assert_true(out[0].rank == 1 && out[0].dims[0] == 3);
+        for (int i = 0; i < 3; i++)
+            assert_true(((const float *)out[0].data)[i] == x[i] + (float)n * (float)(i + 1));
+        assert_int_equal(out[1].rank, 2);
+        assert_int_equal(out[1].dims[0], n);
+        assert_int_equal(out[1].dims[1], 3);
+    }
+    close_all(&o);
+}
+
 static void *cancel_soon(void *argument)
 {
     nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
@@ -315,10 +336,15 @@ static void writes_a_trace(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_and_binds),      cmocka_unit_test(leaves_out_what_nobody_wants),
-        cmocka_unit_test(tells_what_is_wrong), cmocka_unit_test(takes_what_has_a_default),
-        cmocka_unit_test(gives_sequences),     cmocka_unit_test(ends_an_endless_loop),
-        cmocka_unit_test(runs_at_once),        cmocka_unit_test(settles),
+        cmocka_unit_test(runs_and_binds),
+        cmocka_unit_test(leaves_out_what_nobody_wants),
+        cmocka_unit_test(tells_what_is_wrong),
+        cmocka_unit_test(takes_what_has_a_default),
+        cmocka_unit_test(gives_sequences),
+        cmocka_unit_test(ends_an_endless_loop),
+        cmocka_unit_test(counts_rounds),
+        cmocka_unit_test(runs_at_once),
+        cmocka_unit_test(settles),
         cmocka_unit_test(writes_a_trace),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);

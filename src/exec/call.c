@@ -244,8 +244,29 @@ static qn_status stack(struct qn_store *store, struct qn_object *const *parts, u
     return NULL;
 }
 
-/* A stack of nothing: the type comes from the call, or from the body that would have made it; sizes that nobody knows
- * are 0. */
+/* The type of a body's output for these inputs; dtype OBJECT where nobody knows. Sizes that are found out by running
+ * are -1. */
+static qn_status part_type(const struct call *c, const struct qn_exec_tensor *in, uint32_t count, uint32_t output,
+                           struct qn_view *part)
+{
+    struct qn_body *body;
+    struct qn_frame *f = c->frame;
+    *part = (struct qn_view){.dtype = QN_DTYPE_OBJECT};
+    QN_TRY(get_body(f, (uint32_t)c->attr->body, in, count, true, &body));
+    const struct qn_plan *inner = body->plan;
+    if (output < inner->outputs.count) {
+        const struct qn_plan_tensor *t = &inner->tensors.items[inner->outputs.items[output].tensor];
+        part->dtype = t->dtype;
+        part->rank = t->rank;
+        for (uint32_t i = 0; i < t->rank; i++)
+            part->dims[i] = t->dims[i] < 0 ? -1 : t->dims[i];
+    }
+    qn_bodies_put(f->exec->bodies, body);
+    return NULL;
+}
+
+/* A stack of nothing: the type comes from the call, and what that does not know from the body that would have made it;
+ * sizes that nobody knows are 0. */
 static qn_status empty_stack(const struct call *c, uint32_t output, const struct qn_exec_tensor *in, uint32_t count,
                              uint32_t body_output, int64_t axis, struct qn_object **out)
 {
@@ -253,36 +274,31 @@ static qn_status empty_stack(const struct call *c, uint32_t output, const struct
     const struct qn_plan *plan = f->exec->plan;
     const struct qn_plan_tensor *t =
         &plan->tensors.items[plan->operands.items[c->step->first_operand + c->step->in_count + output]];
+    bool typed = t->dtype != QN_DTYPE_OBJECT, open = !typed;
     int64_t dims[QN_MAX_RANK] = {0};
     qn_dtype dtype = t->dtype;
-    uint32_t rank = t->rank;
-    if (dtype != QN_DTYPE_OBJECT) {
-        uint32_t at = (uint32_t)(axis < 0 ? axis + rank : axis);
-        for (uint32_t i = 0; i < rank; i++) {
-            int64_t dim = qn_plan_dim(t->dims[i], f->values);
-            dims[i] = i == at || dim < 0 ? 0 : dim;
-        }
-        return qn_object_tensor(f->store, dtype, rank, dims, out);
+    uint32_t rank = t->rank, at = (uint32_t)(axis < 0 ? axis + rank : axis);
+    for (uint32_t i = 0; i < rank; i++) {
+        dims[i] = i == at ? 0 : qn_plan_dim(t->dims[i], f->values);
+        open |= dims[i] < 0;
     }
-    struct qn_body *body;
-    QN_TRY(get_body(f, (uint32_t)c->attr->body, in, count, false, &body));
-    const struct qn_plan *inner = body->plan;
-    const struct qn_plan_tensor *part =
-        body_output < inner->outputs.count ? &inner->tensors.items[inner->outputs.items[body_output].tensor] : NULL;
-    qn_status status = NULL;
-    if (!part || part->dtype == QN_DTYPE_OBJECT || part->rank + 1u > QN_MAX_RANK) {
-        status = QN_ERROR(QN_UNSUPPORTED, "the type of an output of no rounds is not known");
-    } else {
-        rank = part->rank + 1u;
-        uint32_t at = (uint32_t)(axis < 0 ? axis + rank : axis);
-        for (uint32_t i = 0; i < rank; i++) {
-            qn_dim dim = i == at ? 0 : part->dims[i - (i > at)];
-            dims[i] = dim < 0 ? 0 : dim;
-        }
-        status = qn_object_tensor(f->store, part->dtype, rank, dims, out);
+    if (open) {
+        struct qn_view part;
+        qn_status status = part_type(c, in, count, body_output, &part);
+        if (!typed && !status && (part.dtype == QN_DTYPE_OBJECT || part.rank + 1u > QN_MAX_RANK))
+            status = QN_ERROR(QN_UNSUPPORTED, "the type of an output of no rounds is not known");
+        if (status && (!typed || qn_status_code(status) == QN_OUT_OF_MEMORY))
+            return status;
+        bool fits = !status && (!typed || (part.dtype == dtype && part.rank + 1u == rank));
+        qn_status_free(status);
+        rank = typed ? rank : part.rank + 1u;
+        dtype = typed ? dtype : part.dtype;
+        at = (uint32_t)(axis < 0 ? axis + rank : axis);
+        for (uint32_t i = 0; i < rank; i++)
+            if (!typed || dims[i] < 0)
+                dims[i] = i == at || !fits || part.dims[i - (i > at)] < 0 ? 0 : part.dims[i - (i > at)];
     }
-    qn_bodies_put(f->exec->bodies, body);
-    return status;
+    return qn_object_tensor(f->store, dtype, rank, dims, out);
 }
 
 /* ---- rounds --------------------------------------------------------------------------------------------------- */

@@ -56,6 +56,19 @@ def main():
     save(out, "endless", [h.make_node("Loop", ["", "condition", "x"], ["y"], name="endless", body=body)],
          [info("x", T.FLOAT, []), info("condition", T.BOOL, [])], [info("y", T.FLOAT, [])], [("one", np.float32(1))])
 
+    # a body that reads a weight by another name; and what is stacked of no rounds
+    body = h.make_graph([
+        h.make_node("Identity", ["go"], ["go_on"]),
+        h.make_node("Add", ["carried", "named"], ["next"]),
+        h.make_node("Neg", ["carried"], ["part"]),
+    ], "body", [info("i", T.INT64, []), info("go", T.BOOL, []), info("carried", T.FLOAT, None)],
+        [info("go_on", T.BOOL, []), info("next", T.FLOAT, None), info("part", T.FLOAT, None)])
+    save(out, "rounds", [
+        h.make_node("Identity", ["w"], ["named"]),
+        h.make_node("Loop", ["n", "", "x"], ["y", "parts"], name="rounds", body=body),
+    ], [info("x", T.FLOAT, ["N"]), info("n", T.INT64, [])], [info("y", T.FLOAT, None), info("parts", T.FLOAT, None)],
+        [("w", np.array([1, 2, 3], np.float32))])
+
     # example.org.ScaleShift around core ops
     save(out, "scale_shift", [
         h.make_node("ScaleShift", ["x"], ["a"], name="custom", domain="example.org", scale=2.0, shift=1.0),

@@ -37,7 +37,8 @@ static uint64_t hash_body(const struct qn_onnx_body *b)
     hash = mix(hash, b->outputs, b->output_count * sizeof *b->outputs);
     hash = mix(hash, b->aliases, b->alias_count * sizeof *b->aliases);
     for (uint32_t i = 0; i < b->fixed_count; i++) {
-        hash = mix(hash, &b->fixed[i].slot, sizeof b->fixed[i].slot);
+        uint32_t slots[2] = {b->fixed[i].slot, b->fixed[i].same};
+        hash = mix(hash, slots, sizeof slots);
         if (b->fixed[i].contents)
             hash = mix_contents(hash, b->fixed[i].contents);
     }
@@ -72,7 +73,8 @@ static bool same_body(const struct qn_onnx_body *a, const struct qn_onnx_body *b
         if (!same_type(&a->input_types[i], &b->input_types[i]))
             return false;
     for (uint32_t i = 0; i < a->fixed_count; i++)
-        if (a->fixed[i].slot != b->fixed[i].slot || !same_contents(a->fixed[i].contents, b->fixed[i].contents))
+        if (a->fixed[i].slot != b->fixed[i].slot || a->fixed[i].same != b->fixed[i].same ||
+            !same_contents(a->fixed[i].contents, b->fixed[i].contents))
             return false;
     return true;
 }
@@ -161,11 +163,13 @@ qn_status qn_onnx_sort_captured(struct qn_onnx_import *im, const uint32_t *slots
         const struct qn_onnx_slot *s = &im->program->slots.items[entry - im->entries];
         const struct qn_contents *contents = entry->contents;
         if (entry->state == QN_ONNX_ABSENT) {
-            fixed[(*fixed_count)++] = (struct qn_onnx_fixed){slots[i], NULL};
-        } else if (s->tensor || s->sparse) {
-            continue; /* every import sees those */
+            fixed[(*fixed_count)++] = (struct qn_onnx_fixed){.slot = slots[i]};
+        } else if (s->tensor || s->sparse) { /* every import sees those, but not what else they are called */
+            uint32_t real = (uint32_t)(entry - im->entries);
+            if (real != slots[i])
+                fixed[(*fixed_count)++] = (struct qn_onnx_fixed){.slot = slots[i], .same = real};
         } else if (contents && contents->fixed && qn_contents_numbers(contents)) {
-            fixed[(*fixed_count)++] = (struct qn_onnx_fixed){slots[i], contents};
+            fixed[(*fixed_count)++] = (struct qn_onnx_fixed){.slot = slots[i], .contents = contents};
         } else {
             if (!qn_onnx_entry_value(im, slots[i])) {
                 qn_status status = im->b.status;

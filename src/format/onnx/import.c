@@ -541,6 +541,9 @@ static qn_status import_body(struct qn_onnx_import *im, const struct qn_onnx_bod
     for (uint32_t i = 0; i < body->fixed_count; i++) {
         struct qn_onnx_bound *entry = &im->entries[body->fixed[i].slot];
         const struct qn_contents *contents = body->fixed[i].contents;
+        entry->alias = body->fixed[i].same;
+        if (entry->alias)
+            continue;
         *entry = (struct qn_onnx_bound){.state = contents ? QN_ONNX_READY : QN_ONNX_ABSENT,
                                         .contents = contents,
                                         .type = {.dtype = contents ? contents->dtype : QN_DTYPE_NONE}};

@@ -53,8 +53,9 @@ struct qn_onnx_region {
     uint32_t captured_count;
 };
 
-struct qn_onnx_fixed { /* a value that a body knows: contents, or NULL for an absent one */
-    uint32_t slot;
+/* A value that a body knows: its contents; or that it is another name of a tensor of the program; or that it is absent. */
+struct qn_onnx_fixed {
+    uint32_t slot, same; /* same 0: no other name */
     const struct qn_contents *contents;
 };
 
