@@ -576,7 +576,8 @@ static void resize_case(struct cf *cf, qn_dtype dtype, int32_t mode, int number)
     cf_case(cf, "resize %s mode %d number %d", qn_dtype_name(dtype), mode, number);
     struct cf_tensor x = cf_tensor(dtype, number % CF_LAYOUTS, 3, in);
     struct cf_tensor y = cf_tensor(dtype, (number + 1) % CF_LAYOUTS, 3, out);
-    cf_fill(&x, -1, 1);
+    bool whole = dtype == QN_DTYPE_I8 || dtype == QN_DTYPE_U8; /* sums are rounded */
+    cf_fill(&x, whole ? 0 : -1, whole ? 100 : 1);
     struct qn_image_params p = {.op = QN_OP_resize};
     p.resize = (struct qn_resize_params){.x = x.view, .y = y.view, .mode = mode, .cubic_a = -0.75};
     for (int i = 0; i < 3; i++)
@@ -601,8 +602,8 @@ static void resize_case(struct cf *cf, qn_dtype dtype, int32_t mode, int number)
         }
         want[i] = sum;
     }
-    double room = dtype == QN_DTYPE_F64 ? 1e-12 : cf_rounding(dtype) + 1e-6;
-    cf_check(cf, &y, want, room, room);
+    double room = whole ? 0.5 + 1e-6 : dtype == QN_DTYPE_F64 ? 1e-12 : cf_rounding(dtype) + 1e-6;
+    cf_check(cf, &y, want, whole ? 0 : room, room);
     cf_ran(cf, "resize", dtype);
     free(v);
     cf_release(&x);
@@ -720,6 +721,8 @@ void cf_image(struct cf *cf)
             resize_case(cf, QN_DTYPE_F32, number % 2, number);
         return;
     }
+    resize_case(cf, QN_DTYPE_I8, 1, 0);
+    resize_case(cf, QN_DTYPE_U8, 1, 1);
     for (int t = 0; t < 4; t++) {
         for (int number = 0; number < CF_LAYOUTS; number++) {
             resize_case(cf, float_types[t], number % 2, number);

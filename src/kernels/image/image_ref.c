@@ -1,6 +1,7 @@
 #include "ir/ir.h"
 #include "kernels/element.h"
 #include "kernels/image/resample.h"
+#include "kernels/math.h"
 #include "kernels/walk.h"
 
 static int64_t tiles(const void *params)
@@ -87,6 +88,8 @@ static void resize_row(const struct qn_resize_params *p, const struct tables *t,
         for (int64_t i = 0; i < n; i++)
             if (outside || t->axis[last][(first + i) * t->count[last]].index < 0)
                 sum[i] = p->outside;
+        for (int64_t i = 0; i < n && !qn_element_is_float(p->y.dtype); i++)
+            sum[i] = qn_round(sum[i]);
         qn_store_f64((char *)p->y.data + (to + first * p->y.strides[last]) * bytes, step, p->y.dtype, sum, n);
     }
 }
