@@ -39,6 +39,50 @@ static void names_pictures(void **state)
     }
 }
 
+static const char *write_model(struct pb *graph, const char *name)
+{
+    static char path[4096];
+    struct pb model = pb_model(graph);
+    snprintf(path, sizeof path, "%s", qn_test_temp(name));
+    qn_test_write_file(path, model.data, model.size);
+    pb_free(&model);
+    return path;
+}
+
+/* What is wanted, in the types that numpy lacks and with all its digits; an input of another type than declared. */
+static void outputs_are_shown(void **state)
+{
+    (void)state;
+    struct pb g = {0}, tensor = {0};
+    int64_t big = 9007199254740993; /* 2^53 + 1 */
+    pb_add_node(&g, pb_node_of("Identity", "x", "same"));
+    pb_add_node(&g, pb_node_of("Identity", "f", "eighth"));
+    pb_add_value(&g, GRAPH_INPUT, "x", 7, NULL);
+    pb_add_value(&g, GRAPH_INPUT, "f", 17, "3");
+    pb_add_value(&g, GRAPH_OUTPUT, "same", 7, NULL);
+    pb_add_value(&g, GRAPH_OUTPUT, "eighth", 17, "3");
+    char path[4096], x[2048], f[2048];
+    snprintf(path, sizeof path, "%s", write_model(&g, "shown.onnx"));
+    snprintf(x, sizeof x, "%s", qn_test_temp("x.pb"));
+    snprintf(f, sizeof f, "%s", qn_test_temp("f.pb"));
+    pb_int(&tensor, 1, 1);
+    pb_int(&tensor, 2, 7);
+    pb_bytes(&tensor, 9, &big, sizeof big);
+    qn_test_write_file(x, tensor.data, tensor.size);
+    pb_free(&tensor);
+    pb_int(&tensor, 1, 3);
+    pb_int(&tensor, 2, 17); /* float8e4m3fn */
+    pb_bytes(&tensor, 9, "\x38\xc4\x7f", 3);
+    qn_test_write_file(f, tensor.data, tensor.size);
+    pb_free(&tensor);
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -i x=%s -i f=%s -q", path, x, f), 0);
+    assert_string_equal(output, "same: i64[1]  9007199254740993\neighth: f8e4m3fn[3]  1 -3 nan\n");
+    assert_int_equal(qn_test_run_quern(&output, NULL, "run %s -i x=%s -i f=%s -o eighth -q", path, x, f), 0);
+    assert_string_equal(output, "eighth: f8e4m3fn[3]  1 -3 nan\n");
+    assert_int_not_equal(qn_test_run_quern(&output, NULL, "run %s -i x=%s -i f=%s 2>&1", path, f, f), 0);
+    assert_shown("input 'x': expected a tensor of i64, given a tensor of f8e4m3fn");
+}
+
 /* x -> Neg -> "a/b", x -> Abs -> "a:b" */
 static void outputs_of_one_file_are_refused(void **state)
 {
@@ -49,12 +93,9 @@ static void outputs_of_one_file_are_refused(void **state)
     pb_add_value(&g, GRAPH_INPUT, "x", F32, "2");
     pb_add_value(&g, GRAPH_OUTPUT, "a/b", F32, "2");
     pb_add_value(&g, GRAPH_OUTPUT, "a:b", F32, "2");
-    struct pb model = pb_model(&g);
     char path[4096], folder[2048];
-    snprintf(path, sizeof path, "%s", qn_test_temp("clash.onnx"));
+    snprintf(path, sizeof path, "%s", write_model(&g, "clash.onnx"));
     snprintf(folder, sizeof folder, "%s", qn_test_temp("clash"));
-    qn_test_write_file(path, model.data, model.size);
-    pb_free(&model);
     assert_int_not_equal(qn_test_run_quern(&output, NULL, "run %s --random --output-dir %s -q 2>&1", path, folder), 0);
     assert_shown("'a/b' and 'a:b' would be written to the same file");
     assert_int_equal(qn_test_run_quern(&output, NULL, "run %s --random --output a:b --output-dir %s -q", path, folder),
@@ -138,9 +179,13 @@ static void shows_passes_and_partition(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_pictures), cmocka_unit_test(outputs_of_one_file_are_refused),
-        cmocka_unit_test(writes_outputs), cmocka_unit_test(says_what_is_missing),
-        cmocka_unit_test(measures),       cmocka_unit_test(shows_passes_and_partition),
+        cmocka_unit_test(names_pictures),
+        cmocka_unit_test(outputs_of_one_file_are_refused),
+        cmocka_unit_test(outputs_are_shown),
+        cmocka_unit_test(writes_outputs),
+        cmocka_unit_test(says_what_is_missing),
+        cmocka_unit_test(measures),
+        cmocka_unit_test(shows_passes_and_partition),
     };
     return cmocka_run_group_tests_name("quern run on tensors", tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ enum qn_data_message { QN_DATA_MESSAGE_TENSOR = 0, QN_DATA_MESSAGE_SEQUENCE, QN_
 struct qn_slot_info {
     size_t struct_size;
     const char *name;
-    qn_dtype dtype;
+    qn_dtype dtype; /* NONE where it is no tensor */
     uint32_t rank;
     int64_t dims[QN_TENSOR_MAX_RANK]; /* -1 where the size is symbolic */
     enum qn_data_kind kind; /* TENSOR; NONE: whatever the run gives (sequences, optionals, maps, any tensor) */

@@ -20,6 +20,37 @@ static double half(uint16_t bits)
     return bits >> 15 ? -value : value;
 }
 
+/* Floats of a byte: sign, exponent and `mantissa` bits. */
+static double narrow(uint8_t bits, uint32_t exponent_bits, uint32_t mantissa_bits, int bias)
+{
+    uint32_t exponent = bits >> mantissa_bits & ((1u << exponent_bits) - 1),
+             mantissa = bits & ((1u << mantissa_bits) - 1);
+    bool minus = bits >> (exponent_bits + mantissa_bits) & 1;
+    double size = exponent ? ldexp(1 + ldexp(mantissa, -(int)mantissa_bits), (int)exponent - bias)
+                           : ldexp(mantissa, 1 - bias - (int)mantissa_bits);
+    return minus ? -size : size;
+}
+
+static double narrow_float(qn_dtype dtype, uint8_t bits)
+{
+    switch (dtype) {
+    case QN_DTYPE_F8E4M3FN:
+        return (bits & 0x7f) == 0x7f ? NAN : narrow(bits, 4, 3, 7);
+    case QN_DTYPE_F8E4M3FNUZ:
+        return bits == 0x80 ? NAN : narrow(bits, 4, 3, 8);
+    case QN_DTYPE_F8E5M2:
+        if ((bits & 0x7f) < 0x7c)
+            return narrow(bits, 5, 2, 15);
+        return bits & 3 ? NAN : bits & 0x80 ? -INFINITY : INFINITY;
+    case QN_DTYPE_F8E5M2FNUZ:
+        return bits == 0x80 ? NAN : narrow(bits, 5, 2, 16);
+    case QN_DTYPE_F8E8M0:
+        return bits == 0xff ? NAN : ldexp(1, bits - 127);
+    default: /* f4e2m1 */
+        return narrow(bits & 15, 2, 1, 1);
+    }
+}
+
 bool qn_tensor_number(const struct qn_tensor *tensor, uint64_t i, double *out)
 {
     const void *data = tensor->data;
@@ -40,6 +71,14 @@ bool qn_tensor_number(const struct qn_tensor *tensor, uint64_t i, double *out)
     case QN_DTYPE_BF16:
         wide.u = (uint32_t)((const uint16_t *)data)[i] << 16;
         *out = (double)wide.f;
+        return true;
+    case QN_DTYPE_F8E4M3FN:
+    case QN_DTYPE_F8E4M3FNUZ:
+    case QN_DTYPE_F8E5M2:
+    case QN_DTYPE_F8E5M2FNUZ:
+    case QN_DTYPE_F8E8M0:
+    case QN_DTYPE_F4E2M1:
+        *out = narrow_float(tensor->dtype, ((const uint8_t *)data)[i]);
         return true;
     case QN_DTYPE_I8:
     case QN_DTYPE_I4:

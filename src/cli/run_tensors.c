@@ -104,6 +104,10 @@ static void show_element(const struct qn_tensor *tensor, uint64_t i)
         putchar('"');
         qn_terminal_text(stdout, s->data, s->size, 40);
         putchar('"');
+    } else if (tensor->dtype == QN_DTYPE_I64) { /* more digits than a double has */
+        printf("%lld", (long long)((const int64_t *)tensor->data)[i]);
+    } else if (tensor->dtype == QN_DTYPE_U64) {
+        printf("%llu", (unsigned long long)((const uint64_t *)tensor->data)[i]);
     } else if (!qn_tensor_number(tensor, i, &number)) {
         putchar('?');
     } else if (info->class_ == QN_DTYPE_CLASS_FLOAT) {
@@ -141,12 +145,14 @@ static void show_data(const struct qn_data *data, int indent)
     puts(count > SHOWN ? " ..." : "");
 }
 
-static qn_status show_outputs(struct qn_tensor_run *run)
+static qn_status show_outputs(const struct qn_run_tensors *args, struct qn_tensor_run *run)
 {
     for (uint32_t i = 0; i < run->output_count; i++) {
         struct qn_slot_info slot = {.struct_size = sizeof slot};
         struct qn_data data;
         QN_COMMAND_TRY(qn_session_slot(run->session, QN_SLOT_OUTPUT, i, &slot));
+        if (!is_wanted(args, slot.name))
+            continue;
         QN_COMMAND_TRY(qn_run_output(run->run, i, &data));
         qn_terminal_text(stdout, slot.name, strlen(slot.name), 0);
         fputs(": ", stdout);
@@ -186,6 +192,8 @@ static qn_status print_json(const struct qn_run_tensors *args, struct qn_tensor_
         if ((status = qn_session_slot(run->session, QN_SLOT_OUTPUT, i, &slot)) ||
             (status = qn_run_output(run->run, i, &data)))
             break;
+        if (!is_wanted(args, slot.name))
+            continue;
         qn_json_out_object(&json, NULL);
         qn_json_out_string(&json, "name", slot.name);
         static const char *const kinds[] = {"none", "tensor", "sequence", "map"};
@@ -247,7 +255,7 @@ static qn_status work(const struct qn_run_tensors *args, struct qn_tensor_run *r
     if (classes.count)
         qn_classes_print(&classes, stdout);
     else if (!args->output_dir)
-        QN_COMMAND_TRY(show_outputs(run));
+        QN_COMMAND_TRY(show_outputs(args, run));
     qn_terminal_note("load %s, run %s", qn_terminal_seconds(run->open_s + run->session_s, load),
                      qn_terminal_seconds(run_s, took));
     return NULL;

@@ -36,8 +36,9 @@ static const struct qn_plan_slot *plan_slots(const struct qn_plan *plan, enum qn
                                     : plan->states.items;
 }
 
-/* How the file calls a slot that is no plain tensor. */
-static enum qn_data_message message_of(const struct qn_model *model, enum qn_slot_kind kind, const char *name)
+/* How the file calls a slot whose type is not known before the run, and the dtype where it is a tensor. */
+static enum qn_data_message message_of(const struct qn_model *model, enum qn_slot_kind kind, const char *name,
+                                       qn_dtype *dtype)
 {
     struct qn_model_info info = {.struct_size = sizeof info};
     qn_status status = qn_model_info(model, &info);
@@ -48,6 +49,8 @@ static enum qn_data_message message_of(const struct qn_model *model, enum qn_slo
         status = kind == QN_SLOT_INPUT ? qn_model_input(model, i, &port) : qn_model_output(model, i, &port);
         bool found = !status && strcmp(port.name, name) == 0;
         qn_status_free(status);
+        if (found)
+            *dtype = port.dtype;
         if (found)
             return strncmp(port.type, "sequence", 8) == 0   ? QN_DATA_MESSAGE_SEQUENCE
                    : strncmp(port.type, "optional", 8) == 0 ? QN_DATA_MESSAGE_OPTIONAL
@@ -74,7 +77,7 @@ static void describe_slot(const struct qn_session *session, enum qn_slot_kind ki
             out->dim_names[i] = plan->text.items + plan->symbol_names.items[plan->exprs.items[~dim].a];
     }
     if (object)
-        out->message = message_of(session->model, kind, out->name);
+        out->message = message_of(session->model, kind, out->name, &out->dtype);
     out->optional = kind == QN_SLOT_INPUT && out->message == QN_DATA_MESSAGE_OPTIONAL;
 }
 

@@ -201,6 +201,26 @@ static qn_status make_object(struct qn_run *run, const struct qn_data *data, con
     }
 }
 
+static const char *kind_name(enum qn_data_kind kind)
+{
+    return kind == QN_DATA_NONE ? "nothing" : kind == QN_DATA_TENSOR ? "a tensor" : "a sequence or map";
+}
+
+/* What the model says of an input whose shape is not known before the run. */
+static qn_status check_object(const struct qn_slot_info *slot, const struct qn_data *data)
+{
+    if (slot->message == QN_DATA_MESSAGE_SEQUENCE && data->kind != QN_DATA_SEQUENCE)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': expected a sequence, given %s", slot->name,
+                        kind_name(data->kind));
+    if (slot->message != QN_DATA_MESSAGE_TENSOR || slot->dtype == QN_DTYPE_NONE)
+        return NULL;
+    if (data->kind != QN_DATA_TENSOR || data->tensor.dtype != slot->dtype)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': expected a tensor of %s, given %s%s%s", slot->name,
+                        qn_dtype_name(slot->dtype), kind_name(data->kind), data->kind == QN_DATA_TENSOR ? " of " : "",
+                        data->kind == QN_DATA_TENSOR ? qn_dtype_name(data->tensor.dtype) : "");
+    return NULL;
+}
+
 static qn_status take_input(struct qn_run *run, uint32_t index)
 {
     static const struct qn_data nothing = {.kind = QN_DATA_NONE};
@@ -212,11 +232,13 @@ static qn_status take_input(struct qn_run *run, uint32_t index)
         data = &nothing;
     if (!data)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s' is not bound", slot->name);
-    if (slot->kind != QN_DATA_TENSOR)
+    if (slot->kind != QN_DATA_TENSOR) {
+        QN_TRY(check_object(slot, data));
         return make_object(run, data, slot->name, 0, &in->object);
+    }
     if (data->kind != QN_DATA_TENSOR)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': expected a tensor of %s, given %s", slot->name,
-                        qn_dtype_name(slot->dtype), data->kind == QN_DATA_NONE ? "nothing" : "a sequence or map");
+                        qn_dtype_name(slot->dtype), kind_name(data->kind));
     if (data->tensor.dtype != slot->dtype)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input '%s': expected %s, given %s", slot->name,
                         qn_dtype_name(slot->dtype), qn_dtype_name(data->tensor.dtype));
