@@ -53,7 +53,7 @@ struct qn_onnx_region {
     uint32_t captured_count;
 };
 
-/* A value that a body knows: its contents; or that it is another name of a tensor of the program; or that it is absent. */
+/* A value that a body knows: its contents, that it is another name of a tensor of the program, or that it is absent. */
 struct qn_onnx_fixed {
     uint32_t slot, same; /* same 0: no other name */
     const struct qn_contents *contents;
