@@ -25,10 +25,26 @@ static bool is_debugged(void)
     return tracer != 0;
 }
 
-/* Parts that cannot be written are the same in memory as in the file. */
+/* Whether the loader has written addresses into the code, as it does for a library that was not built for any place. */
+static bool has_changed_code(const struct dl_phdr_info *object)
+{
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        if (object->dlpi_phdr[i].p_type != PT_DYNAMIC)
+            continue;
+        const ElfW(Dyn) *entry = (const ElfW(Dyn) *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
+        for (; entry->d_tag != DT_NULL; entry++)
+            if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL)))
+                return true;
+    }
+    return false;
+}
+
+/* Parts that cannot be written are otherwise the same in memory as in the file. */
 static int drop_constant_parts(struct dl_phdr_info *object, size_t size, void *context)
 {
     (void)size;
+    if (has_changed_code(object))
+        return 0;
     uintptr_t page = *(const uintptr_t *)context;
     for (int i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &object->dlpi_phdr[i];
