@@ -101,6 +101,9 @@ static inline int64_t qn_conv_panel_width(const struct qn_conv_plan *plan, int64
     return (left + plan->lanes - 1) / plan->lanes * plan->lanes;
 }
 
+/* Lanes and vectors in a full panel of a form; false where it is none of these kernels'. */
+bool qn_conv_form(enum qn_pack pack, int64_t *lanes, int64_t *wide);
+
 /* Bytes of the packed form for a kernel's pack; 0 where the kernel does not pack. */
 int64_t qn_conv_packed_bytes(const struct qn_conv_params *p, enum qn_pack pack);
 
