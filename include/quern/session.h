@@ -68,6 +68,10 @@ struct qn_session_options {
      * every run. A name that is no input of the model is an error. */
     const char *const *given_inputs;
     uint32_t given_count;
+    /* Weights that kernels read in a form of their own are brought to it when the session is created. Otherwise the
+     * first run does it for a step at a time and the second one for good: the first result is there sooner, and a model
+     * that runs once takes less memory. Results do not depend on it. */
+    bool prepare;
 };
 
 /* The model must outlive the session. */

@@ -282,6 +282,8 @@ int qn_cmd_bench(int argc, char **argv)
         QN_ARG_REAL(0, "seconds", &tensors.seconds, 0, 1e6, "S", "models on tensors: stop after S (default 10)"),
         QN_ARG_INT('s', "seed", &tensors.tensors.seed, 0, 9007199254740992.0, "N", "of the random inputs (default 0)"),
         QN_ARG_TEXT(0, "passes-off", &tensors.tensors.passes_off, "LIST", "graph passes not to run, or all"),
+        QN_ARG_FLAG(0, "prepare", &tensors.tensors.prepare,
+                    "models on tensors: pack the weights while loading, not in the first two runs"),
         QN_ARG_TEXT(0, "profile", &tensors.profile, "OUT.json", "write times by node for a trace viewer"),
         QN_ARG_FLAG(0, "json", &b.json, "numbers as JSON; of a language model with the keys of llama-bench"),
         QN_ARG_FLAG('q', "quiet", &b.quiet, "no progress on stderr"),

@@ -10,7 +10,7 @@
 #include "cli/terminal.h"
 
 struct times {
-    double load_s, first_s;
+    double load_s, first_s, second_s; /* the second run packs weights that the first had for a step at a time */
     double begin_cpu_s,
         start_cpu_s; /* processor time of all threads: at the beginning; from then to the first result */
     double *seconds;
@@ -44,6 +44,9 @@ static qn_status measure(const struct qn_bench_tensors *args, struct qn_tensor_r
     QN_COMMAND_TRY(qn_tensor_execute(run));
     t->first_s = qn_tensor_now_s() - start;
     t->start_cpu_s = cpu_s() - t->begin_cpu_s;
+    start = qn_tensor_now_s();
+    QN_COMMAND_TRY(qn_tensor_execute(run));
+    t->second_s = qn_tensor_now_s() - start;
     if (args->profile)
         QN_COMMAND_TRY(qn_run_profile(run->run));
     qn_progress_begin(&progress, "runs");
@@ -79,6 +82,7 @@ static void print(const struct qn_bench_tensors *args, const struct times *t)
         qn_json_out_u64(&json, "runs", t->count);
         qn_json_out_f64(&json, "load_s", t->load_s);
         qn_json_out_f64(&json, "first_run_s", t->first_s);
+        qn_json_out_f64(&json, "second_run_s", t->second_s);
         qn_json_out_f64(&json, "start_cpu_s", t->start_cpu_s);
         qn_json_out_f64(&json, "latency_s_min", t->seconds[0]);
         qn_json_out_f64(&json, "latency_s_p50", percentile(t, 0.5));
@@ -100,7 +104,8 @@ static void print(const struct qn_bench_tensors *args, const struct times *t)
            qn_terminal_seconds(percentile(t, 0.9), b), qn_terminal_seconds(percentile(t, 0.99), c), t->count,
            qn_terminal_seconds(t->seconds[0], d));
     printf("throughput  %.2f runs/s\n", 1 / mean);
-    printf("load        %s, first run %s\n", qn_terminal_seconds(t->load_s, a), qn_terminal_seconds(t->first_s, b));
+    printf("load        %s, first run %s, second run %s\n", qn_terminal_seconds(t->load_s, a),
+           qn_terminal_seconds(t->first_s, b), qn_terminal_seconds(t->second_s, c));
     printf("memory      peak %s: file %s, packed weights %s, workspace %s\n",
            qn_terminal_bytes(qn_terminal_peak_bytes(), a), qn_terminal_bytes(t->file_bytes, b),
            qn_terminal_bytes(t->memory.weights, c), qn_terminal_bytes(t->memory.workspace + t->memory.kept, d));

@@ -134,6 +134,7 @@ qn_status qn_tensor_open(const struct qn_tensor_args *args, struct qn_tensor_run
         .extension_count = (uint32_t)args->extensions.count,
         .given_inputs = run->given,
         .given_count = run->given_count,
+        .prepare = args->prepare,
     };
     QN_COMMAND_TRY(qn_session_create(run->model, &options, &run->session));
     QN_COMMAND_TRY(qn_run_create(run->session, &run->run));

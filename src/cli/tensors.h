@@ -15,7 +15,7 @@ struct qn_tensor_args {
     struct qn_arg_list inputs, dims, extensions;
     const char *image, *backends, *passes_off;
     int normalise;
-    bool random, stretch, quiet;
+    bool random, stretch, quiet, prepare;
 };
 
 /* Rows of the option table; threads, seed, passes-off and quiet stand in the command's own. */

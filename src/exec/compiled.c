@@ -47,6 +47,8 @@ static qn_status make_exec(struct qn_compiled *c, const struct qn_model *model,
     qn_status status = qn_exec_create(c->plan, c->pool, files, file_count, c->allocator, &c->exec);
     qn_free(c->allocator, files, (file_count ? file_count : 1) * sizeof *files);
     QN_TRY(status);
+    if (options->prepare)
+        QN_TRY(qn_exec_prepare(c->exec));
     QN_TRY(qn_exec_forget_packed(c->exec, c->plan));
     if (!options->bodies)
         return NULL;

@@ -10,6 +10,7 @@ struct qn_compile_options {
     uint32_t threads; /* 0: one a physical core */
     bool f32_activations;
     const char *disabled_passes; /* names separated by commas, "all", or NULL */
+    bool prepare;                /* weights are packed now, not by the first runs */
     /* Backends asked before the CPU, in order; they must outlive what is compiled. */
     const struct qn_backend *const *backends;
     uint32_t backend_count;

@@ -229,13 +229,14 @@ static qn_status create(struct qn_exec *e, const struct qn_exec_file *files)
     e->files = own;
     e->blobs = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *e->blobs);
     e->packed = qn_calloc(e->allocator, plan->packed.count + 1, sizeof *e->packed);
+    e->readers = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *e->readers);
     e->made = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *e->made);
-    if (!e->files || !e->blobs || !e->packed || !e->made)
+    if (!e->files || !e->blobs || !e->packed || !e->readers || !e->made)
         return QN_OOM();
     if (e->file_count)
         memcpy(own, files, e->file_count * sizeof *own);
     QN_TRY(find_blobs(e));
-    QN_TRY(qn_exec_pack(e));
+    QN_TRY(qn_exec_setup(e));
     struct qn_frame *first;
     QN_TRY(qn_exec_acquire(e, &first));
     qn_exec_release(e, first);
@@ -255,11 +256,14 @@ void qn_exec_destroy(struct qn_exec *e)
     if (e->owns_bodies)
         qn_bodies_destroy(e->bodies);
     qn_region_free(&e->weights);
+    qn_region_free(&e->lent);
+    qn_exec_end_packing(e);
     for (uint32_t i = 0; e->made && i < plan->blobs.count; i++)
         qn_region_free(&e->made[i]);
     qn_free(a, e->made, (plan->blobs.count + 1) * sizeof *e->made);
     qn_free(a, e->blobs, (plan->blobs.count + 1) * sizeof *e->blobs);
     qn_free(a, e->packed, (plan->packed.count + 1) * sizeof *e->packed);
+    qn_free(a, e->readers, (plan->blobs.count + 1) * sizeof *e->readers);
     qn_free(a, (void *)(uintptr_t)e->files, (e->file_count + 1) * sizeof *e->files);
     qn_free(a, e->times, (plan->steps.count + 1) * sizeof *e->times);
     qn_free(a, e, sizeof *e);

@@ -26,12 +26,15 @@ struct qn_exec_file {
 struct qn_exec;
 struct qn_frame;
 
-/* Packs the weights that kernels want packed, with the pool's threads, and lets go of the files' pages that are not
- * read any more. The plan, the pool and the files must outlive the executor. */
+/* The plan, the pool and the files must outlive the executor. Weights that kernels want packed are packed for a step at
+ * a time by the first run and for good by the second one (what a file makes on demand: here), with the pool's threads;
+ * the files' pages that are not read any more are let go. The bits of a result do not depend on it. */
 qn_status qn_exec_create(const struct qn_plan *plan, struct qn_pool *pool, const struct qn_exec_file *files,
                          uint32_t file_count, const struct qn_allocator *allocator, struct qn_exec **out) QN_MUST_USE;
 /* Takes constants that were only read to be packed out of the plan, which is the executor's own; no frame may run. */
 qn_status qn_exec_forget_packed(struct qn_exec *exec, struct qn_plan *plan) QN_MUST_USE;
+/* Packs all weights now: the first run is like all others. Any thread, any time. */
+qn_status qn_exec_prepare(struct qn_exec *exec) QN_MUST_USE;
 void qn_exec_destroy(struct qn_exec *exec); /* NULL is allowed; no frame may run */
 
 /* Where bodies that calls name come from, and how they are compiled. */

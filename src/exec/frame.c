@@ -231,7 +231,7 @@ void *qn_frame_address(const struct qn_frame *f, const struct qn_plan_tensor *te
     case QN_PLACE_CONSTANT:
         return (void *)(uintptr_t)f->exec->blobs[tensor->index]; /* kernels only read it */
     case QN_PLACE_PACKED:
-        return (void *)(uintptr_t)f->exec->packed[tensor->index];
+        return (void *)(uintptr_t)__atomic_load_n(&f->exec->packed[tensor->index].data, __ATOMIC_ACQUIRE);
     case QN_PLACE_STATE:
         return f->states[tensor->index].data;
     case QN_PLACE_INPUT:
@@ -549,9 +549,13 @@ static void take_back(struct qn_frame *f)
 
 static qn_status run(struct qn_frame *f, const struct qn_exec_tensor *inputs, struct qn_exec_tensor *outputs)
 {
+    struct qn_exec *e = f->exec;
     f->in = inputs;
     f->out = outputs;
+    f->first = !__atomic_load_n(&e->begun, __ATOMIC_RELAXED) && !__atomic_exchange_n(&e->begun, true, __ATOMIC_RELAXED);
     qn_status status = walk(f);
+    if (f->first)
+        qn_region_free(&e->lent);
     qn_frame_drop(f);
     if (status)
         take_back(f);

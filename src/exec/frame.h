@@ -12,6 +12,12 @@ struct qn_region {
     uint64_t bytes;
 };
 
+/* Weights in the form that their kernel reads. */
+struct qn_exec_packed {
+    const void *data; /* NULL: not made yet; read and set as an atomic */
+    uint64_t offset;  /* where they will lie in qn_exec.weights */
+};
+
 struct qn_observer {
     qn_observe_fn fn; /* NULL: nobody */
     void *context;
@@ -23,11 +29,16 @@ struct qn_exec {
     struct qn_pool *pool;
     const struct qn_exec_file *files;
     uint32_t file_count;
-    const void **blobs;       /* address of each constant */
-    const void **packed;      /* address of each packed weight */
-    struct qn_region weights; /* all packed weights */
-    struct qn_region *made;   /* by blob: memory of those that the source makes on demand */
-    struct qn_bodies *bodies; /* shared by all executors of one model; NULL: none */
+    const void **blobs;            /* address of each constant */
+    struct qn_exec_packed *packed; /* by packed weight of the plan */
+    struct qn_region weights;      /* room for all of them */
+    struct qn_region lent;         /* for those of one step at a time, while the first run is under way */
+    uint32_t *readers;          /* by constant: 1 where steps read it as it lies, and packed weights to be made of it */
+    struct qn_packing *packing; /* weights.c; NULL: all weights are packed */
+    struct qn_mutex pack_lock;  /* of these */
+    bool begun;                 /* the first run is */
+    struct qn_region *made;     /* by blob: memory of those that the source makes on demand */
+    struct qn_bodies *bodies;   /* shared by all executors of one model; NULL: none */
     bool owns_bodies;
     struct qn_exec_time *times;
     uint64_t layouts;
@@ -77,6 +88,7 @@ struct qn_frame {
     uint32_t depth;
     int32_t fault;
     uint32_t skipped; /* tiles were left out because the run is cancelled */
+    bool first;       /* the executor's first run: see qn_frame_weights */
     bool misfit;      /* the last run ended because what the plan takes for granted about sizes does not hold */
 };
 
@@ -91,8 +103,16 @@ qn_status qn_exec_acquire(struct qn_exec *exec, struct qn_frame **out) QN_MUST_U
 void qn_exec_release(struct qn_exec *exec, struct qn_frame *frame);
 qn_status qn_frame_scratch(struct qn_frame *frame, uint64_t bytes) QN_MUST_USE;
 
-/* setup.c */
-qn_status qn_exec_pack(struct qn_exec *exec) QN_MUST_USE;
+/* weights.c */
+qn_status qn_exec_setup(struct qn_exec *exec) QN_MUST_USE;
+void qn_exec_end_packing(struct qn_exec *exec);
+/* Makes weights number `index` of the plan, for a step that has been bound but for them.
+ *
+ * An executor's first run packs them into memory that the next step takes over; the second one begins with packing all
+ * of them to where they stay. A model that runs once never fills memory of the size of its weights, which can take
+ * longer than the run. */
+qn_status qn_frame_weights(struct qn_frame *frame, const struct qn_plan_step *step, const struct qn_bind *bind,
+                           uint32_t index, const void **out) QN_MUST_USE;
 
 /* frame.c: sizes, inputs and outputs. */
 qn_status qn_frame_start(struct qn_frame *frame) QN_MUST_USE;

@@ -186,6 +186,7 @@ static qn_status create(struct qn_session *session, const struct qn_session_opti
     struct qn_compile_options compile = {.threads = options->threads,
                                          .f32_activations = options->f32_activations,
                                          .disabled_passes = options->disabled_passes,
+                                         .prepare = options->prepare,
                                          .backends = session->backends.preferred,
                                          .backend_count = session->backends.count,
                                          .bodies = session->source};

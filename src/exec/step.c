@@ -142,10 +142,28 @@ static qn_status check_fault(const struct qn_frame *f, const struct qn_plan_step
                                             : "a position or sequence lies outside its table");
 }
 
+/* Constant weights that its kernel reads packed: made by the first runs. */
+static qn_status find_weights(struct qn_frame *f, const struct qn_plan_step *step, const struct qn_bind *bind)
+{
+    const struct qn_plan *plan = f->exec->plan;
+    uint32_t operand = qn_plan_row(plan, step)->pack_operand;
+    if (!bind->kernel->pack || f->views.in[operand].data)
+        return NULL;
+    const struct qn_plan_tensor *tensor = &plan->tensors.items[plan->operands.items[step->first_operand + operand]];
+    const void *weights;
+    if (tensor->place != QN_PLACE_PACKED)
+        return NULL;
+    QN_TRY(qn_status_note(qn_frame_weights(f, step, bind, tensor->index, &weights), "step '%s'",
+                          qn_step_name(plan, step)));
+    f->views.in[operand].data = (void *)(uintptr_t)weights; /* kernels only read it */
+    return NULL;
+}
+
 static qn_status run_row(struct qn_frame *f, const struct qn_plan_step *step, struct qn_bind *bind)
 {
     const struct qn_backend_row *row = qn_plan_row(f->exec->plan, step);
     struct qn_params params;
+    QN_TRY(find_weights(f, step, bind));
     if (row->shared_bytes) {
         int64_t bytes = row->shared_bytes(bind);
         if (bytes > 0)

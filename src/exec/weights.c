@@ -1,4 +1,4 @@
-/* Weights in the form that kernels read: made once, when an executor is created. */
+/* Weights in the form that kernels read. */
 #include <stdlib.h>
 
 #include "base/checked.h"
@@ -86,28 +86,34 @@ static qn_status bind_packing(const struct qn_exec *e, const struct qn_plan_pack
     return NULL;
 }
 
+/* Runs a PACK kernel over all its tiles. */
+static qn_status run_packing(const struct qn_exec *e, uint32_t kernel, const struct qn_params *params)
+{
+    struct pack_call call = {.kernel = qn_kernels[kernel], .params = params->bytes};
+    struct qn_region scratch = {0};
+    if (call.kernel->scratch) {
+        call.scratch_bytes = ((uint64_t)call.kernel->scratch(params->bytes) + 63) & ~63ull;
+        QN_TRY(qn_region_grow(&scratch, call.scratch_bytes * qn_pool_threads(e->pool), "scratch"));
+        call.scratch = scratch.data;
+    }
+    qn_pool_for(e->pool, call.kernel->tiles(params->bytes), 1, pack_tiles, &call);
+    qn_region_free(&scratch);
+    return NULL;
+}
+
 static qn_status pack(struct qn_exec *e, const struct qn_plan_packed *packed, void *to, const int64_t *values,
                       const struct qn_step_views *views)
 {
     struct qn_params params;
     QN_TRY(make_operands(e, packed));
     QN_TRY(bind_packing(e, packed, constant_address(e, packed->source), to, values, views, &params));
-    struct pack_call call = {.kernel = qn_kernels[packed->kernel], .params = params.bytes};
-    struct qn_region scratch = {0};
-    if (call.kernel->scratch) {
-        call.scratch_bytes = ((uint64_t)call.kernel->scratch(params.bytes) + 63) & ~63ull;
-        QN_TRY(qn_region_grow(&scratch, call.scratch_bytes * qn_pool_threads(e->pool), "scratch"));
-        call.scratch = scratch.data;
-    }
-    qn_pool_for(e->pool, call.kernel->tiles(params.bytes), 1, pack_tiles, &call);
-    qn_pages_free(scratch.data, scratch.bytes);
-    return NULL;
+    return run_packing(e, packed->kernel, &params);
 }
 
 /* Bodies of one model share what they pack from its files: each is compiled for many sizes. */
 static bool is_shared(const struct qn_exec *e, const struct qn_plan_packed *packed)
 {
-    return e->bodies && packed->bytes &&
+    return e->bodies && !e->owns_bodies && packed->bytes &&
            e->plan->blobs.items[e->plan->tensors.items[packed->source].index].place == QN_BLOB_FILE;
 }
 
@@ -203,13 +209,58 @@ static void usual_sizes(const struct qn_plan *plan, int64_t *symbols, int64_t *v
             values[i] = 1;
 }
 
+/* ---- when a model is made ready -------------------------------------------------------------------------------- */
+
 /* One weight to pack. */
 struct job {
     uint64_t source_bytes;
-    uint64_t at; /* in the region; nothing for shared ones */
-    uint32_t index, blob;
-    bool shared;
+    uint32_t index;
+    bool waits; /* for a run that asks for it */
 };
+
+/* What packing takes beside the weights; got when a model is made ready, so that a run asks for nothing. */
+struct qn_packing {
+    struct qn_step_views views;
+    int64_t *sizes;   /* of symbols, then of expressions */
+    struct job *jobs; /* by packed weight of the plan, in the order in which they are made and lie in memory */
+};
+
+static size_t sizes_count(const struct qn_plan *plan)
+{
+    return (size_t)plan->symbols.count + plan->exprs.count + 1;
+}
+
+void qn_exec_end_packing(struct qn_exec *e)
+{
+    const struct qn_allocator *a = e->allocator;
+    struct qn_packing *packing = e->packing;
+    if (!packing)
+        return;
+    qn_step_views_deinit(&packing->views, e->plan, a);
+    qn_free(a, packing->jobs, (e->plan->packed.count + 1) * sizeof *packing->jobs);
+    qn_free(a, packing->sizes, sizes_count(e->plan) * sizeof *packing->sizes);
+    qn_free(a, packing, sizeof *packing);
+    e->packing = NULL;
+}
+
+static uint32_t source_blob(const struct qn_exec *e, uint32_t index)
+{
+    return e->plan->tensors.items[e->plan->packed.items[index].source].index;
+}
+
+/* Weights of more bytes than this are not made twice: they would not stay in a cache until the step has read them. */
+static const uint64_t LENT_MOST = (uint64_t)32 << 20;
+/* Nor are any of a model that has fewer than this: it is ready in a few milliseconds, with less memory on the way. */
+static const uint64_t WAIT_FROM = (uint64_t)16 << 20;
+
+/* Whether weights may be made when a run asks for them: their source is a file, mapped, and there at any time. */
+static bool can_wait(const struct qn_exec *e, uint32_t index)
+{
+    const struct qn_plan_packed *packed = &e->plan->packed.items[index];
+    const struct qn_blob *blob = &e->plan->blobs.items[source_blob(e, index)];
+    return packed->bytes <= LENT_MOST && blob->place == QN_BLOB_FILE && !is_shared(e, packed) &&
+           !e->files[blob->file].make;
+}
 
 /* The largest source first: while it is read, the least of the packed copies is there. */
 static int compare_jobs(const void *a, const void *b)
@@ -220,59 +271,115 @@ static int compare_jobs(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-/* Lists what is to be packed and lays out its memory. */
-static qn_status list_jobs(struct qn_exec *e, struct job *jobs)
+static qn_status begin_packing(struct qn_exec *e)
+{
+    const struct qn_allocator *a = e->allocator;
+    const struct qn_plan *plan = e->plan;
+    struct qn_packing *packing = e->packing = qn_calloc(a, 1, sizeof *packing);
+    if (!packing)
+        return QN_OOM();
+    packing->jobs = qn_calloc(a, plan->packed.count + 1, sizeof *packing->jobs);
+    packing->sizes = qn_calloc(a, sizes_count(plan), sizeof *packing->sizes);
+    bool views = qn_step_views_init(&packing->views, plan, a);
+    if (!packing->jobs || !packing->sizes || !views)
+        return QN_OOM();
+    for (uint32_t i = 0; i < plan->packed.count; i++)
+        packing->jobs[i] = (struct job){plan->blobs.items[source_blob(e, i)].bytes, i, can_wait(e, i)};
+    qsort(packing->jobs, plan->packed.count, sizeof *packing->jobs, compare_jobs);
+    return NULL;
+}
+
+/* By constant: how often it is read. */
+static qn_status count_readers(struct qn_exec *e)
 {
     const struct qn_plan *plan = e->plan;
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < plan->packed.count; i++) {
-        const struct qn_plan_packed *packed = &plan->packed.items[i];
-        uint32_t blob = plan->tensors.items[packed->source].index;
+    bool *read = qn_calloc(e->allocator, plan->blobs.count + 1, sizeof *read);
+    if (!read)
+        return QN_OOM();
+    find_readers(plan, read);
+    for (uint32_t i = 0; i < plan->blobs.count; i++)
+        e->readers[i] = read[i];
+    for (uint32_t i = 0; i < plan->packed.count; i++)
+        e->readers[source_blob(e, i)]++;
+    qn_free(e->allocator, read, (plan->blobs.count + 1) * sizeof *read);
+    return NULL;
+}
+
+/* Room for all weights, of which a page costs nothing before it is touched, and to lend to the first run. */
+static qn_status reserve(struct qn_exec *e)
+{
+    uint32_t count = e->plan->packed.count;
+    uint64_t total = 0, lent = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct job *job = &e->packing->jobs[i];
+        const struct qn_plan_packed *packed = &e->plan->packed.items[job->index];
         uint64_t bytes;
-        jobs[i] = (struct job){plan->blobs.items[blob].bytes, total, i, blob, is_shared(e, packed)};
-        if (jobs[i].shared)
+        if (is_shared(e, packed))
             continue;
+        e->packed[job->index].offset = total;
         if (!qn_align_u64(packed->bytes, 64, &bytes) || !qn_add_u64(total, bytes, &total))
             return QN_OOM();
+        if (job->waits && bytes > lent)
+            lent = bytes;
     }
+    for (uint32_t i = 0; i < count && total < WAIT_FROM; i++)
+        e->packing->jobs[i].waits = false;
     QN_TRY(qn_region_grow(&e->weights, total, "packed weights"));
+    QN_TRY(qn_region_grow(&e->lent, total < WAIT_FROM ? 0 : lent, "packed weights"));
     qn_pages_want_large(e->weights.data, e->weights.bytes);
-    qsort(jobs, plan->packed.count, sizeof *jobs, compare_jobs);
     return NULL;
 }
 
-static qn_status pack_job(struct qn_exec *e, const struct job *job, const int64_t *values,
-                          const struct qn_step_views *views)
+/* Makes weights for good, for all threads; their source goes with the last that was made of it. */
+static qn_status pack_job(struct qn_exec *e, uint32_t index, const int64_t *values, const struct qn_step_views *views)
 {
-    const struct qn_plan_packed *packed = &e->plan->packed.items[job->index];
-    void *to = packed->bytes && e->weights.data && !job->shared ? (uint8_t *)e->weights.data + job->at : NULL;
-    read_in(e, job->blob);
-    if (job->shared)
+    const struct qn_plan_packed *packed = &e->plan->packed.items[index];
+    uint32_t blob = source_blob(e, index);
+    void *to = NULL;
+    read_in(e, blob);
+    if (is_shared(e, packed)) {
         QN_TRY(pack_shared(e, packed, values, views, &to));
-    else
+    } else {
+        to = (uint8_t *)e->weights.data + e->packed[index].offset;
         QN_TRY(pack(e, packed, to, values, views));
-    e->packed[job->index] = to;
+    }
+    __atomic_store_n(&e->packed[index].data, to, __ATOMIC_RELEASE);
+    if (--e->readers[blob] == 0)
+        drop(e, blob);
     return NULL;
 }
 
-static qn_status pack_all(struct qn_exec *e, bool *read, int64_t *sizes, const struct qn_step_views *views)
+/* Packs what cannot wait for a run, or all that is not packed. */
+static qn_status pack_all(struct qn_exec *e, bool all)
 {
-    const struct qn_plan *plan = e->plan;
-    int64_t *values = sizes + plan->symbols.count;
-    uint32_t count = plan->packed.count;
-    struct job *jobs = qn_calloc(e->allocator, count, sizeof *jobs);
-    qn_status status = jobs ? list_jobs(e, jobs) : QN_OOM();
-    usual_sizes(plan, sizes, values);
-    find_readers(plan, read);
-    for (uint32_t i = 0; i < count && !status; i++) {
-        status = pack_job(e, &jobs[i], values, views);
-        bool again = read[jobs[i].blob]; /* jobs of one source follow each other or have sources of the same size */
-        for (uint32_t k = i + 1; k < count && !again && jobs[k].source_bytes == jobs[i].source_bytes; k++)
-            again = jobs[k].blob == jobs[i].blob;
-        if (!again && !status)
-            drop(e, jobs[i].blob);
+    struct qn_packing *packing = e->packing;
+    int64_t *values = packing->sizes + e->plan->symbols.count;
+    bool waiting = false;
+    usual_sizes(e->plan, packing->sizes, values);
+    for (uint32_t i = 0; i < e->plan->packed.count; i++) {
+        const struct job *job = &packing->jobs[i];
+        if (e->plan->packed.items[job->index].bytes == 0 || e->packed[job->index].data)
+            continue;
+        waiting |= job->waits && !all;
+        if (all || !job->waits)
+            QN_TRY(pack_job(e, job->index, values, &packing->views));
     }
-    qn_free(e->allocator, jobs, count * sizeof *jobs);
+    if (!waiting)
+        qn_exec_end_packing(e);
+    return NULL;
+}
+
+/* Under the lock. */
+static qn_status prepare(struct qn_exec *e)
+{
+    return e->packing ? pack_all(e, true) : NULL;
+}
+
+qn_status qn_exec_prepare(struct qn_exec *e)
+{
+    qn_mutex_lock(&e->pack_lock);
+    qn_status status = prepare(e);
+    qn_mutex_unlock(&e->pack_lock);
     return status;
 }
 
@@ -312,33 +419,69 @@ qn_status qn_exec_forget_packed(struct qn_exec *e, struct qn_plan *plan)
     return good ? NULL : QN_OOM();
 }
 
-static qn_status make_all_read(struct qn_exec *e, bool *read)
+/* Constants that a source makes on demand and that steps read as they lie. */
+static qn_status make_all_read(struct qn_exec *e)
 {
-    find_readers(e->plan, read);
     for (uint32_t i = 0; i < e->plan->blobs.count; i++)
-        if (read[i])
+        if (e->readers[i])
             QN_TRY(make_blob(e, i));
     return NULL;
 }
 
-qn_status qn_exec_pack(struct qn_exec *e)
+qn_status qn_exec_setup(struct qn_exec *e)
 {
-    const struct qn_plan *plan = e->plan;
-    const struct qn_allocator *a = e->allocator;
-    size_t sizes_count = (size_t)plan->symbols.count + plan->exprs.count + 1;
-    struct qn_step_views views = {0};
-    bool *read = qn_calloc(a, plan->blobs.count + 1, sizeof *read);
-    int64_t *sizes = qn_calloc(a, sizes_count, sizeof *sizes);
-    bool ready = qn_step_views_init(&views, plan, a) && read && sizes;
-    qn_status status = ready ? NULL : QN_OOM();
     drop_files(e);
-    if (!status && plan->packed.count)
-        status = pack_all(e, read, sizes, &views);
+    QN_TRY(count_readers(e));
+    QN_TRY(begin_packing(e));
+    QN_TRY(reserve(e));
+    QN_TRY(pack_all(e, false));
     drop_files(e);
-    if (!status)
-        status = make_all_read(e, read);
-    qn_step_views_deinit(&views, plan, a);
-    qn_free(a, sizes, sizes_count * sizeof *sizes);
-    qn_free(a, read, (plan->blobs.count + 1) * sizeof *read);
+    return make_all_read(e);
+}
+
+/* ---- in a run -------------------------------------------------------------------------------------------------- */
+
+/* The pages of constants go with the step where all weights together are smaller. Otherwise they stay for the second
+ * run, which reads them again: to let them go would take a tenth of the time to the first result. */
+static const uint64_t PAGES_STAY_FROM = (uint64_t)64 << 20;
+
+/* From the constant to the memory that is lent, for a step whose other operands are bound. */
+static qn_status pack_for_now(struct qn_frame *f, const struct qn_plan_step *step, const struct qn_bind *bind,
+                              uint32_t index)
+{
+    struct qn_exec *e = f->exec;
+    const struct qn_plan_packed *packed = &e->plan->packed.items[index];
+    const struct qn_backend_row *row = qn_plan_row(e->plan, step);
+    bool stay = e->weights.bytes >= PAGES_STAY_FROM;
+    struct qn_params params;
+    void *result = f->views.out[0].data;
+    memset(&params, 0, sizeof params);
+    f->views.in[row->pack_operand].data = (void *)(uintptr_t)constant_address(e, packed->source);
+    f->views.out[0].data = e->lent.data;
+    row->bind_pack(bind, &params);
+    f->views.out[0].data = result;
+    if (!stay)
+        read_in(e, source_blob(e, index)); /* these alone: a fault would bring what lies around them */
+    QN_TRY(run_packing(e, packed->kernel, &params));
+    if (!stay)
+        drop(e, source_blob(e, index));
+    return NULL;
+}
+
+qn_status qn_frame_weights(struct qn_frame *f, const struct qn_plan_step *step, const struct qn_bind *bind,
+                           uint32_t index, const void **out)
+{
+    struct qn_exec *e = f->exec;
+    *out = NULL;
+    if (e->plan->packed.items[index].bytes == 0)
+        return NULL;
+    if (f->first) {
+        *out = e->lent.data;
+        return pack_for_now(f, step, bind, index);
+    }
+    qn_mutex_lock(&e->pack_lock);
+    qn_status status = prepare(e);
+    *out = e->packed[index].data;
+    qn_mutex_unlock(&e->pack_lock);
     return status;
 }
