@@ -221,6 +221,7 @@ static void a_cancelled_run_ends_long_functions(void **state)
     } cases[] = {
         {qn_host_unique, &unique, QN_DTYPE_F32, 3, 0, x},
         {qn_host_pair_coupling, &classes, QN_DTYPE_F32, 1, 3, x},
+        {qn_host_inverse, NULL, QN_DTYPE_F32, 1, 1, x},
         {qn_host_to_string, NULL, QN_DTYPE_F32, 3, 0, x},
         {qn_host_string_concat, NULL, QN_DTYPE_STRING, 2, 0, text},
         {qn_host_regex_match, NULL, QN_DTYPE_STRING, 1, 0, text},

@@ -155,12 +155,19 @@ qn_status qn_shape_fft(const struct qn_shape_context *c)
     return NULL;
 }
 
-qn_status qn_shape_det(const struct qn_shape_context *c)
+qn_status qn_shape_inverse(const struct qn_shape_context *c)
 {
     const struct qn_type *x = c->inputs[0];
     if (!is_wide_float(x->dtype) || x->rank < 2 || x->encoding || x->dims[x->rank - 1] != x->dims[x->rank - 2])
         return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: expected f32 or f64 [..., n, n]", TEXT(c, 0));
     c->outputs[0] = *x;
+    return NULL;
+}
+
+qn_status qn_shape_det(const struct qn_shape_context *c)
+{
+    const struct qn_type *x = c->inputs[0];
+    QN_TRY(qn_shape_inverse(c));
     c->outputs[0].rank = x->rank - 2;
     c->outputs[0].dims[x->rank - 1] = c->outputs[0].dims[x->rank - 2] = 0;
     return NULL;

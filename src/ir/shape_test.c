@@ -228,6 +228,8 @@ static const struct rule_case cases[] = {
     {{"f32[N,4]"}, "unique {count=T, flat=1}", "f32[T], i64[T], i64[N*4], i64[T]", NULL},
     {{"f32[N,4]"}, "unique {count=T, axis=-1}", "f32[N,T], i64[T], i64[4], i64[T]", NULL},
     {{"f32[N,4]", "bool[M]"}, "compress {count=T}", "f32[T,4]", NULL},
+    {{"f32[N,3,3]"}, "inverse", "f32[N,3,3]", NULL},
+    {{"f32[N,3,4]"}, "inverse", NULL, "expected f32 or f64 [..., n, n]"},
     {{"string[N]", "string[2]", "string[]"}, "tokenize {count=T}", "string[N,T]", NULL},
     {{"string[N]", "string[]", "string[]"}, "tokenize {count=T}", NULL, "expected rank 1"},
     {{"f32[N,4]", "bool[M]"}, "compress {count=T, flat=1}", "f32[T]", NULL},

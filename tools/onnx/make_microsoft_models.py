@@ -551,6 +551,7 @@ def small():
     g.add("Range", "range", [np.int64(2), np.int64(9), np.int64(3)])
     g.add("Range", "range_ones", [f(0.5), f(4)])
     g.add("SampleOp", "same", [x])
+    g.add("Inverse", "inverse", [g.input("matrices", g.normal(2, 3, 4, 4))])
     g.add("Unique", "unique", [g.input("repeated", np.array([2, 1, 1, 3, 4, 3], f))], 3)
     g.add("MatMulInteger16", "integers", [g.input("i", g.rng.integers(-900, 900, (4, 6)).astype(np.int16)),
                                           g.rng.integers(-900, 900, (6, 5)).astype(np.int16)])
@@ -594,6 +595,36 @@ def small():
         table = (codes.reshape(cols, k).astype(f) - (1 << (bits - 1))) * row[2].reshape(cols, blocks)[:, order]
         g.add("MatMulNBits", f"nbits_{bits}_order", [*row, None, order], **sizes,
               expected=(g.inputs["wide"].astype(np.float64) @ table.T.astype(np.float64)).astype(f))
+    return g
+
+
+def channels_last():
+    g = Group("channels_last")
+    x = g.input("x", g.normal(2, 9, 8, 4))
+    apart = np.transpose(g.inputs["x"], (0, 3, 1, 2))
+
+    def case(name, op, weight, bias=None, add=False, activation=None, **attributes):
+        """The expected result is that of Conv, transposed."""
+        names = ["x", "w"] + ["b"] * (bias is not None)
+        values = [numpy_helper.from_array(weight, "w")] + ([numpy_helper.from_array(bias, "b")] if bias is not None else [])
+        nodes = [h.make_node("Conv", names, ["y"], **attributes)]
+        graph = h.make_graph(nodes, name, [h.make_tensor_value_info("x", T.FLOAT, apart.shape)],
+                             [h.make_tensor_value_info("y", T.FLOAT, None)], values)
+        model = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+        y = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": apart})[0]
+        y = np.ascontiguousarray(np.transpose(y, (0, 2, 3, 1)))
+        rest = [g.input(f"{name}_z", g.normal(*y.shape))] if add else []
+        y = y + g.inputs[rest[0]] if add else y
+        if activation:
+            attributes["activation"], y = activation, np.maximum(y, 0)
+        g.add(op, name, ["x", weight, bias, *rest][:4 if add else 3 if bias is not None else 2], expected=y, **attributes)
+
+    g.add("SampleOp", "same_value", [x])  # ONNX Runtime wants a node of its own
+    case("plain", "NhwcConv", g.normal(6, 4, 3, 3))
+    case("biased", "NhwcConv", g.normal(6, 4, 3, 3), g.normal(6), pads=[1, 1, 1, 1], strides=[2, 2])
+    case("groups", "NhwcConv", g.normal(8, 1, 3, 3), g.normal(8), group=4, pads=[1, 0, 2, 1], dilations=[2, 1])
+    case("same", "NhwcConv", g.normal(5, 4, 3, 2), auto_pad="SAME_UPPER", strides=[2, 1])
+    case("fused", "NhwcFusedConv", g.normal(6, 4, 1, 1), g.normal(6), add=True, activation="Relu")
     return g
 
 
@@ -656,7 +687,7 @@ def main():
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
     for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
-                 text, small, opset7, opset10, opset13):
+                 channels_last, text, small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

@@ -183,6 +183,7 @@ static const struct qn_backend_row rows[] = {
     HOST(tfidf),
     HOST(image_decode),
     HOST(pair_coupling),
+    HOST(inverse),
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};

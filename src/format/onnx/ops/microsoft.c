@@ -278,7 +278,10 @@ QN_ONNX_LOWER(fused_conv)
     int64_t activation = qn_onnx_attr_choice(l, "activation", QN_ACTIVATION_NONE, names);
     uint64_t count;
     const float *params = qn_onnx_attr_f32s(l, "activation_params", &count);
-    qn_lower_conv(l);
+    if (qn_str_is(l->node->op_type, "NhwcFusedConv"))
+        qn_lower_nhwc_conv(l);
+    else
+        qn_lower_conv(l);
     if (l->b->status || l->output_count < 1 || !im->step->outputs[0])
         return;
     qn_value y = im->entries[im->step->outputs[0]].value;

@@ -15,6 +15,12 @@ static qn_dim dim_of(struct qn_lower *l, qn_value x, uint32_t axis)
 /* ---- as in ai.onnx -------------------------------------------------------------------------------------------- */
 
 /* pads as an input, as from opset 11 on */
+QN_ONNX_LOWER(inverse)
+{
+    qn_value x = qn_onnx_in(l, 0), wide = qn_lower_widen(l, x);
+    qn_lower_out_like(l, qn_build_node(l->b, QN_OP_inverse, &wide, 1, NULL, NULL), x);
+}
+
 QN_ONNX_LOWER(ms_pad)
 {
     l->opset = 13;

@@ -1,1 +1,1 @@
-BsqeuclideanJ0&BÛ@ֹ•rA‡jֹ@פבƒA‹›.AV₪AֵÊ@נד)ARִzA¯ײA€ק)A|LA
+B	euclideanJ0¬>ס?־•@~ûk@ז‡@8,“@pÿ@×~‰@׃©¡@-®’@G@`@Lםg@
