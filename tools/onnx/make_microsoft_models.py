@@ -598,6 +598,38 @@ def small():
     return g
 
 
+def sparse():
+    """ONNX Runtime writes the caches in place, which a plain run cannot ask for: the results are computed here."""
+    g = Group("sparse")
+    b, n, kv, d, size, blocks = 2, 4, 2, 16, 16, 3
+    table = np.array([[[1, 0, 0], [0, 1, 0], [1, 0, 1]], [[1, 0, 0], [1, 1, 0], [0, 1, 1]]])
+    rows = np.concatenate([np.zeros((2, 1)), np.cumsum(table.sum(-1), -1)], -1).astype(np.int32)
+    columns = np.array([[0, 1, 0, 2, -1], [0, 0, 1, 1, 2]], np.int32)
+    g.add("SampleOp", "same_value", [g.input("row", g.normal(3))])  # ONNX Runtime wants a node of its own
+
+    def case(name, s, total):
+        rows_in = [g.normal(b, s, h_ * d) for h_ in (n, kv, kv)]
+        caches = [g.normal(b, kv, size * blocks, d) for _ in "kv"]
+        after = [cache.copy() for cache in caches]
+        for cache, new in zip(after, rows_in[1:]):
+            cache[:, :, total - s:total] = new.reshape(b, s, kv, d).transpose(0, 2, 1, 3)
+        q = rows_in[0].reshape(b, s, n, d).transpose(0, 2, 1, 3).astype(np.float64)
+        k, v = (np.repeat(cache[:, :, :total].astype(np.float64), n // kv, 1) for cache in after)
+        at, key = np.arange(total - s, total)[:, None], np.arange(total)[None]
+        seen = table[np.arange(n) % 2][:, at // size, key // size].astype(bool) & (key <= at)
+        scores = np.where(seen, q @ k.swapaxes(-1, -2) / np.sqrt(d), -np.inf)
+        share = np.exp(scores - scores.max(-1, keepdims=True))
+        y = (share / share.sum(-1, keepdims=True) @ v).transpose(0, 2, 1, 3).reshape(b, s, n * d)
+        ins = [g.input(f"{name}_in{i}", a) for i, a in enumerate(rows_in + caches)]
+        g.add("SparseAttention", name, [*ins, rows, columns, np.int32(total), np.full(b, total, np.int32)], 3,
+              expected=y.astype(np.float32), num_heads=n, kv_num_heads=kv, sparse_block_size=size)
+        g.known.update({f"{name}_{i + 1}": cache for i, cache in enumerate(after)})
+
+    case("prompt", 35, 35)
+    case("decode", 1, 40)
+    return g
+
+
 def channels_last():
     g = Group("channels_last")
     x = g.input("x", g.normal(2, 9, 8, 4))
@@ -687,7 +719,7 @@ def main():
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
     for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
-                 channels_last, text, small, opset7, opset10, opset13):
+                 sparse, channels_last, text, small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

@@ -1,8 +1,9 @@
-/* GroupQueryAttention of com.microsoft: grouped heads over a cache that may have more rows than are in use, and may be
+/* GroupQueryAttention and SparseAttention of com.microsoft: grouped heads over a cache that may have more rows than are in use, and may be
  * kept in 8 or 4 bits. */
 #include <inttypes.h>
 #include <math.h>
 
+#include "format/onnx/import_state.h"
 #include "format/onnx/ops/attend.h"
 #include "format/onnx/ops/attention_norm.h"
 #include "format/onnx/ops/microsoft.h"
@@ -25,8 +26,17 @@ enum input {
     KEY_SCALE,
     VALUE_SCALE,
     QUERY_NORM,
-    KEY_NORM
+    KEY_NORM,
+    INPUTS
 };
+
+enum { ABSENT = UINT8_MAX }; /* greater than any input's number */
+
+/* SparseAttention's inputs by what they are here; 5 and 6 are its layouts. */
+enum { BLOCK_ROWS = 5, BLOCK_COLUMNS = 6 };
+static const uint8_t group_inputs[INPUTS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const uint8_t sparse_inputs[INPUTS] = {0,  1,      2,      3,      4,      8,      7,      9,
+                                              10, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT};
 
 enum scales { UNSCALED, PER_TENSOR, PER_CHANNEL };
 
@@ -36,6 +46,8 @@ enum scales { UNSCALED, PER_TENSOR, PER_CHANNEL };
 
 /* What the parts below share. */
 struct query {
+    const uint8_t *at; /* numbers of inputs, by enum input */
+    bool sparse;
     int64_t heads, kv_heads;
     int64_t bits; /* of an element in a cache of codes; 0: floats */
     qn_dim batch, tokens;
@@ -50,10 +62,20 @@ static qn_dim dim_of(struct qn_lower *l, qn_value x, uint32_t axis)
     return qn_build_dim(l->b, x, axis);
 }
 
-/* Input i in f32; 0 when absent. */
-static qn_value wide_in(struct qn_lower *l, uint32_t i)
+static bool has(const struct qn_lower *l, const struct query *g, uint32_t i)
 {
-    return qn_onnx_has(l, i) ? qn_lower_widen(l, qn_onnx_in(l, i)) : 0;
+    return qn_onnx_has(l, g->at[i]);
+}
+
+static qn_value input_of(struct qn_lower *l, const struct query *g, uint32_t i)
+{
+    return has(l, g, i) ? qn_onnx_in(l, g->at[i]) : 0;
+}
+
+/* The same in f32. */
+static qn_value wide_in(struct qn_lower *l, const struct query *g, uint32_t i)
+{
+    return has(l, g, i) ? qn_lower_widen(l, input_of(l, g, i)) : 0;
 }
 
 /* ---- caches in 8 and 4 bits ------------------------------------------------------------------------------------ */
@@ -88,7 +110,7 @@ static qn_value stored(struct qn_lower *l, const struct query *g, qn_value x, ui
     if (!g->bits)
         return x;
     double least = g->bits == 8 ? -128 : -8;
-    x = UNARY(round, BINARY(div, x, wide_in(l, scale)));
+    x = UNARY(round, BINARY(div, x, wide_in(l, g, scale)));
     x = NUMBER(min, NUMBER(max, x, least), -1 - least);
     return g->bits == 8 ? qn_build_cast(l->b, x, QN_DTYPE_I8) : packed_pairs(l, qn_build_cast(l->b, x, QN_DTYPE_I64));
 }
@@ -98,7 +120,7 @@ static qn_value loaded(struct qn_lower *l, const struct query *g, qn_value x, ui
     if (!g->bits)
         return x;
     x = g->bits == 8 ? qn_build_cast(l->b, x, QN_DTYPE_F32) : unpacked_pairs(l, x);
-    return BINARY(mul, x, wide_in(l, scale));
+    return BINARY(mul, x, wide_in(l, g, scale));
 }
 
 /* Whether the caches are codes, and of how many bits. */
@@ -108,13 +130,13 @@ static bool take_kind(struct qn_lower *l, struct query *g)
     int64_t k = qn_onnx_attr_choice(l, "k_quant_type", UNSCALED, kinds);
     int64_t v = qn_onnx_attr_choice(l, "v_quant_type", UNSCALED, kinds);
     int64_t bits = qn_onnx_attr_i(l, "kv_cache_bit_width", 8);
-    qn_value past = qn_onnx_has(l, PAST_KEY) ? qn_onnx_in(l, PAST_KEY) : 0;
+    qn_value past = has(l, g, PAST_KEY) ? input_of(l, g, PAST_KEY) : 0;
     if (l->b->status)
         return false;
     qn_dtype want = k == UNSCALED ? g->dtype : bits == 8 ? QN_DTYPE_I8 : QN_DTYPE_U8;
     if ((k == UNSCALED) != (v == UNSCALED))
         qn_onnx_fail(l, "k_quant_type is %s and v_quant_type %s: expected both or none", kinds[k], kinds[v]);
-    else if (k != UNSCALED && (!qn_onnx_has(l, KEY_SCALE) || !qn_onnx_has(l, VALUE_SCALE)))
+    else if (k != UNSCALED && (!has(l, g, KEY_SCALE) || !has(l, g, VALUE_SCALE)))
         qn_onnx_fail(l, "a cache of codes needs k_scale and v_scale");
     else if (k != UNSCALED && bits != 8 && bits != 4)
         qn_onnx_fail(l, "kv_cache_bit_width is %" PRId64 ", expected 8 or 4", bits);
@@ -132,22 +154,24 @@ static bool take_kind(struct qn_lower *l, struct query *g)
 static bool take_lengths(struct qn_lower *l, struct query *g)
 {
     struct qn_sizes total;
-    if (!qn_onnx_sizes(l, TOTAL, &total))
+    if (!qn_onnx_sizes(l, g->at[TOTAL], &total))
         return false;
     if (total.count != 1) {
         qn_onnx_fail(l, "total_sequence_length has %" PRIu32 " elements, expected 1", total.count);
         return false;
     }
     g->rows = g->total = g->tokens;
-    if (qn_onnx_has(l, PAST_KEY)) {
+    if (has(l, g, PAST_KEY)) {
         g->total = qn_onnx_size_dim(l, &total.items[0]);
-        g->rows = qn_build_expr(l->b, QN_EXPR_MAX, dim_of(l, qn_onnx_in(l, PAST_KEY), 2), g->total);
+        g->rows = qn_build_expr(l->b, QN_EXPR_MAX, dim_of(l, input_of(l, g, PAST_KEY), 2), g->total);
     }
     struct qn_attr_iota all = {.count = g->rows, .dtype = QN_DTYPE_I64};
     qn_value rows = qn_build_node(l->b, QN_OP_iota, NULL, 0, &all, NULL);
-    qn_value last = qn_build_reshape(l->b, qn_onnx_in(l, LENGTHS), 1, &g->batch);
+    qn_value last = qn_build_reshape(l->b, input_of(l, g, LENGTHS), 1, &g->batch);
+    last = g->sparse ? NUMBER(sub, last, 1) : last; /* told as lengths there */
     struct qn_str name =
-        qn_arena_printf(&l->b->graph->arena, "seqlens_k of %.*s", QN_STR_ARG(qn_onnx_node_name(l->node)));
+        qn_arena_printf(&l->b->graph->arena, "%s of %.*s", g->sparse ? "key_total_sequence_lengths" : "seqlens_k",
+                        QN_STR_ARG(qn_onnx_node_name(l->node)));
     if (!l->b->status && !name.data)
         l->b->status = QN_OOM();
     if (!l->b->status)
@@ -161,10 +185,10 @@ static bool take_lengths(struct qn_lower *l, struct query *g)
 /* Positions [b or 1, s] for rotary embeddings: as given, but a prompt counts from the first that is given. */
 static qn_value rotary_positions(struct qn_lower *l, const struct query *g, qn_value counted)
 {
-    if (!qn_onnx_has(l, POSITIONS) || l->b->status)
+    if (!has(l, g, POSITIONS) || l->b->status)
         return counted;
-    qn_value given = qn_onnx_in(l, POSITIONS);
-    if (!qn_onnx_has(l, PAST_KEY) || l->b->status) {
+    qn_value given = input_of(l, g, POSITIONS);
+    if (!has(l, g, PAST_KEY) || l->b->status) {
         qn_value first = qn_build_slice(l->b, qn_build_slice(l->b, given, 0, 0, 1), 1, 0, 1);
         return BINARY(add, first, qn_attend_count(l, g->tokens, 1, 2));
     }
@@ -172,11 +196,11 @@ static qn_value rotary_positions(struct qn_lower *l, const struct query *g, qn_v
 }
 
 /* x [b, h, s, d] turned by positions [b, s]. */
-static qn_value rotated(struct qn_lower *l, qn_value x, qn_value positions)
+static qn_value rotated(struct qn_lower *l, const struct query *g, qn_value x, qn_value positions)
 {
     const int64_t turn[] = {0, 2, 1, 3};
-    qn_value cos = qn_build_gather(l->b, wide_in(l, COS), positions, 0, 0);
-    qn_value sin = qn_build_gather(l->b, wide_in(l, SIN), positions, 0, 0);
+    qn_value cos = qn_build_gather(l->b, wide_in(l, g, COS), positions, 0, 0);
+    qn_value sin = qn_build_gather(l->b, wide_in(l, g, SIN), positions, 0, 0);
     x = qn_build_transpose(l->b, x, 4, turn);
     x = qn_attend_rotate(l, x, cos, sin, qn_onnx_attr_i(l, "rotary_interleaved", 0) != 0);
     return qn_build_transpose(l->b, x, 4, turn);
@@ -187,7 +211,7 @@ static qn_value rotated(struct qn_lower *l, qn_value x, qn_value positions)
 /* Query, key and value [b, h, s, d]; side by side in the query, or apart. */
 static bool take_parts(struct qn_lower *l, const struct query *g, qn_value *part)
 {
-    qn_value q = wide_in(l, QUERY), k = wide_in(l, KEY), v = wide_in(l, VALUE);
+    qn_value q = wide_in(l, g, QUERY), k = wide_in(l, g, KEY), v = wide_in(l, g, VALUE);
     if (l->b->status)
         return false;
     if (!k != !v)
@@ -205,8 +229,8 @@ static bool take_parts(struct qn_lower *l, const struct query *g, qn_value *part
     part[2] = qn_attend_split(l, v, g->kv_heads);
     float epsilon = qn_onnx_attr_f(l, "qk_norm_epsilon", 1e-6f);
     for (uint32_t i = 0; i < 2; i++)
-        if (qn_onnx_has(l, QUERY_NORM + i) && !l->b->status)
-            part[i] = qn_lower_normalize(l, part[i], 3, wide_in(l, QUERY_NORM + i), 0, epsilon, true, NULL, NULL);
+        if (has(l, g, QUERY_NORM + i) && !l->b->status)
+            part[i] = qn_lower_normalize(l, part[i], 3, wide_in(l, g, QUERY_NORM + i), 0, epsilon, true, NULL, NULL);
     return !l->b->status;
 }
 
@@ -221,11 +245,11 @@ static qn_value appended(struct qn_lower *l, const struct query *g, uint32_t inp
 {
     struct qn_attr_scatter scatter = {.axis = 2};
     struct qn_attr_reshape all = {.dims = {.count = 4}};
-    if (!qn_onnx_has(l, input) || l->b->status)
+    if (!has(l, g, input) || l->b->status)
         return x;
     for (uint32_t i = 0; i < 4; i++)
         all.dims.items[i] = dim_of(l, x, i);
-    qn_value room = qn_build_concat(l->b, g->bits ? qn_onnx_in(l, input) : wide_in(l, input), x, 2);
+    qn_value room = qn_build_concat(l->b, g->bits ? input_of(l, g, input) : wide_in(l, g, input), x, 2);
     qn_value rows = qn_attend_count(l, g->tokens, 2, 4);
     rows = BINARY(add, rows, qn_build_reshape(l->b, g->start, 4, (qn_dim[]){g->batch, 1, 1, 1}));
     rows = qn_build_node(l->b, QN_OP_expand, &rows, 1, &all, NULL);
@@ -278,6 +302,66 @@ static qn_value seen_keys(struct qn_lower *l, const struct query *g, qn_value po
     return window > 0 ? BINARY(and, seen, BINARY(less, NUMBER(sub, row, (double)window), key)) : seen;
 }
 
+/* ---- SparseAttention ------------------------------------------------------------------------------------------- */
+
+/* The layouts' rows of columns as [heads, n, n] of truth values, layout after layout; NULL after an error. */
+static uint8_t *block_table(struct qn_lower *l, const struct query *g, int64_t *blocks)
+{
+    enum { MOST_BYTES = 1 << 26 };
+    const int32_t *rows = qn_onnx_constant(l, BLOCK_ROWS), *columns = qn_onnx_constant(l, BLOCK_COLUMNS);
+    if (l->b->status)
+        return NULL;
+    const struct qn_type *row_type = qn_onnx_type_of(l, qn_onnx_in(l, BLOCK_ROWS));
+    const struct qn_type *column_type = qn_onnx_type_of(l, qn_onnx_in(l, BLOCK_COLUMNS));
+    if (l->b->status || !rows || !columns)
+        return NULL;
+    int64_t layouts = row_type->dims[0], n = row_type->dims[1] - 1, room = column_type->dims[1];
+    if (row_type->rank != 2 || column_type->rank != 2 || layouts < 1 || n < 1 || column_type->dims[0] != layouts ||
+        g->heads % layouts || n > MOST_BYTES || n * n > MOST_BYTES / g->heads) {
+        qn_onnx_fail(l, "block_row_indices and block_col_indices are no layouts of blocks for %" PRId64 " heads",
+                     g->heads);
+        return NULL;
+    }
+    uint8_t *table = QN_ARENA_ARRAY(&l->import->arena, uint8_t, (size_t)(g->heads * n * n));
+    if (!table) {
+        l->b->status = QN_OOM();
+        return NULL;
+    }
+    for (int64_t h = 0; h < g->heads; h++)
+        for (int64_t i = 0; i < n; i++) {
+            const int32_t *ends = rows + h % layouts * (n + 1) + i, *list = columns + h % layouts * room;
+            for (int64_t k = ends[0]; k < ends[1]; k++) {
+                if (k < 0 || k >= room || list[k] < 0 || list[k] >= n) {
+                    qn_onnx_fail(l, "row %" PRId64 " of layout %" PRId64 " names a block outside of 0 to %" PRId64, i,
+                                 h % layouts, n - 1);
+                    return NULL;
+                }
+                table[(h * n + i) * n + list[k]] = 1;
+            }
+        }
+    *blocks = n;
+    return table;
+}
+
+/* Of the keys seen those in blocks that the layout of the head has, [b, h, s, total]. */
+static qn_value seen_blocks(struct qn_lower *l, const struct query *g, qn_value seen, qn_value positions)
+{
+    int64_t blocks = 0, size = qn_onnx_attr_i(l, "sparse_block_size", 0);
+    if (size < 1)
+        qn_onnx_fail(l, "sparse_block_size is %" PRId64, size);
+    const uint8_t *table = l->b->status ? NULL : block_table(l, g, &blocks);
+    if (!table)
+        return 0;
+    struct qn_attr_iota all = {.count = g->total, .dtype = QN_DTYPE_I64};
+    qn_value layout = qn_onnx_data(l, QN_DTYPE_BOOL, 3, (int64_t[]){g->heads, blocks, blocks}, table);
+    qn_value key = qn_build_node(l->b, QN_OP_iota, NULL, 0, &all, NULL);
+    qn_value row = NUMBER(div, positions, (double)size), column = NUMBER(div, key, (double)size);
+    qn_value each = qn_build_transpose(l->b, qn_build_gather(l->b, layout, row, 1, 0), 4, (int64_t[]){1, 0, 2, 3});
+    return BINARY(and, seen, qn_build_gather(l->b, each, column, 3, 0));
+}
+
+/* ---- both ------------------------------------------------------------------------------------------------------ */
+
 /* Output 3: the scores before (1) or after (2) the softmax, 0 where a key is not seen. */
 static void report(struct qn_lower *l, const struct query *g, const struct qn_attend *a, qn_value seen, int64_t which)
 {
@@ -293,7 +377,7 @@ static void report(struct qn_lower *l, const struct query *g, const struct qn_at
 
 static bool take_heads(struct qn_lower *l, struct query *g)
 {
-    qn_value x = qn_onnx_in(l, QUERY);
+    qn_value x = input_of(l, g, QUERY);
     g->heads = qn_onnx_attr_i(l, "num_heads", 0);
     g->kv_heads = qn_onnx_attr_i(l, "kv_num_heads", 0);
     if (g->heads < 1 || g->kv_heads < 1 || g->heads > MOST_HEADS || g->kv_heads > MOST_HEADS)
@@ -311,9 +395,8 @@ static bool take_heads(struct qn_lower *l, struct query *g)
     return take_kind(l, g);
 }
 
-QN_ONNX_LOWER(group_query_attention)
+static void lower_query(struct qn_lower *l, struct query g)
 {
-    struct query g = {0};
     qn_value part[3];
     if (!take_heads(l, &g) || !take_parts(l, &g, part) || !take_lengths(l, &g))
         return;
@@ -321,8 +404,8 @@ QN_ONNX_LOWER(group_query_attention)
         BINARY(add, qn_build_reshape(l->b, g.start, 2, (qn_dim[]){g.batch, 1}), qn_attend_count(l, g.tokens, 1, 2));
     if (qn_onnx_attr_i(l, "do_rotary", 0)) {
         qn_value at = rotary_positions(l, &g, positions);
-        part[0] = rotated(l, part[0], at);
-        part[1] = rotated(l, part[1], at);
+        part[0] = rotated(l, &g, part[0], at);
+        part[1] = rotated(l, &g, part[1], at);
     }
     for (uint32_t i = 1; i < 3; i++) {
         qn_value x = appended(l, &g, PAST_KEY + i - 1, stored(l, &g, part[i], KEY_SCALE + i - 1));
@@ -337,11 +420,22 @@ QN_ONNX_LOWER(group_query_attention)
     a.softcap = (double)qn_onnx_attr_f(l, "softcap", 0);
     a.scale = qn_ms_scale(l, part[0]);
     qn_value seen = seen_keys(l, &g, positions);
+    seen = g.sparse ? seen_blocks(l, &g, seen, positions) : seen;
     a.bias = qn_attend_bias(l, seen, g.wide);
-    if (qn_onnx_has(l, BIAS))
-        a.bias = BINARY(add, a.bias, wide_in(l, BIAS));
-    if (qn_onnx_has(l, SINK) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
-        add_sink(l, &a, qn_onnx_has(l, SINK) ? wide_in(l, SINK) : qn_onnx_number(l, g.wide, 0), g.heads);
-    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), qn_onnx_in(l, QUERY));
+    if (has(l, &g, BIAS))
+        a.bias = BINARY(add, a.bias, wide_in(l, &g, BIAS));
+    if (has(l, &g, SINK) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
+        add_sink(l, &a, has(l, &g, SINK) ? wide_in(l, &g, SINK) : qn_onnx_number(l, g.wide, 0), g.heads);
+    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), input_of(l, &g, QUERY));
     report(l, &g, &a, seen, asked);
+}
+
+QN_ONNX_LOWER(group_query_attention)
+{
+    lower_query(l, (struct query){.at = group_inputs});
+}
+
+QN_ONNX_LOWER(sparse_attention)
+{
+    lower_query(l, (struct query){.at = sparse_inputs, .sparse = true});
 }

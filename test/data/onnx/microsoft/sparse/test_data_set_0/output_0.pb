@@ -1,0 +1,2 @@
+B
+same_valueJÌ†?dã?"i#À
