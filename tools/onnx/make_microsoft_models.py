@@ -598,6 +598,28 @@ def small():
     return g
 
 
+def decoder():
+    g = Group("decoder")
+    n, d, past, room = 2, 8, 3, 5
+    wide = n * d
+
+    def case(name, rows, tail=(), **attributes):
+        ins = [g.input(f"{name}_in{i}", g.normal(rows, 1, wide)) for i in range(3)]
+        caches = [g.input(f"{name}_cache{i}", g.normal(rows, n, room, d)) for i in "kv"]
+        mask, bias, *rest = [*tail, *[None] * (5 - len(tail))]
+        g.add("DecoderMaskedMultiHeadAttention", name, [*ins, mask, bias, *caches, np.array([past], np.int32), *rest], 3,
+              num_heads=n, past_present_share_buffer=1, **attributes)
+
+    mask = np.array([[1, 1, 1, 1], [0, 1, 1, 1]], np.int32)
+    case("plain", 2)
+    case("masked", 2, (mask, g.normal(1, n, 1, past + 1), None, None, g.normal(3 * wide)), scale=0.3)
+    case("beams", 4, (None, None, np.array([2], np.int32), g.rng.integers(0, 2, (2, 2, room)).astype(np.int32)))
+    far = [g.input(f"far_{i}", g.normal(2, n, 6, d)) for i in "kv"]
+    g.add("DecoderMaskedMultiHeadAttention", "cross", [g.input("query", g.normal(2, 1, wide)), *far, *[None] * 7,
+                                                       g.normal(3 * wide)], num_heads=n)
+    return g
+
+
 def sparse():
     """ONNX Runtime writes the caches in place, which a plain run cannot ask for: the results are computed here."""
     g = Group("sparse")
@@ -719,7 +741,7 @@ def main():
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
     for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
-                 sparse, channels_last, text, small, opset7, opset10, opset13):
+                 decoder, sparse, channels_last, text, small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

@@ -206,6 +206,102 @@ QN_ONNX_LOWER(multi_head_attention)
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), q);
 }
 
+/* ---- DecoderMaskedMultiHeadAttention ---------------------------------------------------------------------------- */
+
+/* One token a row with a cache [b, h, rows, d] that has room for it; where rows are beams, a key may be that of another
+ * beam of the same batch. */
+struct step {
+    qn_dim batch, total; /* keys that attention sees */
+    qn_value row;        /* i64 []: where the new key goes */
+};
+
+/* The cache of an input with x [b, h, 1, d] in its row. */
+static qn_value written(struct qn_lower *l, uint32_t input, qn_value x, const struct step *s)
+{
+    struct qn_attr_scatter scatter = {.axis = 2};
+    struct qn_attr_reshape all = {.dims = {.count = 4}};
+    for (uint32_t i = 0; i < 4; i++)
+        all.dims.items[i] = dim_of(l, x, i);
+    qn_value rows = qn_build_node(l->b, QN_OP_expand, &s->row, 1, &all, NULL);
+    return qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){wide_in(l, input), rows, x}, 3, &scatter, NULL);
+}
+
+/* Keys or values [b, h, total, d] of a cache, each from the beam that cache_indirection [batches, beams, rows] names;
+ * the newest is the beam's own. */
+static qn_value of_beams(struct qn_lower *l, qn_value cache, const struct step *s)
+{
+    struct qn_attr_axis attr = {.axis = 0};
+    struct qn_attr_reshape all = {.dims = {.count = 4}};
+    qn_value keys = qn_build_slice(l->b, cache, 2, 0, s->total);
+    if (!qn_onnx_has(l, 9) || l->b->status)
+        return keys;
+    qn_value from = qn_build_cast(l->b, qn_onnx_in(l, 9), QN_DTYPE_I64), own = qn_attend_count(l, s->batch, 0, 2);
+    from = qn_build_reshape(l->b, from, 2, (qn_dim[]){s->batch, dim_of(l, from, 2)});
+    from = qn_build_slice(l->b, from, 1, 0, s->total);
+    qn_value beams = qn_onnx_has(l, 8) ? qn_build_cast(l->b, qn_onnx_in(l, 8), QN_DTYPE_I64) : qn_onnx_i64(l, 1);
+    beams = qn_build_reshape(l->b, beams, 0, NULL);
+    from = BINARY(add, from, BINARY(mul, BINARY(div, own, beams), beams));
+    from = qn_build_where(l->b, BINARY(less, qn_attend_count(l, s->total, 1, 2), s->row), from, own);
+    from = qn_build_reshape(l->b, from, 4, (qn_dim[]){s->batch, 1, s->total, 1});
+    for (uint32_t i = 0; i < 4; i++)
+        all.dims.items[i] = dim_of(l, keys, i);
+    from = qn_build_node(l->b, QN_OP_expand, &from, 1, &all, NULL);
+    return qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){keys, from}, 2, &attr, NULL);
+}
+
+/* Keys and values [b, h, n, d] of a token's own attention, by way of the caches. */
+static void with_caches(struct qn_lower *l, qn_value *part, qn_dtype dtype)
+{
+    struct step s = {.batch = dim_of(l, part[0], 0)};
+    struct qn_sizes past;
+    if (!qn_onnx_attr_i(l, "past_present_share_buffer", 0) || !qn_onnx_has(l, 7))
+        qn_onnx_fail(l, "a cache needs past_present_share_buffer and past_sequence_length");
+    if (!qn_onnx_sizes(l, 7, &past))
+        return;
+    if (past.count != 1) {
+        qn_onnx_fail(l, "past_sequence_length has %" PRIu32 " elements, expected 1", past.count);
+        return;
+    }
+    qn_dim before = qn_onnx_size_dim(l, &past.items[0]);
+    s.total = qn_build_expr(l->b, QN_EXPR_ADD, before, 1);
+    s.row = qn_attend_size(l, before);
+    for (uint32_t i = 1; i < 3 && !l->b->status; i++) {
+        qn_value cache = written(l, 4 + i, part[i], &s);
+        qn_onnx_out(l, i, qn_build_cast(l->b, cache, dtype));
+        part[i] = of_beams(l, cache, &s);
+    }
+}
+
+QN_ONNX_LOWER(decoder_attention)
+{
+    int64_t heads = qn_onnx_attr_i(l, "num_heads", 0);
+    qn_value x = qn_onnx_in(l, 0), q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2), bias = wide_in(l, 10);
+    if (!k != !v)
+        qn_onnx_fail(l, "key and value are given both, or neither where the query holds all three");
+    if (l->b->status)
+        return;
+    if (!k) {
+        qn_dim third = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, q, 2), 3);
+        qn_dim twice = qn_build_expr(l->b, QN_EXPR_MUL, third, 2);
+        k = qn_build_slice(l->b, q, 2, third, twice);
+        v = qn_build_slice(l->b, q, 2, twice, dim_of(l, q, 2));
+        q = qn_build_slice(l->b, q, 2, 0, third);
+    }
+    bool split = qn_onnx_rank(l, k) == 4, cached = !split && qn_onnx_has(l, 5);
+    qn_dim width = dim_of(l, q, 2), twice = qn_build_expr(l->b, QN_EXPR_MUL, width, 2);
+    qn_value part[3] = {qn_attend_split(l, biased(l, q, bias, 0), heads),
+                        split ? k : qn_attend_split(l, biased(l, k, cached ? bias : 0, width), heads),
+                        split ? v : qn_attend_split(l, biased(l, v, cached ? bias : 0, twice), heads)};
+    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype, wide = qn_onnx_type_of(l, q)->dtype;
+    if (cached && !l->b->status)
+        with_caches(l, part, dtype);
+    if (l->b->status)
+        return;
+    struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = qn_ms_scale(l, part[0])};
+    a.bias = add_if(l, key_bias(l, 3, dim_of(l, x, 0), dim_of(l, part[1], 2), wide), wide_in(l, 4));
+    qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
+}
+
 /* ---- normalisations ------------------------------------------------------------------------------------------- */
 
 static void normalized_sum(struct qn_lower *l, qn_value sum, qn_value weight, qn_value bias, bool rms)
