@@ -1,5 +1,5 @@
-/* GroupQueryAttention and SparseAttention of com.microsoft: grouped heads over a cache that may have more rows than are in use, and may be
- * kept in 8 or 4 bits. */
+/* GroupQueryAttention and SparseAttention of com.microsoft: grouped heads over a cache that may have more rows than are
+ * in use, and may be kept in 8 or 4 bits. */
 #include <inttypes.h>
 #include <math.h>
 
