@@ -8,6 +8,7 @@
 enum {
     ROWS = 96,
     COLUMNS = 256,
+    ENOUGH = 16,           /* tiles: more make no thread wait for another, but each begins anew */
     ROW_BYTES = 256 << 10, /* of copied taps: they and a panel share the second cache level */
 };
 
@@ -35,23 +36,30 @@ static int64_t block_rows(const struct qn_integer_conv_params *p)
 {
     int64_t rows = qn_integer_conv_rows(p);
     if (is_depthwise(p))
-        return PIXELS;
+        return blocks(rows, most(1, blocks(rows, PIXELS))); /* equal blocks */
     int64_t limit = is_direct(p) ? ROWS : most(INT_ROWS, least(ROWS, ROW_BYTES / row_bytes(p) / INT_ROWS * INT_ROWS));
     int64_t count = blocks(rows, limit);
     return count ? blocks(blocks(rows, count), INT_ROWS) * INT_ROWS : INT_ROWS;
 }
 
-/* Blocks of channels; depthwise: one. */
-static int64_t column_blocks(const struct qn_integer_conv_params *p)
+/* Output channels of a tile: fewer than COLUMNS where few blocks of rows would leave threads without work, unless the
+ * rows' taps were to be copied for each. */
+static int64_t block_columns(const struct qn_integer_conv_params *p, int64_t row_blocks)
 {
-    return is_depthwise(p) ? 1 : p->groups * blocks(p->o / p->groups, COLUMNS);
+    if (is_depthwise(p))
+        return row_blocks >= ENOUGH / 4 ? p->o : COLUMNS;
+    if (!is_direct(p) && row_blocks > 1)
+        return COLUMNS;
+    int64_t share = blocks(p->o * row_blocks, ENOUGH);
+    return least(COLUMNS, blocks(share, QN_INTEGER_PANEL) * QN_INTEGER_PANEL);
 }
 
 static int64_t tiles(const void *params)
 {
     const struct qn_integer_conv_params *p = params;
-    int64_t rows = qn_integer_conv_rows(p);
-    return rows > 0 ? blocks(rows, block_rows(p)) * column_blocks(p) : 0;
+    int64_t rows = qn_integer_conv_rows(p), row_blocks = rows > 0 ? blocks(rows, block_rows(p)) : 0;
+    int64_t groups = is_depthwise(p) ? 1 : p->groups;
+    return row_blocks && p->o ? row_blocks * groups * blocks(p->o / groups, block_columns(p, row_blocks)) : 0;
 }
 
 static int64_t scratch_bytes(const void *params)
@@ -154,11 +162,11 @@ static struct qn_integer_out group_out(const struct qn_integer_conv_params *p, i
     return out;
 }
 
-static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t column_block,
-                      bool sums, char *scratch, struct int_columns *columns, bool fresh)
+/* A block of rows as the tiles read it: pixels side by side, their sums where they count. */
+static struct int_rows lay_rows(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t group,
+                                bool sums, char *scratch)
 {
-    int64_t n = p->o / p->groups, per_group = blocks(n, COLUMNS), group = column_block / per_group, k = depth(p);
-    int64_t first = column_block % per_group * COLUMNS, channels = p->c / p->groups;
+    int64_t k = depth(p), channels = p->c / p->groups;
     uint8_t zero = p->x_zero ? *(const uint8_t *)p->x_zero : 0;
     int32_t *row_sums = (int32_t *)(void *)scratch;
     uint8_t *copied = (uint8_t *)scratch + blocks((ROWS + INT_ROWS) * 4, 64) * 64;
@@ -185,6 +193,14 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
     block.a = copied;
     block.a_row = wide_row;
 #endif
+    return block;
+}
+
+/* Columns first .. end of a group for a block of rows. */
+static void run_block(const struct qn_integer_conv_params *p, const struct int_rows *block, int64_t row, int64_t group,
+                      int64_t first, int64_t end, struct int_columns *columns, bool fresh)
+{
+    int64_t n = p->o / p->groups, k = depth(p);
     struct int_panels panels = {(const char *)p->w + group * qn_integer_packed_bytes(k, n),
                                 n,
                                 k,
@@ -192,22 +208,32 @@ static void run_block(const struct qn_integer_conv_params *p, int64_t row, int64
                                 p->w_zero_step,
                                 p->w_signed};
     struct qn_integer_out out = group_out(p, group);
-    int_block(&block, &panels, first, least(n, first + COLUMNS), &out,
-              (char *)out.y + (row * p->o + group * n) * qn_integer_out_bytes(&out), columns, fresh);
+    int_block(block, &panels, first, end, &out, (char *)out.y + (row * p->o + group * n) * qn_integer_out_bytes(&out),
+              columns, fresh);
 }
 
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     const struct qn_integer_conv_params *p = params;
     int64_t height = block_rows(p), rows = qn_integer_conv_rows(p), row_blocks = blocks(rows, height);
+    int64_t width = block_columns(p, row_blocks), groups = is_depthwise(p) ? 1 : p->groups, n = p->o / groups;
+    int64_t per_group = blocks(n, width), laid_row = -1, laid_group = -1;
     bool sums = needs_sums(p);
     struct int_columns columns[COLUMNS / QN_INTEGER_PANEL];
+    struct int_rows block;
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t row = tile % row_blocks * height, count = least(rows - row, height);
-        if (is_depthwise(p))
-            run_depthwise(p, row, count, scratch);
-        else
-            run_block(p, row, count, tile / row_blocks, sums, scratch, columns, tile == begin || row == 0);
+        int64_t group = tile / row_blocks / per_group, first = tile / row_blocks % per_group * width;
+        int64_t last = least(n, first + width);
+        if (is_depthwise(p)) {
+            run_depthwise(p, row, count, first, last, scratch);
+            continue;
+        }
+        if (row != laid_row || group != laid_group)
+            block = lay_rows(p, row, count, group, sums, scratch);
+        laid_row = row;
+        laid_group = group;
+        run_block(p, &block, row, group, first, last, columns, tile == begin || row == 0);
     }
 }
 

@@ -324,7 +324,9 @@ QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const str
     }
 }
 
-static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, char *scratch)
+/* Channels channel .. end, of which the first stands at the beginning of a panel. */
+static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t channel,
+                          int64_t end, char *scratch)
 {
     uint8_t *outside = (uint8_t *)scratch;
     struct pixel_taps *taps = (struct pixel_taps *)(void *)(scratch + blocks(p->c, 64) * 64);
@@ -332,7 +334,7 @@ static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, i
     fill_bytes(outside, p->x_zero ? *(const uint8_t *)p->x_zero : 0, p->c);
     find_offsets(p, (const int64_t[]){0, 0, 0}, p->x, NULL, shared);
     find_taps(p, row, rows, outside, shared, own, taps);
-    for (int64_t first = 0; first < p->o; first += QN_INTEGER_PANEL) {
+    for (int64_t first = channel; first < end; first += QN_INTEGER_PANEL) {
         if (p->o - first >= QN_INTEGER_PANEL)
             depthwise_panel(p, taps, row, rows, first, true);
         else
