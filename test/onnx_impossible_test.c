@@ -33,6 +33,7 @@ static const struct impossible cases[] = {
     {"TopK", "x", 9, "k", -1, "n", 0, {0}, false, F32, QN_INVALID_FILE, "the size -1 is negative"},
     {"HannWindow", "s", 17, NULL, 0, "1", 1, {-3}, false, F32, QN_INVALID_FILE, "the size -3 is negative"},
     {"Relu", "x", 17, NULL, 0, "4", 0, {0}, false, I64, QN_INVALID_FILE, "'y' is said to be i64, its node gives f32"},
+    {"Conv", "x,x", 17, "group", 0, "1,1,2,2", 0, {0}, false, F32, QN_INVALID_FILE, "group is 0: expected 1 or more"},
     {"Relu", "x", 0, NULL, 0, "4", 0, {0}, false, F32, QN_UNSUPPORTED, "opset 0 of ai.onnx: expected 1 to 28"},
     {"Relu", "x", 99, NULL, 0, "4", 0, {0}, false, F32, QN_UNSUPPORTED, "opset 99 of ai.onnx: expected 1 to 28"},
     {"com.microsoft:QLinearConcat",

@@ -11,7 +11,7 @@ static void lower_conv(struct qn_lower *l, bool channels_last)
                                 .dilations = w.dilations,
                                 .begin = w.begin,
                                 .end = w.end,
-                                .groups = qn_onnx_attr_i(l, "group", 1),
+                                .groups = qn_onnx_groups(l, "group"),
                                 .channels_last = channels_last};
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_conv, inputs, inputs[2] ? 3 : 2, &attr, NULL));
 }
@@ -77,7 +77,7 @@ QN_ONNX_LOWER(conv_transpose)
                                           .begin = {w.spatial, {0}},
                                           .end = {w.spatial, {0}},
                                           .dims = {w.spatial, {0}},
-                                          .groups = qn_onnx_attr_i(l, "group", 1)};
+                                          .groups = qn_onnx_groups(l, "group")};
     for (uint32_t i = 0; i < w.spatial; i++) {
         int64_t more = extra.count ? extra.items[i] : 0;
         int64_t wanted = shape.count ? shape.items[shape.count - w.spatial + i] : -1;
@@ -150,8 +150,8 @@ QN_ONNX_LOWER(deform_conv)
                                        .dilations = w.dilations,
                                        .begin = w.begin,
                                        .end = w.end,
-                                       .groups = qn_onnx_attr_i(l, "group", 1),
-                                       .offset_groups = qn_onnx_attr_i(l, "offset_group", 1)};
+                                       .groups = qn_onnx_groups(l, "group"),
+                                       .offset_groups = qn_onnx_groups(l, "offset_group")};
     inputs[0] = x;
     uint32_t count = inputs[4] ? 5 : inputs[3] ? 4 : 3;
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_deform_conv, inputs, count, &attr, NULL));

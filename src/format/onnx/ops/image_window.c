@@ -4,6 +4,14 @@
 
 static const char *const auto_pads[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL};
 
+int64_t qn_onnx_groups(struct qn_lower *l, const char *name)
+{
+    int64_t groups = qn_onnx_attr_i(l, name, 1);
+    if (groups < 1)
+        qn_onnx_fail(l, "%s is %" PRId64 ": expected 1 or more", name, groups);
+    return groups < 1 ? 1 : groups;
+}
+
 int64_t qn_onnx_window_reach(const struct qn_onnx_window *w, uint32_t i)
 {
     return (w->kernel.items[i] - 1) * w->dilations.items[i] + 1;

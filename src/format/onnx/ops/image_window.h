@@ -21,6 +21,9 @@ bool qn_onnx_window(struct qn_lower *l, qn_value *x, qn_value weights, bool chan
 /* The record of a pool over x, all but what one kind of pool has of its own. False as above. */
 bool qn_onnx_read_pool(struct qn_lower *l, qn_value *x, bool channels_last, struct qn_attr_pool *attr);
 
+/* An attribute that counts groups, 1 where it is absent; less is an error. */
+int64_t qn_onnx_groups(struct qn_lower *l, const char *name);
+
 /* Elements from the first to the last of a window along axis i. */
 int64_t qn_onnx_window_reach(const struct qn_onnx_window *w, uint32_t i);
 

@@ -229,7 +229,7 @@ static bool read_conv(struct qn_lower *l, qn_value *x, qn_value w, struct qn_att
                                   .dilations = window.dilations,
                                   .begin = window.begin,
                                   .end = window.end,
-                                  .groups = qn_onnx_attr_i(l, "group", 1),
+                                  .groups = qn_onnx_groups(l, "group"),
                                   .channels_last = last};
     return true;
 }
