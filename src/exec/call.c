@@ -244,25 +244,36 @@ static qn_status stack(struct qn_store *store, struct qn_object *const *parts, u
     return NULL;
 }
 
-/* The type of a body's output for these inputs; dtype OBJECT where nobody knows. Sizes that are found out by running
+/* The type of a body's output for these inputs, else what the program says of it. Sizes that are found out by running
  * are -1. */
 static qn_status part_type(const struct call *c, const struct qn_exec_tensor *in, uint32_t count, uint32_t output,
-                           struct qn_view *part)
+                           struct qn_type *part)
 {
-    struct qn_body *body;
+    struct qn_body *body = NULL;
     struct qn_frame *f = c->frame;
-    *part = (struct qn_view){.dtype = QN_DTYPE_OBJECT};
-    QN_TRY(get_body(f, (uint32_t)c->attr->body, in, count, true, &body));
-    const struct qn_plan *inner = body->plan;
-    if (output < inner->outputs.count) {
+    const struct qn_body_source *source = qn_bodies_source(f->exec->bodies);
+    *part = (struct qn_type){.dtype = QN_DTYPE_OBJECT};
+    qn_status status = get_body(f, (uint32_t)c->attr->body, in, count, true, &body);
+    if (qn_status_code(status) == QN_OUT_OF_MEMORY)
+        return status;
+    const struct qn_plan *inner = status ? NULL : body->plan;
+    if (inner && output < inner->outputs.count) {
         const struct qn_plan_tensor *t = &inner->tensors.items[inner->outputs.items[output].tensor];
         part->dtype = t->dtype;
         part->rank = t->rank;
         for (uint32_t i = 0; i < t->rank; i++)
             part->dims[i] = t->dims[i] < 0 ? -1 : t->dims[i];
     }
-    qn_bodies_put(f->exec->bodies, body);
-    return NULL;
+    if (inner)
+        qn_bodies_put(f->exec->bodies, body);
+    bool known =
+        part->dtype != QN_DTYPE_OBJECT ||
+        (source && source->declared && source->declared(source->context, (uint32_t)c->attr->body, output, part));
+    if (known && part->rank + 1u <= QN_MAX_RANK) {
+        qn_status_free(status);
+        return NULL;
+    }
+    return status ? status : QN_ERROR(QN_UNSUPPORTED, "the type of an output of no rounds is not known");
 }
 
 /* A stack of nothing: the type comes from the call, and what that does not know from the body that would have made it;
@@ -283,10 +294,8 @@ static qn_status empty_stack(const struct call *c, uint32_t output, const struct
         open |= dims[i] < 0;
     }
     if (open) {
-        struct qn_view part;
+        struct qn_type part;
         qn_status status = part_type(c, in, count, body_output, &part);
-        if (!typed && !status && (part.dtype == QN_DTYPE_OBJECT || part.rank + 1u > QN_MAX_RANK))
-            status = QN_ERROR(QN_UNSUPPORTED, "the type of an output of no rounds is not known");
         if (status && (!typed || qn_status_code(status) == QN_OUT_OF_MEMORY))
             return status;
         bool fits = !status && (!typed || (part.dtype == dtype && part.rank + 1u == rank));

@@ -25,6 +25,9 @@ struct qn_body_source {
      * number), the importer clears its bit and takes the number. Several threads may ask at once. */
     qn_status (*graph)(void *context, uint32_t body, struct qn_body_input *inputs, uint32_t count,
                        const struct qn_allocator *allocator, struct qn_graph **out);
+    /* What the program says of a tensor that a body gives, where it is not known by other means; dims -1 where it gives
+     * no size, rank 0 where it gives no shape. False when it says nothing; NULL: it never does. */
+    bool (*declared)(void *context, uint32_t body, uint32_t output, struct qn_type *out);
     /* Axes and directions of a Scan, by the number in its call. */
     const struct qn_scan *(*scan)(void *context, uint32_t scan);
     /* A node of a custom op, by the number in its record; lives as long as the source. */

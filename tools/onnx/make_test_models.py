@@ -61,13 +61,17 @@ def main():
         h.make_node("Identity", ["go"], ["go_on"]),
         h.make_node("Add", ["carried", "named"], ["next"]),
         h.make_node("Neg", ["carried"], ["part"]),
+        h.make_node("SequenceAt", ["list", "first"], ["item"]),
     ], "body", [info("i", T.INT64, []), info("go", T.BOOL, []), info("carried", T.FLOAT, None)],
-        [info("go_on", T.BOOL, []), info("next", T.FLOAT, None), info("part", T.FLOAT, None)])
+        [info("go_on", T.BOOL, []), info("next", T.FLOAT, None), info("part", T.FLOAT, None),
+         info("item", T.FLOAT, [3])])
     save(out, "rounds", [
         h.make_node("Identity", ["w"], ["named"]),
-        h.make_node("Loop", ["n", "", "x"], ["y", "parts"], name="rounds", body=body),
-    ], [info("x", T.FLOAT, ["N"]), info("n", T.INT64, [])], [info("y", T.FLOAT, None), info("parts", T.FLOAT, None)],
-        [("w", np.array([1, 2, 3], np.float32))])
+        h.make_node("SequenceConstruct", ["w"], ["list"]),
+        h.make_node("Loop", ["n", "", "x"], ["y", "parts", "items"], name="rounds", body=body),
+    ], [info("x", T.FLOAT, ["N"]), info("n", T.INT64, [])],
+        [info("y", T.FLOAT, None), info("parts", T.FLOAT, None), info("items", T.FLOAT, None)],
+        [("w", np.array([1, 2, 3], np.float32)), ("first", np.int64(0))])
 
     # example.org.ScaleShift around core ops
     save(out, "scale_shift", [

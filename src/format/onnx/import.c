@@ -629,6 +629,22 @@ static qn_status source_graph(void *context, uint32_t body, struct qn_body_input
     return qn_onnx_import_body(context, body, inputs, count, 0, allocator, out, NULL);
 }
 
+static bool source_declared(void *context, uint32_t number, uint32_t output, struct qn_type *out)
+{
+    struct qn_onnx_program *program = context;
+    qn_onnx_lock(program);
+    const struct qn_onnx_body *body = number < program->bodies.count ? program->bodies.items[number] : NULL;
+    qn_onnx_unlock(program);
+    const struct qn_onnx_type_proto *type =
+        body && output < body->output_count ? program->slots.items[body->outputs[output]].type : NULL;
+    if (!type || type->kind != QN_ONNX_TYPE_TENSOR || type->rank > QN_MAX_RANK)
+        return false;
+    *out = (struct qn_type){.dtype = qn_onnx_dtype(type->elem_type), .rank = type->has_shape ? type->rank : 0};
+    for (uint32_t i = 0; i < out->rank; i++)
+        out->dims[i] = type->dims[i].kind == QN_ONNX_DIM_VALUE && type->dims[i].value >= 0 ? type->dims[i].value : -1;
+    return out->dtype != QN_DTYPE_NONE;
+}
+
 static const struct qn_scan *source_scan(void *context, uint32_t scan)
 {
     struct qn_onnx_program *program = context;
@@ -667,6 +683,7 @@ qn_status qn_onnx_program_create(const struct qn_onnx_file *file, const struct q
     qn_arena_init(&program->arena, allocator);
     program->source = (struct qn_body_source){.context = program,
                                               .graph = source_graph,
+                                              .declared = source_declared,
                                               .scan = source_scan,
                                               .custom = source_custom,
                                               .destroy = source_destroy};
