@@ -156,6 +156,7 @@ static void measures(void **state)
 {
     (void)state;
     assert_int_equal(qn_test_run_quern(&output, NULL, "bench %s -d N=2 -r 5 --json -q", SHAPES), 0);
+    assert_null(strstr(output, "\"threads\": 0"));
     assert_shown("\"latency_s_p99\"");
     assert_shown("\"runs\": 5");
     assert_int_equal(qn_test_run_quern(&output, NULL, "bench %s -r 3 -q --profile %s", SHAPES, qn_test_temp("trace")),

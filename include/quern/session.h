@@ -96,6 +96,9 @@ struct qn_slot_info {
 
 enum qn_slot_kind { QN_SLOT_INPUT = 0, QN_SLOT_OUTPUT = 1, QN_SLOT_STATE = 2 };
 
+/* Threads that its runs share, the caller's among them. */
+uint32_t qn_session_threads(const struct qn_session *session);
+
 /* Slots of a kind: `index` of qn_session_slot runs below it. */
 uint32_t qn_session_slot_count(const struct qn_session *session, enum qn_slot_kind kind);
 /* QN_OUT_OF_RANGE past the end. Names live as long as the session. */

@@ -15,6 +15,7 @@ struct times {
         start_cpu_s; /* processor time of all threads: at the beginning; from then to the first result */
     double *seconds;
     size_t count;
+    uint32_t threads;
     struct qn_run_memory memory;
     uint64_t file_bytes;
 };
@@ -78,7 +79,7 @@ static void print(const struct qn_bench_tensors *args, const struct times *t)
         qn_json_out_object(&json, NULL);
         qn_json_out_string(&json, "engine", "quern");
         qn_json_out_string(&json, "model", args->tensors.path);
-        qn_json_out_u64(&json, "threads", (uint64_t)args->tensors.threads);
+        qn_json_out_u64(&json, "threads", t->threads);
         qn_json_out_u64(&json, "runs", t->count);
         qn_json_out_f64(&json, "load_s", t->load_s);
         qn_json_out_f64(&json, "first_run_s", t->first_s);
@@ -120,6 +121,7 @@ static qn_status work(const struct qn_bench_tensors *args, struct qn_tensor_run 
     QN_COMMAND_TRY(qn_model_info(run->model, &info));
     t->file_bytes = info.file_bytes;
     t->load_s = run->open_s + run->session_s;
+    t->threads = qn_session_threads(run->session);
     QN_COMMAND_TRY(qn_tensor_bind(run));
     QN_COMMAND_TRY(measure(args, run, t));
     if (args->profile)

@@ -96,6 +96,11 @@ static qn_status describe_slots(struct qn_session *session)
     return NULL;
 }
 
+uint32_t qn_session_threads(const struct qn_session *session)
+{
+    return qn_pool_threads(session->compiled.pool);
+}
+
 uint32_t qn_session_slot_count(const struct qn_session *session, enum qn_slot_kind kind)
 {
     return session->slot_counts[kind];
