@@ -17,7 +17,7 @@ struct layout {
 static qn_status find_layout(const char *name, const struct qn_slot_info *slot, struct layout *out)
 {
     uint32_t lead = slot->rank == 4;
-    if (slot->kind != QN_DATA_TENSOR)
+    if (slot->kind != QN_DATA_TENSOR && slot->rank == 0)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%s: the model gives input '%s' no shape; a picture needs one", name,
                         slot->name);
     if (slot->rank != 3 && slot->rank != 4)
