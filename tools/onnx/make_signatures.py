@@ -29,12 +29,18 @@ HEAD = """/* What each op may be given: QN_SIGNATURE(domain, name, since version
  * Inputs and outputs by name, '?' after those that may be absent, '*' after a list of any length, '+' after one that is
  * not empty. Attributes as name=kind, the kind a letter (f, i, s, t, g: a float, an integer, a string, a tensor, a
  * graph; F, I, S, T, G: a list of those; p a sparse tensor, y a type), '!' after those that must be there. Types as
- * set@inputs: inputs by position (that of a list stands for all that follow), which are of one type unless '~' stands
+ * set@inputs>outputs: by position (that of a list stands for all that follow), which are of one type unless '~' stands
  * behind; the set in hexadecimal, bit n for tensors of ONNX's data type n, bits 60 to 62 for sequences, maps and
  * optionals. A type that a later version of an op takes is in the earlier ones too.
  *
  * Written by tools/onnx/make_signatures.py. */
 """
+
+
+def positions(places):
+    """Inputs, and behind '>' outputs, which are counted down from -1 here."""
+    outputs = [str(-1 - i) for i in places if i < 0]
+    return ",".join(str(i) for i in places if i >= 0) + (">" + ",".join(outputs) if outputs else "")
 
 
 def number(name):
@@ -58,6 +64,11 @@ def types(schema):
             key += str(i)
         one = sets.setdefault(key, [[], mask, homogeneous])
         one[0].append(i)
+    for i, formal in enumerate(schema.outputs):
+        key = formal.type_str if hasattr(formal, "type_str") else formal.typeStr
+        single = str(formal.option).split(".")[-1] != "Variadic"
+        if key in sets and sets[key][2] and single:
+            sets[key][0].append(-1 - i)
     return {(tuple(p), same): mask for p, mask, same in sets.values()}
 
 
@@ -123,7 +134,7 @@ def main():
             else:
                 merged.append([since] + now + [sets])
         for since, inputs, outputs, attrs, sets in merged:
-            written = " ".join(f"{mask:x}@{','.join(map(str, places))}{'' if same else '~'}"
+            written = " ".join(f"{mask:x}@{positions(places)}{'' if same else '~'}"
                                for (places, same), mask in sets.items())
             first = f'QN_SIGNATURE("{domain}", "{name}", {since}, '
             text.append(packed(first, (inputs, outputs, attrs, written)) + "\n")

@@ -259,6 +259,12 @@ static qn_status output_type(struct qn_onnx_import *im, uint32_t slot, const uin
             proto = im->program->slots.items[outputs[i]].type;
     *type = (struct qn_type){.dtype = QN_DTYPE_OBJECT};
     *kind = qn_onnx_proto_type(proto);
+    const struct qn_onnx_type *known = &im->entries[slot].type;
+    if (kind->kind == QN_ONNX_TENSOR && kind->dtype != QN_DTYPE_NONE && known->kind == QN_ONNX_TENSOR &&
+        known->dtype != QN_DTYPE_NONE && known->dtype != kind->dtype)
+        return QN_ERROR(QN_INVALID_FILE, "'%.*s' is said to be %s, its node gives %s",
+                        QN_STR_ARG(im->program->slots.items[slot].name), qn_dtype_name(kind->dtype),
+                        qn_dtype_name(known->dtype));
     qn_onnx_declared_type(im, proto, type);
     qn_status status = im->b.status;
     im->b.status = NULL;

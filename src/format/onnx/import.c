@@ -257,12 +257,28 @@ static bool waits(struct qn_onnx_import *im, const struct qn_onnx_step *step)
     return false;
 }
 
-static qn_status defer_step(struct qn_onnx_import *im, struct qn_onnx_step *step)
+/* Types of a step's inputs as far as they are known: those of deferred values by the signatures of their ops. */
+static struct qn_onnx_type *types_of_inputs(struct qn_onnx_import *im, const struct qn_onnx_step *step)
+{
+    struct qn_onnx_type *types = QN_ARENA_ARRAY(&im->arena, struct qn_onnx_type, (size_t)step->input_count + 1);
+    for (uint32_t i = 0; types && i < step->input_count; i++) {
+        const struct qn_onnx_bound *entry = qn_onnx_entry_of(im, step->inputs[i]);
+        if (entry->state == QN_ONNX_READY || entry->state == QN_ONNX_DEFERRED)
+            types[i] = entry->type;
+    }
+    return types;
+}
+
+/* types: of the inputs; NULL: not asked for. */
+static qn_status defer_step(struct qn_onnx_import *im, struct qn_onnx_step *step, const struct qn_onnx_type *types)
 {
     for (uint32_t i = 0; i < step->output_count; i++) {
         struct qn_onnx_bound *entry = &im->entries[step->outputs[i]];
-        if (step->outputs[i])
-            *entry = (struct qn_onnx_bound){.state = QN_ONNX_DEFERRED};
+        if (!step->outputs[i])
+            continue;
+        *entry = (struct qn_onnx_bound){.state = QN_ONNX_DEFERRED};
+        if (types)
+            entry->type.dtype = qn_onnx_output_dtype(step->signature, types, step->input_count, i);
     }
     return qn_array_push(&im->rest, im->program->allocator, step) ? NULL : QN_OOM();
 }
@@ -292,22 +308,6 @@ static qn_status lower_step(struct qn_onnx_import *im, struct qn_onnx_step *step
     return status;
 }
 
-/* Inputs of types that the op does not take. They are the same in every run. */
-static qn_status check_inputs(struct qn_onnx_import *im, const struct qn_onnx_step *step)
-{
-    enum { FEW = 32 };
-    struct qn_onnx_type few[FEW], *types = few;
-    if (!step->signature)
-        return NULL;
-    if (step->input_count > FEW && !(types = QN_ARENA_ARRAY(&im->arena, struct qn_onnx_type, step->input_count)))
-        return QN_OOM();
-    for (uint32_t i = 0; i < step->input_count; i++) {
-        const struct qn_onnx_bound *entry = qn_onnx_entry_of(im, step->inputs[i]);
-        types[i] = entry->state == QN_ONNX_READY ? entry->type : (struct qn_onnx_type){0};
-    }
-    return qn_onnx_check_types(step->signature, types, step->input_count);
-}
-
 /* What the step gave is complete. */
 static qn_status check_outputs(struct qn_onnx_import *im, const struct qn_onnx_step *step)
 {
@@ -326,10 +326,15 @@ static qn_status import_step(struct qn_onnx_import *im, struct qn_onnx_step *ste
 {
     struct qn_onnx_step *outer = im->step;
     uint32_t checks = im->graph->checks.count;
+    struct qn_onnx_type *types = NULL;
+    if (step->signature) { /* wrong types are wrong in every run */
+        if (!(types = types_of_inputs(im, step)))
+            return QN_OOM();
+        QN_TRY(qn_status_note(qn_onnx_check_types(step->signature, types, step->input_count), "node '%.*s' (%.*s)",
+                              QN_STR_ARG(qn_onnx_node_name(step->node)), QN_STR_ARG(step->node->op_type)));
+    }
     if (waits(im, step))
-        return defer_step(im, step);
-    QN_TRY(qn_status_note(check_inputs(im, step), "node '%.*s' (%.*s)", QN_STR_ARG(qn_onnx_node_name(step->node)),
-                          QN_STR_ARG(step->node->op_type)));
+        return defer_step(im, step, types);
     im->step = step;
     im->deferred = false;
     qn_status status = NULL;
@@ -344,7 +349,7 @@ static qn_status import_step(struct qn_onnx_import *im, struct qn_onnx_step *ste
             note_why(im, status);
             qn_status_ignore(status);
             im->graph->checks.count = checks; /* of nodes that nobody reads */
-            status = defer_step(im, step);
+            status = defer_step(im, step, types);
         } else {
             status = qn_status_note(status, "node '%.*s' (%.*s)", QN_STR_ARG(qn_onnx_node_name(step->node)),
                                     QN_STR_ARG(step->node->op_type));

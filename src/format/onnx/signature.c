@@ -256,6 +256,28 @@ static qn_status check_type(const struct qn_onnx_signature *s, const struct qn_o
     return NULL;
 }
 
+qn_dtype qn_onnx_output_dtype(const struct qn_onnx_signature *signature, const struct qn_onnx_type *types,
+                              uint32_t count, uint32_t i)
+{
+    const char *list = signature->types;
+    struct qn_str word;
+    while (next_word(&list, &word)) {
+        char *end = strchr(word.data, '@');
+        qn_dtype dtype = QN_DTYPE_NONE;
+        bool tensors = true;
+        while (end && (*end == '@' || *end == ',')) {
+            uint32_t k = (uint32_t)strtoul(end + 1, &end, 10);
+            tensors &= k >= count || types[k].kind == QN_ONNX_TENSOR;
+            if (k < count && types[k].dtype != QN_DTYPE_NONE)
+                dtype = types[k].dtype;
+        }
+        for (bool first = true; end && tensors && *end == (first ? '>' : ','); first = false)
+            if (strtoul(end + 1, &end, 10) == i)
+                return dtype;
+    }
+    return QN_DTYPE_NONE;
+}
+
 qn_status qn_onnx_check_types(const struct qn_onnx_signature *signature, const struct qn_onnx_type *types,
                               uint32_t count)
 {

@@ -24,4 +24,8 @@ qn_status qn_onnx_check_signature(const struct qn_onnx_signature *signature, con
 qn_status qn_onnx_check_types(const struct qn_onnx_signature *signature, const struct qn_onnx_type *types,
                               uint32_t count) QN_MUST_USE;
 
+/* The dtype of output i as far as those of the inputs tell it; NONE: they do not. Types as above. */
+qn_dtype qn_onnx_output_dtype(const struct qn_onnx_signature *signature, const struct qn_onnx_type *types,
+                              uint32_t count, uint32_t i);
+
 #endif
