@@ -50,12 +50,12 @@ static const char *write_weights(void)
 static qn_status make_graph(struct qn_graph **out)
 {
     struct qn_type x_type = {.dtype = QN_DTYPE_F32, .rank = 2, .dims = {ROWS, WIDE}};
-    qn_value x;
+    qn_value value;
     QN_TRY(qn_graph_create(NULL, QN_STR("waits"), out));
     struct qn_graph *g = *out;
     uint32_t file;
     QN_TRY(qn_graph_file(g, QN_STR("weights"), &file));
-    QN_TRY(qn_graph_add_input(g, QN_STR("x"), &x_type, &x));
+    QN_TRY(qn_graph_add_input(g, QN_STR("x"), &x_type, &value));
     struct qn_build b = {.graph = g};
     for (int i = 0; i < LAYERS; i++) {
         struct qn_type type = {.dtype = QN_DTYPE_F32, .rank = 2};
@@ -64,10 +64,10 @@ static qn_status make_graph(struct qn_graph **out)
         type.dims[0] = i % 2 ? NARROW : WIDE;
         type.dims[1] = i % 2 ? WIDE : NARROW;
         QN_TRY(qn_graph_add_constant(g, QN_STR("w"), &type, &blob, &w));
-        x = qn_build_matmul(&b, x, w, false, NULL);
+        value = qn_build_matmul(&b, value, w, false, NULL);
     }
     QN_TRY(b.status);
-    return qn_graph_add_output(g, QN_STR("y"), x);
+    return qn_graph_add_output(g, QN_STR("y"), value);
 }
 
 static void make(uint32_t threads, struct made *made)
@@ -93,11 +93,10 @@ static void unmake(struct made *made)
     qn_file_unmap(&made->map);
 }
 
+static float x[ROWS * WIDE];
+
 static qn_status run(struct qn_exec *exec, float y[ROWS * NARROW], const volatile int *cancel)
 {
-    static float x[ROWS * WIDE];
-    for (int i = 0; i < ROWS * WIDE; i++)
-        x[i] = (float)(i % 17) - 8;
     struct qn_exec_tensor in = {.data = x, .bytes = sizeof x, .rank = 2, .dims = {ROWS, WIDE}};
     struct qn_exec_tensor out = {.data = y, .bytes = ROWS * NARROW * sizeof(float)};
     return qn_exec_run(exec, &in, &out, cancel);
@@ -190,6 +189,8 @@ static void first_runs_at_once(void **state)
 
 int main(void)
 {
+    for (int i = 0; i < ROWS * WIDE; i++)
+        x[i] = (float)(i % 17) - 8;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_runs_give_the_same_bits),
         cmocka_unit_test(a_first_run_that_is_cancelled),
