@@ -11,18 +11,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cli/terminal.h"
+
 /* A debugger's breakpoints are changed pages of the program, which would be lost. */
 static bool is_debugged(void)
 {
-    char line[256];
-    int tracer = 0;
-    FILE *status = fopen("/proc/self/status", "re");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-            break;
-    if (status)
-        fclose(status);
-    return tracer != 0;
+    return qn_terminal_process_number("TracerPid") != 0;
 }
 
 /* Whether the loader has written addresses into the code, as it does for a library that was not built for any place. */

@@ -66,18 +66,24 @@ static bool reader_is_gone(void)
     return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
 }
 
-/* VmHWM: unlike getrusage's figure it begins with the program, not with the process that started it. */
-uint64_t qn_terminal_peak_bytes(void)
+uint64_t qn_terminal_process_number(const char *name)
 {
     char line[256];
-    unsigned long long kib = 0;
-    FILE *status = fopen("/proc/self/status", "r");
+    unsigned long long value = 0;
+    size_t length = strlen(name);
+    FILE *status = fopen("/proc/self/status", "re");
     while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmHWM: %llu", &kib) == 1)
+        if (strncmp(line, name, length) == 0 && sscanf(line + length, ": %llu", &value) == 1)
             break;
     if (status)
         fclose(status);
-    return kib * 1024;
+    return value;
+}
+
+/* Unlike getrusage's figure it begins with the program, not with the process that started it. */
+uint64_t qn_terminal_peak_bytes(void)
+{
+    return qn_terminal_process_number("VmHWM") * 1024;
 }
 
 int qn_terminal_finish(int code)

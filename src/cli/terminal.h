@@ -15,6 +15,8 @@ void qn_terminal_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 void qn_terminal_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void qn_terminal_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* A number that the system tells of this process, by its name in /proc/self/status; 0 where it tells none. */
+uint64_t qn_terminal_process_number(const char *name);
 /* Most bytes of memory that this process has held at once. */
 uint64_t qn_terminal_peak_bytes(void);
 

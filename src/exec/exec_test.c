@@ -466,23 +466,30 @@ static void cancel_soon(void *context)
     __atomic_store_n(&c->cancel, 1, __ATOMIC_RELAXED);
 }
 
+/* x times itself, `count` times over. */
+static void make_products(int64_t size, int count, uint32_t threads, struct made *made)
+{
+    struct qn_graph *g;
+    struct qn_type type = floats(2, size, size);
+    qn_value x;
+    qn_assert_ok(qn_graph_create(NULL, QN_STR("g"), &g));
+    qn_assert_ok(qn_graph_add_input(g, QN_STR("x"), &type, &x));
+    struct qn_build b = {.graph = g};
+    for (int i = 0; i < count; i++)
+        x = qn_build_matmul(&b, x, x, true, NULL);
+    qn_assert_ok(b.status);
+    qn_assert_ok(qn_graph_add_output(g, QN_STR("y"), x));
+    qn_assert_ok(make(g, threads, NULL, made));
+}
+
 /* A single product, by one thread, ends before its last tiles, and the run under way is the one that tells. */
 static void cancelled_inside_a_step(void **state)
 {
     enum { SIZE = 3000 };
-    struct qn_graph *g;
     struct made made;
-    qn_value x;
-    struct qn_type type = floats(2, SIZE, SIZE);
     struct canceller c = {0};
     (void)state;
-    qn_assert_ok(qn_graph_create(NULL, QN_STR("g"), &g));
-    qn_assert_ok(qn_graph_add_input(g, QN_STR("x"), &type, &x));
-    struct qn_build b = {.graph = g};
-    x = qn_build_matmul(&b, x, x, true, NULL);
-    qn_assert_ok(b.status);
-    qn_assert_ok(qn_graph_add_output(g, QN_STR("y"), x));
-    qn_assert_ok(make(g, 1, NULL, &made));
+    make_products(SIZE, 1, 1, &made);
     float *data = calloc(SIZE * SIZE, sizeof *data), *result = calloc(SIZE * SIZE, sizeof *result);
     struct qn_exec_tensor in = tensor2(data, SIZE, SIZE), out = tensor2(result, SIZE, SIZE);
     result[SIZE * SIZE - 1] = 7;
@@ -499,20 +506,10 @@ static void cancelled_inside_a_step(void **state)
 static void cancelled_by_another_thread(void **state)
 {
     enum { SIZE = 1500 };
-    struct qn_graph *g;
     struct made made;
-    qn_value x;
-    struct qn_type type = floats(2, SIZE, SIZE);
     struct canceller c = {0};
     (void)state;
-    qn_assert_ok(qn_graph_create(NULL, QN_STR("g"), &g));
-    qn_assert_ok(qn_graph_add_input(g, QN_STR("x"), &type, &x));
-    struct qn_build b = {.graph = g};
-    for (int i = 0; i < 40; i++)
-        x = qn_build_matmul(&b, x, x, true, NULL);
-    qn_assert_ok(b.status);
-    qn_assert_ok(qn_graph_add_output(g, QN_STR("y"), x));
-    qn_assert_ok(make(g, 2, NULL, &made));
+    make_products(SIZE, 40, 2, &made);
     float *data = calloc(SIZE * SIZE, sizeof *data);
     struct qn_exec_tensor in = tensor2(data, SIZE, SIZE), out = {0};
     qn_assert_ok(qn_thread_start(&c.thread, "canceller", cancel_soon, &c));

@@ -73,8 +73,8 @@ enum qn_act {
     QN_ACT_LIMIT = 8,
 };
 
-/* The form in which a kernel reads its constant weights, if not as they lie in the file: made once, when a model is
- * made ready to run, by the PACK kernel of that form, and then the only copy (the file's pages are let go). */
+/* The form in which a kernel reads its constant weights, if not as they lie in the file: made by the PACK kernel of
+ * that form when they are wanted (exec/weights.c), and then the only copy (the file's pages are let go). */
 enum qn_pack {
     QN_PACK_NONE = 0,
     QN_PACK_PANELS_F32 = 1, /* gemm/gemm.h */

@@ -69,7 +69,7 @@ struct qn_plan_step {
     uint32_t name;                         /* offset into text, for messages and profiles */
 };
 
-/* Weights packed once, when the executor is created: the step's constant operand row->pack_operand. */
+/* Weights that the executor packs once (exec/weights.c): the step's constant operand row->pack_operand. */
 struct qn_plan_packed {
     uint32_t step;   /* one that reads them: its row and kernel say how */
     uint32_t kernel; /* the PACK kernel */
