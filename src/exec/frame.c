@@ -270,8 +270,8 @@ qn_status qn_frame_value(struct qn_frame *f, uint32_t tensor, struct qn_exec_ten
         if (!qn_plan_view(t, f->values, &view, &bytes))
             return QN_ERROR(QN_INTERNAL, "the size of a tensor is not known where it is read");
         view.data = qn_frame_address(f, t);
-        /* A reshaped view of an object is not that object. */
-        if (object && object->tensor.rank == view.rank &&
+        /* An object's bytes under another shape or dtype are not that object. */
+        if (object && object->tensor.dtype == view.dtype && object->tensor.rank == view.rank &&
             memcmp(object->tensor.dims, view.dims, view.rank * sizeof view.dims[0]) == 0)
             out->object = object;
     }

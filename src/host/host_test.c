@@ -204,6 +204,58 @@ static void pairs_of_classes_are_coupled(void **state)
     close_call(&f);
 }
 
+static void drafts_are_held_against_their_source(void **state)
+{
+    (void)state;
+    static const int64_t source[] = {1, 2, 3, 1, 4}, tokens[] = {9, 1}, draft[] = {3, 1, 5, 5}, places[] = {2, 5, -1, 6};
+    static const int64_t want[] = {9, 1, 3, 1, 5};
+    struct qn_attr_accept_draft attr = {.least = 1, .most = 2};
+    struct fixture f;
+    open_call(&f, &attr);
+    f.call.out_count = 2;
+    give(&f, QN_DTYPE_I64, 1, 5, 0, source);
+    give(&f, QN_DTYPE_I64, 1, 2, 0, tokens);
+    give(&f, QN_DTYPE_I64, 0, 0, 0, &places[0]);
+    give(&f, QN_DTYPE_I64, 1, 4, 0, draft);
+    qn_assert_ok(qn_host_accept_draft(&f.call));
+    assert_int_equal(f.out[0]->tensor.dims[0], 5);
+    assert_memory_equal(f.out[0]->tensor.data, want, sizeof want);
+    assert_int_equal(*(const int64_t *)f.out[1]->tensor.data, -1); /* the source has no 5 */
+    for (int i = 1; i < 4; i++) {
+        f.in[2].data = (void *)(uintptr_t)&places[i];
+        qn_assert_fails(qn_host_accept_draft(&f.call), QN_INVALID_ARGUMENT, "a draft of 4 tokens");
+    }
+    f.call.in_count = 3;
+    f.in[2].data = (void *)(uintptr_t)&places[0];
+    for (int i = 0; i < 2; i++) {
+        qn_object_release(f.out[i]);
+        f.out[i] = NULL;
+    }
+    qn_assert_ok(qn_host_accept_draft(&f.call));
+    assert_int_equal(f.out[0]->tensor.dims[0], 2);
+    assert_int_equal(*(const int64_t *)f.out[1]->tensor.data, -1); /* a 1 it has twice, and no 9 1 */
+    close_call(&f);
+}
+
+static void tables_of_no_rows_have_no_path(void **state)
+{
+    (void)state;
+    static const float costs[] = {1, 5, 5, 1, 9, 1};
+    static const int32_t want[] = {0, 1, 2, 0, 1, 1};
+    struct fixture f;
+    open_call(&f, NULL);
+    give(&f, QN_DTYPE_F32, 2, 3, 2, costs);
+    qn_assert_ok(qn_host_time_warp(&f.call));
+    assert_int_equal(f.out[0]->tensor.dims[1], 3);
+    assert_memory_equal(f.out[0]->tensor.data, want, sizeof want);
+    close_call(&f);
+    open_call(&f, NULL);
+    give(&f, QN_DTYPE_F32, 2, 0, 2, costs);
+    qn_assert_ok(qn_host_time_warp(&f.call));
+    assert_int_equal(f.out[0]->tensor.dims[1], 0);
+    close_call(&f);
+}
+
 static void a_cancelled_run_ends_long_functions(void **state)
 {
     (void)state;
@@ -212,6 +264,7 @@ static void a_cancelled_run_ends_long_functions(void **state)
     static const struct qn_string text[] = {{"a", 1}, {"b", 1}};
     struct qn_attr_unique unique = {.flat = true};
     struct qn_attr_classes classes = {.classes = 3};
+    struct qn_attr_murmur_hash hash = {.seed = 1};
     struct {
         qn_host_fn fn;
         const void *attr;
@@ -223,6 +276,8 @@ static void a_cancelled_run_ends_long_functions(void **state)
         {qn_host_pair_coupling, &classes, QN_DTYPE_F32, 1, 3, x},
         {qn_host_inverse, NULL, QN_DTYPE_F32, 1, 1, x},
         {qn_host_to_string, NULL, QN_DTYPE_F32, 3, 0, x},
+        {qn_host_murmur_hash, &hash, QN_DTYPE_F32, 3, 0, x},
+        {qn_host_time_warp, NULL, QN_DTYPE_F32, 1, 1, x},
         {qn_host_string_concat, NULL, QN_DTYPE_STRING, 2, 0, text},
         {qn_host_regex_match, NULL, QN_DTYPE_STRING, 1, 0, text},
     };
@@ -245,6 +300,8 @@ int main(void)
         cmocka_unit_test(patterns_match_the_whole_string),
         cmocka_unit_test(strings_are_cut_into_tokens),
         cmocka_unit_test(pairs_of_classes_are_coupled),
+        cmocka_unit_test(drafts_are_held_against_their_source),
+        cmocka_unit_test(tables_of_no_rows_have_no_path),
         cmocka_unit_test(a_cancelled_run_ends_long_functions),
         cmocka_unit_test(pictures_and_sound_are_read_and_cut_ones_refused),
     };

@@ -26,6 +26,8 @@ bool qn_op_binds(uint16_t op)
     case QN_OP_object_tensor:
     case QN_OP_string_split:
     case QN_OP_tokenize:
+    case QN_OP_time_warp:
+    case QN_OP_accept_draft:
     case QN_OP_string_normalize:
     case QN_OP_image_decode:
     case QN_OP_call:

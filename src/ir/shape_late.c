@@ -96,6 +96,30 @@ qn_status qn_shape_compress(const struct qn_shape_context *c)
     return NULL;
 }
 
+qn_status qn_shape_time_warp(const struct qn_shape_context *c)
+{
+    const struct qn_attr_count *attr = c->attr;
+    if (c->inputs[0]->dtype != QN_DTYPE_F32 || c->inputs[0]->rank != 2)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: expected f32 of rank 2", TEXT(c, 0));
+    c->outputs[0] = (struct qn_type){.dtype = QN_DTYPE_I32, .rank = 2, .dims = {2, attr->count}};
+    return NULL;
+}
+
+qn_status qn_shape_accept_draft(const struct qn_shape_context *c)
+{
+    const struct qn_attr_accept_draft *attr = c->attr;
+    for (uint32_t i = 0; i < c->input_count; i++) {
+        bool scalar = i == 2 && c->inputs[i]->rank == 0;
+        if (c->inputs[i] && (c->inputs[i]->dtype != QN_DTYPE_I64 || (c->inputs[i]->rank != 1 && !scalar)))
+            return QN_ERROR(QN_INVALID_ARGUMENT, "input %u is %s: expected i64 of rank 1", i, TEXT(c, i));
+    }
+    if (attr->least < 1 || attr->most < attr->least)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "n-grams of %" PRId64 " to %" PRId64 " tokens", attr->least, attr->most);
+    c->outputs[0] = (struct qn_type){.dtype = QN_DTYPE_I64, .rank = 1, .dims = {attr->count}};
+    c->outputs[1] = *c->inputs[2];
+    return NULL;
+}
+
 /* ---- objects and calls ---------------------------------------------------------------------------------------- */
 
 static qn_status give(const struct qn_shape_context *c, qn_dtype dtype)

@@ -54,6 +54,19 @@ qn_status qn_shape_string_split(const struct qn_shape_context *c)
     return NULL;
 }
 
+qn_status qn_shape_murmur_hash(const struct qn_shape_context *c)
+{
+    const struct qn_dtype_info *info = qn_dtype_info(c->inputs[0]->dtype);
+    bool number = (info->class_ == QN_DTYPE_CLASS_FLOAT || info->class_ == QN_DTYPE_CLASS_INT ||
+                   info->class_ == QN_DTYPE_CLASS_UINT) &&
+                  (info->block_bytes == 4 || info->block_bytes == 8);
+    if (!number && c->inputs[0]->dtype != QN_DTYPE_STRING)
+        return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: expected strings, or numbers of 4 or 8 bytes", TEXT(c, 0));
+    c->outputs[0] = *c->inputs[0];
+    c->outputs[0].dtype = QN_DTYPE_U32;
+    return NULL;
+}
+
 qn_status qn_shape_tokenize(const struct qn_shape_context *c)
 {
     const struct qn_attr_tokenize *attr = c->attr;

@@ -26,6 +26,7 @@ class Group:
     def __init__(self, name, opset=17):
         self.name, self.opset, self.rng = name, opset, np.random.default_rng(len(name))
         self.nodes, self.inputs, self.weights, self.outputs, self.known = [], {}, {}, [], {}
+        self.sparse = set()
 
     def normal(self, *shape, scale=1.0):
         return (self.rng.standard_normal(shape) * scale).astype(np.float32)
@@ -47,6 +48,11 @@ class Group:
         self.weights[name] = array
         return name
 
+    def sparse_input(self, name, array):
+        """An input that the model says is sparse; Quern is given it dense."""
+        self.sparse.add(name)
+        return self.input(name, array)
+
     def add(self, op, name, inputs, outputs=1, domain=MS, expected=None, **attributes):
         """Inputs: names, arrays (weights), None (absent). Outputs: a number, or a list of bools for those wanted."""
         names = ["" if i is None else i if isinstance(i, str) else self.weight(i) for i in inputs]
@@ -60,12 +66,22 @@ class Group:
 
     def model(self, skip=()):
         nodes = [n for n in self.nodes if not set(n.output) & set(skip)]
-        info = [h.make_tensor_value_info(n, h.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in self.inputs.items()]
+        info = [(h.make_sparse_tensor_value_info if n in self.sparse else h.make_tensor_value_info)(
+            n, h.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in self.inputs.items()]
         outs = [onnx.ValueInfoProto(name=o) for o in self.outputs if o not in skip]
         weights = [numpy_helper.from_array(a, n) for n, a in self.weights.items()]
         graph = h.make_graph(nodes, self.name, info, outs, weights)
         return h.make_model(graph, opset_imports=[h.make_opsetid("", self.opset), h.make_opsetid(MS, 1)], ir_version=8,
                             producer_name="quern tools/onnx")
+
+    def value(self, name):
+        """An input as ONNX Runtime takes it."""
+        array = self.inputs[name]
+        if name not in self.sparse:
+            return ort.OrtValue.ortvalue_from_numpy(array)
+        at = np.argwhere(array).astype(np.int64)
+        return ort.OrtValue.ort_value_from_sparse_tensor(ort.SparseTensor.sparse_coo_from_numpy(
+            np.array(array.shape, np.int64), array[tuple(at.T)], at.ravel(), ort.OrtDevice.make("cpu", 0)))
 
     def save(self, out):
         options = ort.SessionOptions()
@@ -74,7 +90,11 @@ class Group:
         session = ort.InferenceSession(self.model(self.known).SerializeToString(), options, ["CPUExecutionProvider"])
         names = [o.name for o in session.get_outputs()]
         used = {i.name for i in session.get_inputs()}
-        results = dict(zip(names, session.run(names, {k: v for k, v in self.inputs.items() if k in used})), **self.known)
+        if self.sparse:
+            arrays = [v.numpy() for v in session.run_with_ort_values(names, {k: self.value(k) for k in used})]
+        else:
+            arrays = session.run(names, {k: v for k, v in self.inputs.items() if k in used})
+        results = dict(zip(names, arrays), **self.known)
         model = self.model()
         for o in model.graph.output:
             o.CopyFrom(h.make_tensor_value_info(o.name, h.np_dtype_to_tensor_dtype(results[o.name].dtype),

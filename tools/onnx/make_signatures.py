@@ -55,7 +55,7 @@ def types(schema):
         mask = 0
         for type_ in formal.types:
             inner = re.fullmatch(r"(\w+)\((.*)\)", type_)
-            mask |= 1 << (number(inner[2]) if inner[1] == "tensor" else OBJECTS.get(inner[1], 63))
+            mask |= 1 << (number(inner[2]) if inner[1] in ("tensor", "sparse_tensor") else OBJECTS.get(inner[1], 63))
         if schema.domain == "com.microsoft" and mask & 1 << number("float16"):
             mask |= 1 << number("float")  # some are for GPUs only, in half precision
         key = formal.type_str if hasattr(formal, "type_str") else formal.typeStr

@@ -184,6 +184,9 @@ static const struct qn_backend_row rows[] = {
     HOST(image_decode),
     HOST(pair_coupling),
     HOST(inverse),
+    HOST(murmur_hash),
+    HOST(time_warp),
+    HOST(accept_draft),
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};

@@ -202,7 +202,7 @@ struct qn_onnx_type qn_onnx_proto_type(const struct qn_onnx_type_proto *proto)
 
 static bool is_typed(const struct qn_onnx_type_proto *proto)
 {
-    return proto && proto->kind == QN_ONNX_TYPE_TENSOR && proto->has_shape && proto->rank <= QN_MAX_RANK &&
+    return proto && qn_onnx_is_tensor(proto) && proto->has_shape && proto->rank <= QN_MAX_RANK &&
            qn_onnx_dtype(proto->elem_type) != QN_DTYPE_NONE;
 }
 
@@ -467,7 +467,7 @@ static qn_status check_declared(const struct qn_onnx_import *im, const struct qn
 {
     const struct qn_onnx_type_proto *type = &output->type;
     qn_dtype dtype = qn_graph_type(im->graph, value)->dtype;
-    if (type->kind != QN_ONNX_TYPE_TENSOR || dtype == QN_DTYPE_OBJECT)
+    if (!qn_onnx_is_tensor(type) || dtype == QN_DTYPE_OBJECT)
         return NULL;
     qn_dtype declared = qn_onnx_dtype(type->elem_type);
     if (declared == QN_DTYPE_NONE || declared == dtype)
@@ -642,7 +642,7 @@ static bool source_declared(void *context, uint32_t number, uint32_t output, str
     qn_onnx_unlock(program);
     const struct qn_onnx_type_proto *type =
         body && output < body->output_count ? program->slots.items[body->outputs[output]].type : NULL;
-    if (!type || type->kind != QN_ONNX_TYPE_TENSOR || type->rank > QN_MAX_RANK)
+    if (!type || !qn_onnx_is_tensor(type) || type->rank > QN_MAX_RANK)
         return false;
     *out = (struct qn_type){.dtype = qn_onnx_dtype(type->elem_type), .rank = type->has_shape ? type->rank : 0};
     for (uint32_t i = 0; i < out->rank; i++)

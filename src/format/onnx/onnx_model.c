@@ -272,7 +272,7 @@ static qn_status make_port(struct maker *m, const struct qn_onnx_value_info *inf
     qn_strbuf_deinit(&text);
     if (!out->name || !out->type)
         return QN_OOM();
-    if (type->kind != QN_ONNX_TYPE_TENSOR)
+    if (!qn_onnx_is_tensor(type))
         return NULL;
     out->dtype = qn_onnx_dtype(type->elem_type);
     out->has_shape = type->has_shape && type->rank <= QN_MODEL_MAX_RANK;

@@ -122,6 +122,12 @@ struct qn_onnx_type_proto {
     const struct qn_onnx_type_proto *elem; /* SEQUENCE, OPTIONAL; MAP: the value's type */
 };
 
+/* A sparse tensor is given and taken like any other, dense. */
+static inline bool qn_onnx_is_tensor(const struct qn_onnx_type_proto *type)
+{
+    return type->kind == QN_ONNX_TYPE_TENSOR || type->kind == QN_ONNX_TYPE_SPARSE_TENSOR;
+}
+
 struct qn_onnx_value_info {
     struct qn_str name;
     struct qn_onnx_type_proto type;

@@ -55,13 +55,22 @@ static void transpose_axis(struct qn_lower *l, qn_dim in, const struct qn_onnx_w
     attr->dims.items[i] = size;
 }
 
-QN_ONNX_LOWER(conv_transpose)
+/* pads: beginnings and ends as an input, instead of the attribute's; NULL: none. */
+static void lower_conv_transpose(struct qn_lower *l, qn_value bias, const struct qn_ints *pads)
 {
     struct qn_onnx_window w;
     struct qn_ints extra, shape;
-    qn_value inputs[3] = {qn_onnx_in(l, 0), qn_onnx_in(l, 1), qn_onnx_in(l, 2)}, x = inputs[0];
+    qn_value inputs[3] = {qn_onnx_in(l, 0), qn_onnx_in(l, 1), bias}, x = inputs[0];
     if (!qn_onnx_window(l, &x, inputs[1], false, &w))
         return;
+    for (uint32_t i = 0; pads && w.auto_pad == QN_AUTO_PAD_NOTSET && i < w.spatial; i++) {
+        w.begin.items[i] = pads->count == 2 * w.spatial ? pads->items[i] : -1;
+        w.end.items[i] = pads->count == 2 * w.spatial ? pads->items[w.spatial + i] : -1;
+        if (w.begin.items[i] < 0 || w.end.items[i] < 0 || w.begin.items[i] > INT32_MAX || w.end.items[i] > INT32_MAX) {
+            qn_onnx_fail(l, "Pads are not two numbers of 0 or more for each of %u spatial axes", w.spatial);
+            return;
+        }
+    }
     qn_onnx_attr_ints(l, "output_padding", &extra);
     qn_onnx_attr_ints(l, "output_shape", &shape);
     if (x != inputs[0]) /* negative padding would cut the output, not the input */
@@ -88,6 +97,19 @@ QN_ONNX_LOWER(conv_transpose)
         transpose_axis(l, qn_build_dim(l->b, x, 2 + i), &w, i, more, wanted, &attr);
     }
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_conv_transpose, inputs, inputs[2] ? 3 : 2, &attr, NULL));
+}
+
+QN_ONNX_LOWER(conv_transpose)
+{
+    lower_conv_transpose(l, qn_onnx_in(l, 2), NULL);
+}
+
+QN_ONNX_LOWER(conv_transpose_given_pads)
+{
+    struct qn_ints pads;
+    bool given = qn_onnx_has(l, 2);
+    if (!given || qn_onnx_known(l, 2, &pads))
+        lower_conv_transpose(l, qn_onnx_in(l, 3), given ? &pads : NULL);
 }
 
 /* A depthwise convolution along the last axis over what has been kept of the past (or zeros) and the input; the last

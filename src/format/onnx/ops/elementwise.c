@@ -217,6 +217,11 @@ QN_ONNX_LOWER(affine)
     qn_onnx_out(l, 0, qn_lower_with_number(l, QN_OP_add, x, beta));
 }
 
+QN_ONNX_LOWER(scale)
+{
+    qn_onnx_out(l, 0, qn_lower_with_number(l, QN_OP_mul, qn_onnx_in(l, 0), (double)qn_onnx_attr_f(l, "scale", 1)));
+}
+
 QN_ONNX_LOWER(scaled_tanh)
 {
     double alpha = (double)qn_onnx_attr_f(l, "alpha", 1), beta = (double)qn_onnx_attr_f(l, "beta", 1);

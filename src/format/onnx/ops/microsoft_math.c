@@ -227,3 +227,15 @@ QN_ONNX_LOWER(ngram_repeat_block)
     struct qn_attr_scatter attr = {.axis = 1, .reduction = 4};
     qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){scores, words, out}, 3, &attr, NULL));
 }
+
+/* ---- paths ---------------------------------------------------------------------------------------------------- */
+
+/* costs [m, n] or [1, m, n] */
+QN_ONNX_LOWER(time_warping)
+{
+    const struct qn_ints front = {1, {0}};
+    struct qn_attr_count attr = {.count = qn_onnx_late(l, "path")};
+    qn_value costs = qn_onnx_in(l, 0);
+    costs = qn_onnx_rank(l, costs) == 3 ? qn_onnx_squeeze(l, costs, &front) : costs;
+    qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_time_warp, &costs, 1, &attr, NULL));
+}

@@ -1,4 +1,6 @@
 /* Pooling: MaxPool, AveragePool, LpPool, the global ones, MaxUnpool, MaxRoiPool, LRN. */
+#include <float.h>
+
 #include "format/onnx/ops/image_window.h"
 
 bool qn_onnx_read_pool(struct qn_lower *l, qn_value *x, bool channels_last, struct qn_attr_pool *attr)
@@ -38,6 +40,80 @@ QN_ONNX_LOWER(nhwc_max_pool)
     qn_value x = qn_onnx_in(l, 0);
     if (qn_onnx_read_pool(l, &x, true, &attr))
         qn_onnx_out(l, 0, qn_build_node(l->b, QN_OP_max_pool, &x, 1, &attr, NULL));
+}
+
+/* The window's element `at` of every window of x, padded: [n, c, windows...]. */
+static qn_value window_element(struct qn_lower *l, qn_value x, const struct qn_attr_pool *pool, const int64_t *at)
+{
+    for (uint32_t i = 0; i < pool->kernel.count; i++) {
+        qn_dim rest = qn_build_expr(l->b, QN_EXPR_SUB, qn_build_dim(l->b, x, 2 + i), pool->kernel.items[i] - 1 - at[i]);
+        struct qn_attr_slice attr = {.axis = 2 + i, .start = at[i], .stop = rest, .step = pool->strides.items[i]};
+        x = qn_build_node(l->b, QN_OP_slice, &x, 1, &attr, NULL);
+    }
+    return x;
+}
+
+static qn_value padded(struct qn_lower *l, qn_value x, const struct qn_attr_pool *pool, qn_value outside)
+{
+    struct qn_attr_pad attr = {.begin = {2 + pool->kernel.count, {0}}, .end = {2 + pool->kernel.count, {0}}};
+    for (uint32_t i = 0; i < pool->kernel.count; i++) {
+        attr.begin.items[2 + i] = pool->begin.items[i];
+        attr.end.items[2 + i] = pool->end.items[i];
+    }
+    return qn_build_node(l->b, QN_OP_pad, (qn_value[]){x, outside}, 2, &attr, NULL);
+}
+
+/* Where the mask [n or 1, c or 1, spatial...] is not 0. The one runtime that has the op takes the first pixel of
+ * pictures for unmasked. */
+static qn_value unmasked(struct qn_lower *l, qn_value mask, uint32_t spatial)
+{
+    qn_dim dims[QN_MAX_RANK], count = 1;
+    dims[0] = dims[1] = 1;
+    for (uint32_t i = 0; i < spatial; i++) {
+        dims[2 + i] = qn_build_dim(l->b, mask, 2 + i);
+        count = qn_build_expr(l->b, QN_EXPR_MUL, count, dims[2 + i]);
+    }
+    struct qn_attr_iota all = {.count = count, .dtype = QN_DTYPE_I32};
+    qn_value pixel = qn_build_reshape(l->b, qn_build_node(l->b, QN_OP_iota, NULL, 0, &all, NULL), 2 + spatial, dims);
+    qn_value zero = qn_onnx_number(l, QN_DTYPE_I32, 0);
+    qn_value seen = qn_build_unary(l->b, QN_OP_not, qn_build_binary(l->b, QN_OP_equal, mask, zero));
+    qn_value first = qn_build_binary(l->b, QN_OP_equal, pixel, zero);
+    return spatial > 1 ? qn_build_binary(l->b, QN_OP_or, seen, first) : seen;
+}
+
+/* The largest of a window, of whose rows (along the last axis) what comes from a masked element on does not count. */
+QN_ONNX_LOWER(masked_max_pool)
+{
+    enum { MOST = 1024 };
+    struct qn_attr_pool pool;
+    qn_value x = qn_onnx_in(l, 0), mask = qn_onnx_in(l, 1), open = 0, y = 0;
+    uint32_t rank = qn_onnx_rank(l, x);
+    if (!l->b->status && qn_onnx_rank(l, mask) != rank)
+        qn_onnx_fail(l, "a mask of rank %u for an input of rank %u", qn_onnx_rank(l, mask), rank);
+    qn_value kept = x;
+    if (l->b->status || !qn_onnx_read_pool(l, &x, false, &pool))
+        return;
+    int64_t taps = 1;
+    for (uint32_t i = 0; i < pool.kernel.count && taps <= MOST; i++)
+        taps *= pool.kernel.items[i];
+    if (taps > MOST || x != kept) {
+        qn_onnx_fail(l, "negative pads, or windows of more than %d elements", MOST);
+        return;
+    }
+    qn_value least = qn_onnx_number(l, qn_onnx_type_of(l, x)->dtype, -(double)FLT_MAX);
+    bool yes = true;
+    mask = padded(l, unmasked(l, mask, pool.kernel.count), &pool, qn_onnx_data(l, QN_DTYPE_BOOL, 0, NULL, &yes));
+    x = padded(l, x, &pool, least);
+    for (int64_t tap = 0; tap < taps && !l->b->status; tap++) {
+        int64_t at[3] = {0}, rest = tap;
+        for (uint32_t i = pool.kernel.count; i-- > 0; rest /= pool.kernel.items[i])
+            at[i] = rest % pool.kernel.items[i];
+        qn_value seen = window_element(l, mask, &pool, at), element = window_element(l, x, &pool, at);
+        open = at[pool.kernel.count - 1] ? qn_build_binary(l->b, QN_OP_and, open, seen) : seen;
+        element = qn_build_where(l->b, open, element, least);
+        y = y ? qn_build_where(l->b, qn_build_binary(l->b, QN_OP_less, y, element), element, y) : element;
+    }
+    qn_onnx_out(l, 0, y);
 }
 
 QN_ONNX_LOWER(average_pool)

@@ -1,0 +1,1 @@
+Bhash_float32_signedJºó()'Ÿ‹o¤†œ­—·f£ÔÉ‰

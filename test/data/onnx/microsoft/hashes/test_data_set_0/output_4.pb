@@ -1,0 +1,1 @@
+Bhash_int32_signedJì¹´¹%Û;Y¦¼c÷cÅìuÔs

@@ -1,0 +1,1 @@
+Bhash_uint32_signedJå-¥nf—¥èg¹˜İ6öTĞ1F

@@ -1,0 +1,1 @@
+Bhash_int64_signedJL9ş9P0²à¸¹k+8DêXˆl

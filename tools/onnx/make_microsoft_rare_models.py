@@ -1,0 +1,100 @@
+"""Models of com.microsoft's rarer ops with ONNX Runtime's results, as make_microsoft_models.py writes the others.
+
+    python make_microsoft_rare_models.py [--out test/data/onnx/microsoft] [group ...]     (needs onnx, onnxruntime, numpy)
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from make_microsoft_models import Group
+
+
+def hashes():
+    g = Group("hashes")
+    words = g.input("words", np.array([["", "a", "ab"], ["abc", "four", "größer als acht"]], object))
+    for seed in (0, 42):
+        g.add("MurmurHash3", f"words_{seed}", [words], seed=seed)
+    g.add("MurmurHash3", "words_signed", [words], positive=0, seed=7)
+    for kind in (np.int32, np.uint32, np.int64, np.uint64, np.float32, np.float64):
+        name = np.dtype(kind).name
+        values = g.rng.standard_normal(5) * 1000 if kind in (np.float32, np.float64) else g.rng.integers(0, 2**31, 5)
+        x = g.input(f"in_{name}", values.astype(kind))
+        g.add("MurmurHash3", f"hash_{name}", [x], seed=3)
+        g.add("MurmurHash3", f"hash_{name}_signed", [x], seed=3, positive=0)
+    for kind in (np.int32, np.int64):
+        name, n, heads, b, s = np.dtype(kind).name, 4, 3, 2, 6
+        ids = g.input(f"ids_{name}", g.rng.integers(0, 1000, (b, s)).astype(kind))
+        one = g.input(f"one_{name}", g.rng.integers(0, 1000, (b, 1)).astype(kind))
+        past = g.input(f"past_{name}", g.rng.integers(0, 1000, (b, n - 1)).astype(kind))
+        info = np.iinfo(kind)
+        factors = g.rng.integers(info.min, info.max, n, dtype=np.int64).astype(kind)
+        sizes = g.rng.integers(1, 5000, (n - 1) * heads).astype(kind)
+        of = {"max_ngram_size": n, "n_head_per_ngram": heads, "pad_id": 7}
+        g.add("NGramHashMapping", f"ngrams_{name}", [ids, factors, sizes], 2, **of)
+        g.add("NGramHashMapping", f"ngrams_{name}_past", [ids, factors, sizes, past], 2, **of)
+        g.add("NGramHashMapping", f"ngrams_{name}_step", [one, factors, sizes, past], 2, **of)
+    g.add("NGramHashMapping", "ngrams_alone", ["ids_int64", np.array([3, -5], np.int64), np.array([11, 13], np.int64)],
+          max_ngram_size=2, n_head_per_ngram=2, pad_id=-1)
+    return g
+
+
+def rare():
+    g = Group("rare")
+    f, i64 = np.float32, np.int64
+    line, image = g.input("line", g.normal(2, 3, 9)), g.input("image", g.normal(2, 2, 6, 7))
+    solid = g.input("solid", g.normal(1, 2, 4, 5, 4))
+    for name, x, options in (("line", line, {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}),
+                             ("image", image, {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 2]}),
+                             ("same", image, {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+                             ("solid", solid, {"kernel_shape": [2, 2, 3], "strides": [1, 2, 1]})):
+        shape = (1, 1) + g.inputs[x].shape[2:]
+        mask = g.input(f"mask_{name}", (g.rng.random(shape) < 0.8).astype(np.int32))
+        g.add("MaxpoolWithMask", f"pool_{name}", [x, mask], **options)
+    words = np.array([[3, 1, 4, 1, 5, 0], [2, 0, 0, 0, 0, 0], [6, 5, 3, 5, 8, 9], [7, 0, 2, 0, 0, 0]], np.int32)
+    g.add("WordConvEmbedding", "words", [g.input("characters", words), g.normal(5, 1, 3, 4), g.normal(5), g.normal(10, 4)])
+    g.add("WordConvEmbedding", "words_sized", ["characters", g.normal(5, 1, 2, 4), g.normal(5), g.normal(10, 4)],
+          embedding_size=5, conv_window_size=2, char_embedding_size=4)
+    for rows, columns in ((4, 6), (6, 4), (1, 5), (5, 1)):
+        costs = g.input(f"costs_{rows}_{columns}", np.abs(g.normal(rows, columns)))
+        g.add("DynamicTimeWarping", f"path_{rows}_{columns}", [costs])
+    g.add("DynamicTimeWarping", "path_flat", [g.input("flat", np.ones((1, 3, 5), f))])
+    source, now = g.input("source", np.array([1, 2, 3, 4, 5, 2, 3, 9], i64)), g.input("now", np.array([7, 1, 2], i64))
+    for at in (0, 2, 8):
+        for agree in (0, 2, 6):
+            rest = g.inputs["source"][at:]
+            said = np.full(len(rest) + 1, 4, i64)
+            said[:min(agree, len(rest))] = rest[:agree]
+            for least, most in ((1, 3), (2, 2)):
+                g.add("BifurcationDetector", f"fork_{at}_{agree}_{least}",
+                      [source, now, g.input(f"at_{at}", np.array([at], i64)), g.input(f"said_{at}_{agree}", said)], 2,
+                      min_ngram_size=least, max_ngram_size=most)
+    g.add("BifurcationDetector", "fork_alone", [source, now, "at_0"], 2)
+    picture, kernel = g.input("picture", g.normal(1, 4, 5, 6)), g.normal(4, 3, 3, 2, scale=0.4)
+    pads = g.input("pads", np.array([1, 0, 2, 1], i64))
+    g.add("ConvTransposeWithDynamicPads", "transposed", [picture, kernel, pads, g.normal(3)], strides=[2, 2], output_padding=[1, 0])
+    g.add("ConvTransposeWithDynamicPads", "transposed_constant", [picture, kernel, np.array([0, 1, 1, 0], i64)], strides=[1, 2])
+    g.add("ConvTransposeWithDynamicPads", "transposed_groups", [picture, g.normal(4, 2, 2, 2), pads], group=2, strides=[3, 2],
+          dilations=[2, 1])
+    few = (g.normal(6, 6) * (g.rng.random((6, 6)) < 0.4)).astype(f)  # ONNX Runtime tells shapes as if nothing were turned
+    few, dense = g.sparse_input("few", few), g.input("dense", g.normal(6, 6))
+    for name, options in (("plain", {"alpha": 0.5}), ("b", {"transB": 1}), ("a", {"transA": 1})):
+        g.add("SparseToDenseMatMul", f"sparse_{name}", [few, dense], **options)
+    ints = g.sparse_input("few_ints", (g.rng.integers(-9, 9, (3, 6)) * (g.rng.random((3, 6)) < 0.4)).astype(i64))
+    g.add("SparseToDenseMatMul", "sparse_ints", [ints, g.input("ints", g.rng.integers(-9, 9, (6, 2)).astype(i64))])
+    return g
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
+    parser.add_argument("groups", nargs="*")
+    args = parser.parse_args()
+    for make in (hashes, rare):
+        if not args.groups or make.__name__ in args.groups:
+            make().save(args.out)
+
+
+if __name__ == "__main__":
+    main()
