@@ -207,7 +207,8 @@ static void pairs_of_classes_are_coupled(void **state)
 static void drafts_are_held_against_their_source(void **state)
 {
     (void)state;
-    static const int64_t source[] = {1, 2, 3, 1, 4}, tokens[] = {9, 1}, draft[] = {3, 1, 5, 5}, places[] = {2, 5, -1, 6};
+    static const int64_t source[] = {1, 2, 3, 1, 4}, tokens[] = {9, 1}, draft[] = {3, 1, 5, 5};
+    static const int64_t places[] = {2, 5, -1, 6};
     static const int64_t want[] = {9, 1, 3, 1, 5};
     struct qn_attr_accept_draft attr = {.least = 1, .most = 2};
     struct fixture f;

@@ -5,9 +5,10 @@
 
 enum step { BOTH = 0, DOWN, ACROSS }; /* a row and a column on, a row, a column */
 
-/* Where the cheapest path to each element comes from: steps [m, n], by columns. sums: m of the column before, and of this
- * one. Only a step that is cheaper than both others is taken before ACROSS. */
-static qn_status fill(const struct qn_host_call *c, const float *costs, int64_t m, int64_t n, float *sums, uint8_t *steps)
+/* Where the cheapest path to each element comes from: steps [m, n], by columns. sums: m of the column before, and m of
+ * this one. Only a step that is cheaper than both others is taken before ACROSS. */
+static qn_status fill(const struct qn_host_call *c, const float *costs, int64_t m, int64_t n, float *sums,
+                      uint8_t *steps)
 {
     float *before = sums, *now = sums + m;
     for (int64_t i = 0; i < m; i++)

@@ -1,4 +1,5 @@
-"""Models of com.microsoft ops, and of ai.onnx's as they once were, with ONNX Runtime's results: test/data/onnx/microsoft/<group>/ for test/onnx_microsoft_test.c.
+"""Models of com.microsoft ops, and of ai.onnx's as they once were, with ONNX Runtime's results:
+test/data/onnx/microsoft/<group>/ for test/onnx_microsoft_test.c.
 
     python make_microsoft_models.py [--out test/data/onnx/microsoft] [group ...]     (needs onnx, onnxruntime, numpy)
 
@@ -170,9 +171,9 @@ def multi_head():
     return g
 
 
-def query_cases(g):
+def query_cases(g, batch=2):
     """What adds a node to the group, and tables of cosines and sines."""
-    b, n, kv, d = 2, 4, 2, 16
+    b, n, kv, d = batch, 4, 2, 16
     tables = [np.cos(a).astype(np.float32) if i == 0 else np.sin(a).astype(np.float32)
               for i, a in enumerate([np.outer(np.arange(16), 1 / 10 ** np.arange(d // 2))] * 2)]
 
@@ -184,7 +185,7 @@ def query_cases(g):
         rooms = [g.bytes(np.int8, b, kv, cache, d) if bits == 8 else g.bytes(np.uint8, b, kv, cache, d // 2) if bits
                  else g.normal(b, kv, cache, d) for _ in "kv"]
         for room, j in [(room, j) for room in rooms for j in range(b)]:
-            room[j, :, lengths[j] - s:] = 0  # rows that are not in use
+            room[j, :, max(lengths[j] - s, 0):] = 0  # rows that are not in use
         old = [g.input(f"{name}_past{i}", room) for i, room in zip("kv", rooms)] if cache else [None, None]
         ends = np.array(lengths, np.int32)
         g.add("GroupQueryAttention", name, [*ins, *old, ends - 1, np.array([ends.max()], np.int32), *tail],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from make_microsoft_models import Group
+from make_microsoft_models import Group, query_cases
 
 
 def hashes():
@@ -86,12 +86,48 @@ def rare():
     return g
 
 
+def roll(g, case, name, s, cache, window, lengths, tail=(), **options):
+    """A cache that keeps a window. Rows behind the last one in use hold anything: only full caches are compared."""
+    case(name, s, cache, lengths, tail, local_window_size=window, sliding_window_cache=1, **options)
+    if any(n != cache if n <= cache else (n - window + 1) % (cache - window + 1) for n in lengths):
+        g.outputs = [o for o in g.outputs if o not in (f"{name}_1", f"{name}_2")]
+
+
+def rolling():
+    g = Group("rolling")
+    case, tables = query_cases(g)
+    roll(g, case, "full", 1, 4, 4, [9, 9])
+    roll(g, case, "before_full", 1, 6, 4, [3, 5])
+    roll(g, case, "unlike", 1, 4, 4, [9, 4])
+    roll(g, case, "overflows", 1, 4, 3, [5, 7])
+    roll(g, case, "refilled", 1, 6, 5, [8, 6])
+    roll(g, case, "refills", 1, 6, 2, [9, 11], tables, do_rotary=1)
+    roll(g, case, "packed", 1, 6, 2, [11, 11], tables, packed=True, do_rotary=1, rotary_interleaved=1)
+    roll(g, case, "capped", 1, 5, 3, [8, 5], softcap=2.0, scale=0.4)
+    roll(g, case, "sinks", 1, 5, 3, [8, 6], (None, None, None, None, g.normal(4)))
+    roll(g, case, "biased", 1, 4, 3, [9, 6], (None, None, None, g.normal(2, 4, 1, 9)))
+    scale = np.full([1], 0.03, np.float32)
+    roll(g, case, "codes8", 1, 4, 3, [6, 8], (*[None] * 5, scale, scale), bits=8, k_quant_type="PER_TENSOR",
+         v_quant_type="PER_TENSOR", kv_cache_bit_width=8)
+    return g
+
+
+def rolling_steps():
+    """Several tokens at once, of one sequence."""
+    g = Group("rolling_steps")
+    case, tables = query_cases(g, batch=1)
+    for name, s, cache, window, length in (("some", 3, 4, 4, 9), ("more_than_fit", 9, 6, 4, 9), ("prompt", 4, 6, 3, 4),
+                                           ("long_prompt", 11, 6, 2, 11), ("crosses", 3, 6, 2, 7), ("fits", 3, 6, 2, 11)):
+        roll(g, case, name, s, cache, window, [length], (*tables, None, g.normal(1, 1, s, length)), do_rotary=1)
+    return g
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
-    for make in (hashes, rare):
+    for make in (hashes, rare, rolling, rolling_steps):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

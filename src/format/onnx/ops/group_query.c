@@ -51,9 +51,13 @@ struct query {
     int64_t heads, kv_heads;
     int64_t bits; /* of an element in a cache of codes; 0: floats */
     qn_dim batch, tokens;
+    int64_t window;     /* keys that a query sees at most, itself included; 0: all */
+    bool rolling;       /* the caches keep a window only (below) */
     qn_dim rows, total; /* of the caches that come out; keys that attention sees */
     qn_value last;      /* i64 [b]: position of each sequence's last token */
+    qn_value first;     /* i64 [b]: position of its first new token */
     qn_value start;     /* i64 [b]: row that its first new key goes to */
+    qn_value evicted;   /* i64 [b], rolling: rows that make room */
     qn_dtype dtype, wide;
 };
 
@@ -147,6 +151,69 @@ static bool take_kind(struct qn_lower *l, struct query *g)
     return !l->b->status;
 }
 
+/* ---- caches that keep a window ---------------------------------------------------------------------------------- */
+
+/* Of n tokens [b] so many lie in a cache that rolls, one behind the other from row 0 on. A cache that would overflow
+ * keeps no more than the window, so that it has to move its rows once in a while only. */
+static qn_value kept(struct qn_lower *l, const struct query *g, qn_value n)
+{
+    qn_value room = qn_attend_size(l, g->rows);
+    qn_value cycle = NUMBER(add, NUMBER(sub, room, (double)g->window), 1);
+    qn_value over = BINARY(mod, NUMBER(sub, BINARY(sub, n, room), 1), cycle);
+    return qn_build_where(l->b, BINARY(less_equal, n, room), n, NUMBER(add, over, (double)g->window));
+}
+
+/* The cache's rows are those of past_key, and new keys lie behind them while attention looks. */
+static void take_rolling(struct qn_lower *l, struct query *g)
+{
+    if (!has(l, g, PAST_KEY) || g->window < 1 || qn_onnx_wants(l, 3))
+        qn_onnx_fail(l, "sliding_window_cache needs past_key, past_value and local_window_size, and has no output_qk");
+    if (l->b->status)
+        return;
+    g->rows = dim_of(l, input_of(l, g, PAST_KEY), 2);
+    g->total = qn_build_expr(l->b, QN_EXPR_ADD, g->rows, g->tokens);
+    if (!l->b->status)
+        l->b->status =
+            qn_graph_add_check(l->b->graph, QN_CHECK_AT_MOST, g->window, g->rows, qn_onnx_node_name(l->node));
+    if (g->rows >= 0 && g->rows < g->window)
+        qn_onnx_fail(l, "a cache of %" PRId64 " rows for a window of %" PRId64 " keys", g->rows, g->window);
+    g->start = kept(l, g, g->first);
+    qn_value after = BINARY(add, g->start, qn_attend_size(l, g->tokens));
+    g->evicted = BINARY(sub, after, kept(l, g, NUMBER(add, g->last, 1)));
+}
+
+/* from [b] + 0, 1, ... below count along an axis, for every element of a tensor of that shape. */
+static qn_value counted_from(struct qn_lower *l, const struct query *g, qn_value from, uint32_t axis, qn_dim count,
+                             const struct qn_attr_reshape *whole)
+{
+    qn_value at = BINARY(add, qn_attend_count(l, count, axis, 4),
+                         qn_build_reshape(l->b, from, 4, (qn_dim[]){g->batch, 1, 1, 1}));
+    return qn_build_node(l->b, QN_OP_expand, &at, 1, whole, NULL);
+}
+
+/* The rows [b, g, rows, d] that stay of a rolling cache with the new ones behind it. */
+static qn_value rolled(struct qn_lower *l, const struct query *g, qn_value x)
+{
+    struct qn_attr_axis along = {.axis = 2};
+    struct qn_attr_reshape whole = {.dims = {4, {g->batch, dim_of(l, x, 1), g->rows, dim_of(l, x, 3)}}};
+    qn_value at = counted_from(l, g, g->evicted, 2, g->rows, &whole);
+    at = BINARY(min, at, NUMBER(sub, qn_attend_size(l, g->total), 1)); /* rows behind the last one hold anything */
+    return qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){x, at}, 2, &along, NULL);
+}
+
+/* A bias [b or 1, h or 1, s, positions] by the rows of a rolling cache. */
+static qn_value rolled_bias(struct qn_lower *l, const struct query *g, qn_value bias)
+{
+    struct qn_attr_axis along = {.axis = 3};
+    struct qn_attr_reshape all = {.dims = {4, {g->batch, dim_of(l, bias, 1), g->tokens, dim_of(l, bias, 3)}}};
+    struct qn_attr_reshape whole = all;
+    whole.dims.items[3] = g->total;
+    bias = qn_build_node(l->b, QN_OP_expand, &bias, 1, &all, NULL);
+    qn_value at = counted_from(l, g, BINARY(sub, g->first, g->start), 3, g->total, &whole);
+    at = BINARY(min, at, NUMBER(sub, qn_attend_size(l, all.dims.items[3]), 1));
+    return qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){bias, at}, 2, &along, NULL);
+}
+
 /* ---- positions ------------------------------------------------------------------------------------------------- */
 
 /* How many rows caches and scores have, and where the new keys go. The lengths are looked up in a list of all rows: one
@@ -165,7 +232,7 @@ static bool take_lengths(struct qn_lower *l, struct query *g)
         g->total = qn_onnx_size_dim(l, &total.items[0]);
         g->rows = qn_build_expr(l->b, QN_EXPR_MAX, dim_of(l, input_of(l, g, PAST_KEY), 2), g->total);
     }
-    struct qn_attr_iota all = {.count = g->rows, .dtype = QN_DTYPE_I64};
+    struct qn_attr_iota all = {.count = g->rolling ? g->total : g->rows, .dtype = QN_DTYPE_I64};
     qn_value rows = qn_build_node(l->b, QN_OP_iota, NULL, 0, &all, NULL);
     qn_value last = qn_build_reshape(l->b, input_of(l, g, LENGTHS), 1, &g->batch);
     last = g->sparse ? NUMBER(sub, last, 1) : last; /* told as lengths there */
@@ -177,8 +244,10 @@ static bool take_lengths(struct qn_lower *l, struct query *g)
     if (!l->b->status)
         l->b->status = qn_graph_add_node(l->b->graph, QN_OP_gather, (qn_value[]){rows, last}, 2,
                                          &(struct qn_attr_gather){.axis = 0}, name, &g->last);
-    g->start = BINARY(sub, NUMBER(add, g->last, 1), qn_attend_size(l, g->tokens));
-    g->start = NUMBER(max, g->start, 0); /* of a prompt that is shorter than the longest */
+    g->first = BINARY(sub, NUMBER(add, g->last, 1), qn_attend_size(l, g->tokens));
+    g->start = g->first = NUMBER(max, g->first, 0); /* of a prompt that is shorter than the longest */
+    if (g->rolling)
+        take_rolling(l, g);
     return !l->b->status;
 }
 
@@ -240,7 +309,7 @@ static qn_value first_rows(struct qn_lower *l, qn_value x, qn_dim rows)
     return l->b->status || dim_of(l, x, 2) == rows ? x : qn_build_slice(l->b, x, 2, 0, rows);
 }
 
-/* The cache [b, g, p, d] of an input with x [b, g, s, d] written from row start[b] on, as many rows as come out. */
+/* The cache [b, g, p, d] of an input with x [b, g, s, d] written from row start[b] on, and room behind. */
 static qn_value appended(struct qn_lower *l, const struct query *g, uint32_t input, qn_value x)
 {
     struct qn_attr_scatter scatter = {.axis = 2};
@@ -250,11 +319,8 @@ static qn_value appended(struct qn_lower *l, const struct query *g, uint32_t inp
     for (uint32_t i = 0; i < 4; i++)
         all.dims.items[i] = dim_of(l, x, i);
     qn_value room = qn_build_concat(l->b, g->bits ? input_of(l, g, input) : wide_in(l, g, input), x, 2);
-    qn_value rows = qn_attend_count(l, g->tokens, 2, 4);
-    rows = BINARY(add, rows, qn_build_reshape(l->b, g->start, 4, (qn_dim[]){g->batch, 1, 1, 1}));
-    rows = qn_build_node(l->b, QN_OP_expand, &rows, 1, &all, NULL);
-    x = qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){room, rows, x}, 3, &scatter, NULL);
-    return first_rows(l, x, g->rows);
+    qn_value rows = counted_from(l, g, g->start, 2, g->tokens, &all);
+    return qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){room, rows, x}, 3, &scatter, NULL);
 }
 
 /* x with a row of zeros behind axis 2. */
@@ -285,13 +351,12 @@ static void add_sink(struct qn_lower *l, struct qn_attend *a, qn_value sink, int
 
 /* ---- the op ---------------------------------------------------------------------------------------------------- */
 
-/* Which keys each query sees, [b, 1, s, total]; positions are those of the queries, [b, s]. */
+/* Which keys each query sees, [b, 1, s, total]; positions are those of the queries among the keys, [b, s]. */
 static qn_value seen_keys(struct qn_lower *l, const struct query *g, qn_value positions)
 {
-    int64_t window = qn_onnx_attr_i(l, "local_window_size", -1);
     bool causal = qn_onnx_attr_i(l, "causal", 1) != 0;
-    if (!causal && window != -1)
-        qn_onnx_fail(l, "local_window_size is %" PRId64 ", expected -1 where causal is 0", window);
+    if (!causal && qn_onnx_attr_i(l, "local_window_size", -1) != -1)
+        qn_onnx_fail(l, "local_window_size is given, expected -1 where causal is 0");
     if (l->b->status)
         return 0;
     qn_value key = qn_attend_count(l, g->total, 3, 4);
@@ -299,7 +364,7 @@ static qn_value seen_keys(struct qn_lower *l, const struct query *g, qn_value po
         return BINARY(less_equal, key, qn_build_reshape(l->b, g->last, 4, (qn_dim[]){g->batch, 1, 1, 1}));
     qn_value row = qn_build_reshape(l->b, positions, 4, (qn_dim[]){g->batch, 1, g->tokens, 1});
     qn_value seen = BINARY(less_equal, key, row);
-    return window > 0 ? BINARY(and, seen, BINARY(less, NUMBER(sub, row, (double)window), key)) : seen;
+    return g->window ? BINARY(and, seen, BINARY(less, NUMBER(sub, row, (double)g->window), key)) : seen;
 }
 
 /* ---- SparseAttention ------------------------------------------------------------------------------------------- */
@@ -382,8 +447,9 @@ static bool take_heads(struct qn_lower *l, struct query *g)
     g->kv_heads = qn_onnx_attr_i(l, "kv_num_heads", 0);
     if (g->heads < 1 || g->kv_heads < 1 || g->heads > MOST_HEADS || g->kv_heads > MOST_HEADS)
         qn_onnx_fail(l, "%" PRId64 " query heads, %" PRId64 " key heads", g->heads, g->kv_heads);
-    if (qn_onnx_attr_i(l, "sliding_window_cache", 0))
-        qn_onnx_fail(l, "a cache that keeps a window only (sliding_window_cache)");
+    int64_t window = qn_onnx_attr_i(l, "local_window_size", -1);
+    g->window = window > 0 ? window < INT32_MAX ? window : INT32_MAX : 0;
+    g->rolling = qn_onnx_attr_i(l, "sliding_window_cache", 0) != 0;
     if (qn_onnx_wants(l, 3) && !qn_onnx_attr_i(l, "qk_output", 0))
         qn_onnx_fail(l, "output_qk is asked for, but qk_output does not say which");
     if (l->b->status)
@@ -400,17 +466,20 @@ static void lower_query(struct qn_lower *l, struct query g)
     qn_value part[3];
     if (!take_heads(l, &g) || !take_parts(l, &g, part) || !take_lengths(l, &g))
         return;
-    qn_value positions =
-        BINARY(add, qn_build_reshape(l->b, g.start, 2, (qn_dim[]){g.batch, 1}), qn_attend_count(l, g.tokens, 1, 2));
+    qn_value counted = qn_attend_count(l, g.tokens, 1, 2);
+    qn_value positions = BINARY(add, qn_build_reshape(l->b, g.start, 2, (qn_dim[]){g.batch, 1}), counted);
     if (qn_onnx_attr_i(l, "do_rotary", 0)) {
-        qn_value at = rotary_positions(l, &g, positions);
+        qn_value at = BINARY(add, qn_build_reshape(l->b, g.first, 2, (qn_dim[]){g.batch, 1}), counted);
+        at = rotary_positions(l, &g, at);
         part[0] = rotated(l, &g, part[0], at);
         part[1] = rotated(l, &g, part[1], at);
     }
     for (uint32_t i = 1; i < 3; i++) {
         qn_value x = appended(l, &g, PAST_KEY + i - 1, stored(l, &g, part[i], KEY_SCALE + i - 1));
-        if (qn_onnx_wants(l, i) && !l->b->status)
-            qn_onnx_out(l, i, g.bits ? x : qn_build_cast(l->b, x, g.dtype));
+        if (qn_onnx_wants(l, i) && !l->b->status) {
+            qn_value y = g.rolling ? rolled(l, &g, x) : first_rows(l, x, g.rows);
+            qn_onnx_out(l, i, g.bits ? y : qn_build_cast(l->b, y, g.dtype));
+        }
         part[i] = loaded(l, &g, first_rows(l, x, g.total), KEY_SCALE + i - 1);
     }
     if (l->b->status)
@@ -422,8 +491,10 @@ static void lower_query(struct qn_lower *l, struct query g)
     qn_value seen = seen_keys(l, &g, positions);
     seen = g.sparse ? seen_blocks(l, &g, seen, positions) : seen;
     a.bias = qn_attend_bias(l, seen, g.wide);
-    if (has(l, &g, BIAS))
-        a.bias = BINARY(add, a.bias, wide_in(l, &g, BIAS));
+    if (has(l, &g, BIAS)) {
+        qn_value bias = wide_in(l, &g, BIAS);
+        a.bias = BINARY(add, a.bias, g.rolling ? rolled_bias(l, &g, bias) : bias);
+    }
     if (has(l, &g, SINK) || qn_onnx_attr_i(l, "smooth_softmax", 0) > 0)
         add_sink(l, &a, has(l, &g, SINK) ? wide_in(l, &g, SINK) : qn_onnx_number(l, g.wide, 0), g.heads);
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), input_of(l, &g, QUERY));
