@@ -186,8 +186,8 @@ static void take_rolling(struct qn_lower *l, struct query *g)
 static qn_value counted_from(struct qn_lower *l, const struct query *g, qn_value from, uint32_t axis, qn_dim count,
                              const struct qn_attr_reshape *whole)
 {
-    qn_value at = BINARY(add, qn_attend_count(l, count, axis, 4),
-                         qn_build_reshape(l->b, from, 4, (qn_dim[]){g->batch, 1, 1, 1}));
+    qn_value at =
+        BINARY(add, qn_attend_count(l, count, axis, 4), qn_build_reshape(l->b, from, 4, (qn_dim[]){g->batch, 1, 1, 1}));
     return qn_build_node(l->b, QN_OP_expand, &at, 1, whole, NULL);
 }
 
