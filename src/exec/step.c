@@ -263,6 +263,15 @@ static qn_status accept_outputs(struct qn_frame *f, const struct qn_plan_step *s
     return status ? status : step->keep ? qn_frame_settle(f) : NULL;
 }
 
+/* The view shows all of the object as it lies, and nobody else owns its memory: it may be held instead of copied. */
+static bool is_whole(const struct qn_object *object, const struct qn_view *view)
+{
+    size_t bytes = view->rank * sizeof view->dims[0];
+    return object->kind == QN_OBJECT_TENSOR && !object->borrowed && object->tensor.data == view->data &&
+           object->tensor.rank == view->rank && memcmp(object->tensor.dims, view->dims, bytes) == 0 &&
+           memcmp(object->tensor.strides, view->strides, bytes) == 0;
+}
+
 static qn_status run_host(struct qn_frame *f, const struct qn_plan_step *step)
 {
     const struct qn_plan *plan = f->exec->plan;
@@ -294,6 +303,8 @@ static qn_status run_host(struct qn_frame *f, const struct qn_plan_step *step)
             return QN_ERROR(QN_INTERNAL, "step '%s': the size of input %u is not known", qn_step_name(plan, step), i);
         if (!f->in_objects[i])
             f->views.in[i].data = value.data;
+        if (value.object && is_whole(value.object, &f->views.in[i]))
+            f->in_objects[i] = value.object;
     }
     qn_status status = row->host(&call);
     if (!status)

@@ -13,8 +13,8 @@ struct qn_body_source;
 struct qn_host_call {
     uint16_t op;
     const void *attr; /* dims resolved where they are known before the step */
-    /* For each input one of the two: a tensor's view (in[i].dtype is not OBJECT), or an object. An absent optional
-     * input has dtype NONE and no object. */
+    /* For each input a tensor's view (in[i].dtype is not OBJECT), an object, or both where the tensor is an object that
+     * may be held. An absent optional input has dtype NONE and no object. */
     const struct qn_view *in;
     struct qn_object *const *in_objects;
     uint32_t in_count;
