@@ -105,11 +105,16 @@ bool qn_control_trial(struct qn_lower *l, uint32_t body, const struct qn_type *f
     return ok;
 }
 
-/* The type that the model declares for output i, else an object. */
-static void declared(struct qn_lower *l, uint32_t i, struct qn_type *type, struct qn_onnx_type *kind)
+/* The slot of output i; 0: none. */
+static uint32_t slot_of(const struct qn_lower *l, uint32_t i)
+{
+    return i < l->output_count ? l->import->step->outputs[i] : 0;
+}
+
+/* The type that the model declares for a value, else an object. */
+static void declared(struct qn_lower *l, uint32_t slot, struct qn_type *type, struct qn_onnx_type *kind)
 {
     const struct qn_onnx_import *im = l->import;
-    uint32_t slot = i < l->output_count ? im->step->outputs[i] : 0;
     const struct qn_onnx_type_proto *proto = slot ? im->program->slots.items[slot].type : NULL;
     *type = (struct qn_type){.dtype = QN_DTYPE_OBJECT};
     if (proto)
@@ -117,19 +122,31 @@ static void declared(struct qn_lower *l, uint32_t i, struct qn_type *type, struc
     qn_onnx_declared_type(l->import, proto, type);
 }
 
+static void add_call(struct qn_lower *l, const qn_value *inputs, uint32_t count, const struct qn_attr_call *attr,
+                     const struct qn_type *types, uint32_t outputs, qn_value *outs)
+{
+    if (!l->b->status)
+        l->b->status =
+            qn_graph_add_call(l->b->graph, QN_OP_call, inputs, count, attr, l->node->name, types, outputs, outs);
+}
+
+/* Values as the node's outputs. */
+static void give(struct qn_lower *l, const qn_value *values, const struct qn_onnx_type *kinds, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && !l->b->status; i++) {
+        if (qn_onnx_type_of(l, values[i])->dtype == QN_DTYPE_OBJECT)
+            qn_onnx_out_object(l, i, values[i], kinds[i]);
+        else
+            qn_onnx_out(l, i, values[i]);
+    }
+}
+
 void qn_control_call(struct qn_lower *l, const qn_value *inputs, uint32_t count, const struct qn_attr_call *attr,
                      const struct qn_type *types, const struct qn_onnx_type *kinds, uint32_t outputs)
 {
     qn_value *outs = take(l, outputs, sizeof *outs);
-    if (l->b->status)
-        return;
-    l->b->status = qn_graph_add_call(l->b->graph, QN_OP_call, inputs, count, attr, l->node->name, types, outputs, outs);
-    for (uint32_t i = 0; i < outputs && !l->b->status; i++) {
-        if (types[i].dtype == QN_DTYPE_OBJECT)
-            qn_onnx_out_object(l, i, outs[i], kinds[i]);
-        else
-            qn_onnx_out(l, i, outs[i]);
-    }
+    add_call(l, inputs, count, attr, types, outputs, outs);
+    give(l, outs, kinds, outputs);
 }
 
 /* The inputs of the call: what is given, then what is captured. */
@@ -139,6 +156,16 @@ static qn_value *call_inputs(struct qn_lower *l, uint32_t first, const struct qn
     for (uint32_t i = 0; i < captured->count && !l->b->status; i++)
         inputs[first + i] = qn_onnx_entry_value(l->import, captured->slots[i]);
     return inputs;
+}
+
+/* Kinds of what a region is given: values that are no tensors have theirs, others are what they are in the graph. */
+static void set_kinds(struct qn_lower *l, const qn_value *values, uint32_t count, struct qn_onnx_type *kinds)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        qn_dtype dtype = qn_onnx_type_of(l, values[i])->dtype;
+        if (dtype != QN_DTYPE_OBJECT)
+            kinds[i] = (struct qn_onnx_type){.kind = QN_ONNX_TENSOR, .dtype = dtype};
+    }
 }
 
 static const struct qn_type *output_in(const struct qn_graph *g, uint32_t i)
@@ -212,7 +239,7 @@ QN_ONNX_LOWER(if)
         if (known && kinds[i].dtype == QN_DTYPE_NONE && kinds[i].kind == others[i].kind)
             kinds[i] = others[i];
         struct qn_onnx_type found = kinds[i];
-        declared(l, i, &types[i], &kinds[i]);
+        declared(l, slot_of(l, i), &types[i], &kinds[i]);
         if (known && kinds[i].dtype == QN_DTYPE_NONE)
             kinds[i] = found;
         if (known)
@@ -277,16 +304,17 @@ static bool frame_init(struct qn_lower *l, const struct qn_onnx_region *region, 
     return !l->b->status;
 }
 
-/* Types of the node's outputs: carried ones, then scanned ones with an axis for the rounds. */
+/* Types of what comes out: carried values, then scanned ones with an axis for the rounds. The model declares them at
+ * `slots`. */
 static void frame_outputs(struct qn_lower *l, const struct qn_control_frame *f, bool known, const int64_t *axes,
-                          qn_dim rounds, struct qn_type *types, struct qn_onnx_type *kinds)
+                          qn_dim rounds, const uint32_t *slots, struct qn_type *types, struct qn_onnx_type *kinds)
 {
     uint32_t outputs = f->out_count - f->first_out;
     for (uint32_t i = 0; i < outputs && !l->b->status; i++) {
         const struct qn_type *inner = i < f->carried ? &f->in[f->first_in + i] : &f->out[f->first_out + i];
         kinds[i] = i < f->carried ? f->in_kinds[f->first_in + i] : f->out_kinds[f->first_out + i];
         if (!known || inner->dtype == QN_DTYPE_OBJECT || (i >= f->carried && inner->rank >= QN_MAX_RANK)) {
-            declared(l, i, &types[i], &kinds[i]);
+            declared(l, slots[i], &types[i], &kinds[i]);
             continue;
         }
         types[i] = (struct qn_type){.dtype = inner->dtype};
@@ -309,11 +337,37 @@ static qn_value scalar(struct qn_lower *l, uint32_t i)
     return qn_onnx_has(l, i) ? qn_build_reshape(l->b, qn_onnx_in(l, i), 0, NULL) : 0;
 }
 
+void qn_control_loop(struct qn_lower *l, const struct qn_onnx_region *region, const struct qn_control_rounds *r,
+                     qn_value *outs, struct qn_onnx_type *out_kinds)
+{
+    struct qn_control_captured captured;
+    struct qn_control_frame f = {.carried = r->carried, .first_in = 2, .first_out = 1};
+    if (!qn_control_captured(l, &region, 1, &captured))
+        return;
+    qn_value *inputs = call_inputs(l, 2 + r->carried, &captured);
+    struct qn_type *types = take(l, region->output_count, sizeof *types);
+    if (!frame_init(l, region, &f) || !inputs || !types)
+        return;
+    f.in[0].dtype = f.in_kinds[0].dtype = QN_DTYPE_I64;
+    f.in[1].dtype = f.in_kinds[1].dtype = QN_DTYPE_BOOL;
+    memcpy(inputs, r->values, (2 + r->carried) * sizeof *inputs);
+    for (uint32_t i = 0; i < r->carried; i++) {
+        f.in[2 + i] = *qn_onnx_type_of(l, inputs[2 + i]);
+        f.in_kinds[2 + i] = r->kinds[i];
+    }
+    struct qn_attr_call attr = {.kind = QN_CALL_LOOP, .count = r->carried};
+    attr.body = qn_control_body(l, region, f.in_kinds, &captured);
+    bool known = !l->b->status && qn_control_carry(l, (uint32_t)attr.body, &captured, &f);
+    if (l->b->status)
+        return;
+    frame_outputs(l, &f, known, NULL, qn_onnx_late(l, "rounds"), r->slots, types, out_kinds);
+    add_call(l, inputs, 2 + r->carried + captured.count, &attr, types, region->output_count - 1, outs);
+}
+
 QN_ONNX_LOWER(loop)
 {
     const struct qn_onnx_region *region = qn_control_region(l, "body");
-    struct qn_control_captured captured;
-    if (l->b->status || !qn_control_captured(l, &region, 1, &captured))
+    if (l->b->status)
         return;
     uint32_t carried = l->input_count > 2 ? l->input_count - 2 : 0;
     if (region->input_count != carried + 2 || region->output_count < carried + 1 ||
@@ -324,28 +378,56 @@ QN_ONNX_LOWER(loop)
                      region->input_count, region->output_count, carried, l->output_count);
         return;
     }
-    struct qn_control_frame f = {.carried = carried, .first_in = 2, .first_out = 1};
-    qn_value *inputs = call_inputs(l, 2 + carried, &captured);
-    struct qn_type *types = take(l, region->output_count, sizeof *types);
-    struct qn_onnx_type *kinds = take(l, region->output_count, sizeof *kinds);
-    if (!frame_init(l, region, &f))
-        return;
-    inputs[0] = scalar(l, 0);
-    inputs[1] = scalar(l, 1);
-    f.in[0].dtype = f.in_kinds[0].dtype = QN_DTYPE_I64;
-    f.in[1].dtype = f.in_kinds[1].dtype = QN_DTYPE_BOOL;
-    for (uint32_t i = 0; i < carried && !l->b->status; i++) {
-        inputs[2 + i] = qn_onnx_in_any(l, 2 + i);
-        f.in[2 + i] = *qn_onnx_type_of(l, inputs[2 + i]);
-        f.in_kinds[2 + i] = qn_onnx_in_type(l, 2 + i);
-    }
-    struct qn_attr_call attr = {.kind = QN_CALL_LOOP, .count = carried};
-    attr.body = qn_control_body(l, region, f.in_kinds, &captured);
-    bool known = !l->b->status && qn_control_carry(l, (uint32_t)attr.body, &captured, &f);
+    qn_value *values = take(l, 2 + (uint64_t)carried, sizeof *values);
+    qn_value *outs = take(l, l->output_count, sizeof *outs);
+    struct qn_onnx_type *in_kinds = take(l, carried, sizeof *in_kinds);
+    struct qn_onnx_type *out_kinds = take(l, l->output_count, sizeof *out_kinds);
     if (l->b->status)
         return;
-    frame_outputs(l, &f, known, NULL, qn_onnx_late(l, "rounds"), types, kinds);
-    qn_control_call(l, inputs, 2 + carried + captured.count, &attr, types, kinds, region->output_count - 1);
+    values[0] = scalar(l, 0);
+    values[1] = scalar(l, 1);
+    for (uint32_t i = 0; i < carried; i++) {
+        values[2 + i] = qn_onnx_in_any(l, 2 + i);
+        in_kinds[i] = qn_onnx_in_type(l, 2 + i);
+    }
+    const struct qn_control_rounds rounds = {values, in_kinds, carried, l->import->step->outputs};
+    qn_control_loop(l, region, &rounds, outs, out_kinds);
+    give(l, outs, out_kinds, l->output_count);
+}
+
+/* ---- a region on its own -------------------------------------------------------------------------------------- */
+
+void qn_control_run(struct qn_lower *l, const struct qn_onnx_region *region, const qn_value *values, qn_value *outs)
+{
+    struct qn_control_captured captured;
+    struct qn_graph *g = NULL;
+    if (l->b->status || !qn_control_captured(l, &region, 1, &captured))
+        return;
+    qn_value *inputs = call_inputs(l, region->input_count, &captured);
+    struct qn_type *given = take(l, region->input_count, sizeof *given);
+    struct qn_onnx_type *kinds = take(l, region->input_count, sizeof *kinds);
+    struct qn_type *types = take(l, region->output_count, sizeof *types);
+    struct qn_onnx_type *out_kinds = take(l, region->output_count, sizeof *out_kinds);
+    if (l->b->status)
+        return;
+    memcpy(inputs, values, region->input_count * sizeof *inputs);
+    set_kinds(l, inputs, region->input_count, kinds);
+    for (uint32_t i = 0; i < region->input_count; i++)
+        given[i] = *qn_onnx_type_of(l, inputs[i]);
+    struct qn_attr_call attr = {.kind = QN_CALL_BODY, .body = qn_control_body(l, region, kinds, &captured)};
+    bool known =
+        !l->b->status && qn_control_trial(l, (uint32_t)attr.body, given, region->input_count, &captured, &g, out_kinds);
+    for (uint32_t i = 0; i < region->output_count && !l->b->status; i++) {
+        declared(l, region->outputs[i], &types[i], &out_kinds[i]);
+        const struct qn_type *found = known ? output_in(g, i) : &types[i];
+        if (!known || found->dtype == QN_DTYPE_OBJECT)
+            continue;
+        types[i] = (struct qn_type){.dtype = found->dtype, .rank = found->rank};
+        for (uint32_t k = 0; k < found->rank; k++)
+            types[i].dims[k] = found->dims[k] >= 0 ? found->dims[k] : qn_onnx_late(l, "out");
+    }
+    qn_graph_destroy(g);
+    add_call(l, inputs, region->input_count + captured.count, &attr, types, region->output_count, outs);
 }
 
 /* ---- Scan ----------------------------------------------------------------------------------------------------- */
@@ -436,7 +518,7 @@ static void emit_scan(struct qn_lower *l, const struct scan_job *job, struct qn_
     bool known = !l->b->status && qn_control_carry(l, (uint32_t)attr.body, &captured, &f);
     if (l->b->status)
         return;
-    frame_outputs(l, &f, known, job->scan.output_axes, rounds, types, kinds);
+    frame_outputs(l, &f, known, job->scan.output_axes, rounds, l->import->step->outputs, types, kinds);
     if (!l->b->status)
         l->b->status = qn_graph_add_call(l->b->graph, QN_OP_call, inputs, given + captured.count, &attr, l->node->name,
                                          types, region->output_count, outs);

@@ -33,6 +33,19 @@ bool qn_control_trial(struct qn_lower *l, uint32_t body, const struct qn_type *f
 /* Finds types of carried values that a round does not change (f->in), and of the outputs (f->out). False: not found. */
 bool qn_control_carry(struct qn_lower *l, uint32_t body, const struct qn_control_captured *captured,
                       struct qn_control_frame *f);
+/* Values with which a region goes round: trip count i64 [] or 0, condition bool [] or 0, then what is carried. */
+struct qn_control_rounds {
+    const qn_value *values;           /* 2 + carried */
+    const struct qn_onnx_type *kinds; /* carried */
+    uint32_t carried;
+    const uint32_t *slots; /* where the model declares types of what comes out; 0: nowhere */
+};
+/* The region takes the number of the round, the condition and what is carried, and gives the condition, what is
+ * carried, and what is collected: outs receives the last two, region->output_count - 1 values. */
+void qn_control_loop(struct qn_lower *l, const struct qn_onnx_region *region, const struct qn_control_rounds *rounds,
+                     qn_value *outs, struct qn_onnx_type *out_kinds);
+/* A region, once, with a tensor for each of its inputs. */
+void qn_control_run(struct qn_lower *l, const struct qn_onnx_region *region, const qn_value *values, qn_value *outs);
 void qn_control_call(struct qn_lower *l, const qn_value *inputs, uint32_t count, const struct qn_attr_call *attr,
                      const struct qn_type *types, const struct qn_onnx_type *kinds, uint32_t outputs);
 
