@@ -389,6 +389,9 @@ enum qn_resize_coordinates {
     QN_RESIZE_CROP, /* tf_crop_and_resize */
 };
 
+/* How search_step chooses the next token. */
+enum qn_search_kind { QN_SEARCH_GREEDY = 0, QN_SEARCH_DRAW, QN_SEARCH_BEAMS };
+
 /* What a call runs. A body's inputs are listed in this order; "captured" are values of the outer graph that it
  * reads. */
 enum qn_call_kind {

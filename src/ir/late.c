@@ -30,6 +30,8 @@ bool qn_op_binds(uint16_t op)
     case QN_OP_accept_draft:
     case QN_OP_string_normalize:
     case QN_OP_image_decode:
+    case QN_OP_search_step:
+    case QN_OP_search_end:
     case QN_OP_call:
     case QN_OP_custom:
         return true;

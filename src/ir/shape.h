@@ -60,7 +60,7 @@ qn_status qn_blob_check(const struct qn_graph *g, const struct qn_type *type, co
 
 /* Inputs of ops that name how many they take, and outputs of all ops but calls; the others have QN_ANY, up to
  * QN_MAX_OPERANDS. */
-enum { QN_MAX_INPUTS = 16, QN_MAX_OUTPUTS = 4, QN_MAX_OPERANDS = 60000 };
+enum { QN_MAX_INPUTS = 16, QN_MAX_OUTPUTS = 5, QN_MAX_OPERANDS = 60000 };
 
 /* Room for any record, aligned. */
 union qn_attr_any {

@@ -18,6 +18,8 @@ from onnx import TensorProto as T
 from onnx import helper as h
 from onnx import numpy_helper
 
+import decoders
+
 MS = "com.microsoft"
 
 
@@ -715,6 +717,60 @@ def text():
     return g
 
 
+def searches():
+    g = Group("searches")
+    i32, f32 = (lambda *v: np.array(v, np.int32)), (lambda *v: np.array(v, np.float32))
+    vocab = 11
+    ids = g.input("ids", np.array([[0, 0, 5, 2], [3, 1, 4, 9], [0, 7, 7, 7]], np.int32))
+    mask = np.array([[0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]], np.int32)
+    features = g.input("features", g.normal(2, 5, 6))
+    width = g.input("width", i32(3))
+    longest = g.input("longest", i32(12))
+    allowed, firsts = np.ones(vocab, np.int32), g.rng.integers(0, 2, (3, vocab)).astype(np.int32)
+    allowed[[2, 6]] = 0
+    firsts[:, 4] = 1
+    end = {"eos_token_id": 1, "pad_token_id": 0}
+
+    def settings(length=12, least=0, wide=3, back=2, longer=1.0, repeat=1.0):
+        return [i32(length), i32(least), i32(wide), i32(back), f32(longer), f32(repeat)]
+
+    g.add("GreedySearch", "greedy", [ids, i32(9), i32(9)], decoder=decoders.gpt(1), **end)
+    g.add("GreedySearch", "greedy_penalised", [ids, longest, i32(12), f32(1.5), allowed, firsts, mask],
+          decoder=decoders.gpt(2, layers=2), no_repeat_ngram_size=2, **end)
+    g.add("GreedySearch", "greedy_first_decoder", [ids, i32(8), i32(8)], decoder=decoders.gpt(3),
+          init_decoder=decoders.gpt(3), **end)
+    for name, custom in (("drawn", 0), ("drawn_falling", 1)):
+        g.add("Sampling", name, [ids, i32(10), i32(10), None, None, None, None, None, i32(17)],
+              decoder=decoders.gpt(4, sharpness=1.5), temperature=0.8, top_p=0.9, min_tokens_to_keep=2, custom=custom,
+              filter_value=-1e20, **end)
+    gpt = {"decoder": decoders.gpt(5), **end}
+    g.add("BeamSearch", "beams", [ids, *settings()], 3, **gpt)
+    g.add("BeamSearch", "beams_at_run", [ids, longest, i32(0), width, *settings()[3:]], 3, **gpt)
+    g.add("BeamSearch", "beams_early", [ids, *settings(wide=4, back=4)], 2, early_stopping=1, **gpt)
+    g.add("BeamSearch", "one_beam", [ids, *settings(wide=1, back=1)], 2, **gpt)
+    g.add("BeamSearch", "beams_short", [ids, *settings(longer=-1.0, least=7, repeat=1.4)], 2, **gpt)
+    g.add("BeamSearch", "beams_masked", [ids, *settings(longer=2.0), allowed, firsts, mask], 2, no_repeat_ngram_size=2,
+          **gpt)
+    g.add("BeamSearch", "one_more", [ids, *settings(length=5)], 3, **gpt)
+    g.add("BeamSearch", "vocabulary", [ids, *settings()], vocab_size=vocab, **gpt)
+    t5 = {"model_type": 1, "decoder_start_token_id": 0, **end}
+    for name, form in (("encoder", {}), ("encoder_alone", {"hidden": False, "starts": False, "layers": 2}),
+                       ("encoder_no_states", {"hidden": False}), ("encoder_whole", {"whole": True})):
+        g.add("BeamSearch", name, [ids, *settings()], 3, **decoders.encoder_decoder(6, **form), **t5)
+    g.add("BeamSearch", "encoder_masked", [ids, *settings(wide=2), None, None, mask], 2,
+          **decoders.encoder_decoder(7, layers=2), **t5)
+    speech = {"decoder_start_token_id": 2, "translate_token_id": 3, "transcribe_token_id": 4, "start_of_lm_token_id": 5,
+              "no_timestamps_token_id": 6, "beginning_timestamp_token_id": 7, "model_type": 2,
+              **decoders.encoder_decoder(8, features=5), **end}
+    prompt = g.input("prompt", np.array([[2, 3, 7], [2, 4, 8]], np.int32))
+    rest = [None] * 3
+    g.add("WhisperBeamSearch", "speech", [features, *settings()], 3, **speech)
+    g.add("WhisperBeamSearch", "speech_times", [features, *settings(), *rest, prompt, i32(1)], 3, **speech)
+    g.add("WhisperBeamSearch", "speech_warm", [features, *settings(), *rest, prompt, i32(0), None, None, f32(1.5)], 2,
+          **speech)
+    return g
+
+
 def opset7():
     g = Group("opset7", 7)
     x = g.input("x", g.normal(2, 3, 4, 5))
@@ -762,7 +818,7 @@ def main():
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
     for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
-                 decoder, sparse, channels_last, text, small, opset7, opset10, opset13):
+                 decoder, sparse, searches, channels_last, text, small, opset7, opset10, opset13):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

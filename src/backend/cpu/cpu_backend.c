@@ -187,6 +187,10 @@ static const struct qn_backend_row rows[] = {
     HOST(murmur_hash),
     HOST(time_warp),
     HOST(accept_draft),
+    HOST(search_begin),
+    HOST(search_step),
+    HOST(search_end),
+    HOST(pick_rows),
 };
 
 const struct qn_backend qn_backend_cpu = {"cpu", rows, sizeof rows / sizeof rows[0]};

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "format/onnx/import_state.h"
+#include "format/onnx/ops/generation.h"
 #include "format/onnx/signature.h"
 
 enum { MAX_STEPS = 1 << 22, MAX_DEPTH = 64, MAX_LISTED = 64, NEWEST_OPSET = 28 };
@@ -513,6 +514,8 @@ static qn_status resolve_step(struct resolver *r, const struct qn_onnx_node *nod
         QN_TRY(new_slot(r, node->outputs[i], &step->outputs[i]));
         QN_TRY(define(scope, node->outputs[i], step->outputs[i]));
     }
+    if (!custom && step->row && step->row->lower == qn_lower_search)
+        QN_TRY(qn_search_add_rounds(p, step));
     if (!qn_array_push(steps, p->allocator, step))
         return QN_OOM();
     return NULL;

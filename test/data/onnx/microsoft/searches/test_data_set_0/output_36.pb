@@ -1,0 +1,1 @@
+Bencoder_masked_1JYê–¾Ñø¾ÓG„¾m«­¾àñ„¾ F¯¾
