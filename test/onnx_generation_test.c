@@ -17,6 +17,7 @@ struct wrong {
     int tokens;                 /* data type of input_ids */
     const char *past;           /* dims of past_0 */
     bool extra;                 /* an input more */
+    int64_t end;                /* eos_token_id */
 };
 
 static const char *name_of(const struct wrong *w, const char *name)
@@ -81,7 +82,7 @@ static struct pb model_of(const char *op, const char *inputs, const struct wrong
     struct pb g = {0}, node = pb_node_of(op, inputs, "sequences"), graph = decoder(w), opset = {0};
     pb_text(&node, NODE_DOMAIN, "com.microsoft");
     pb_attr_graph(&node, "decoder", &graph);
-    pb_attr_int(&node, "eos_token_id", END);
+    pb_attr_int(&node, "eos_token_id", w->end ? w->end : END);
     pb_attr_int(&node, "pad_token_id", PAD);
     if (model_type)
         pb_attr_int(&node, "model_type", model_type);
@@ -206,6 +207,11 @@ static void wrong_subgraphs_are_refused(void **state)
         {"BeamSearch", {.past = "2,b,h,p,1"}, 0, QN_INVALID_FILE, "the shape of input 'past_0' is not said"},
         {"Sampling", {.past = "b,1,p,1"}, 0, QN_INVALID_FILE, "the shape of input 'past_0' is not said"},
         {"BeamSearch", {.extra = true}, 0, QN_INVALID_FILE, "has 5 inputs and 2 outputs, expected 4 and 2"},
+        {"BeamSearch",
+         {.end = (int64_t)1 << 40},
+         0,
+         QN_INVALID_FILE,
+         "attribute 'eos_token_id' is 1099511627776, expected an i32"},
         {"BeamSearch", {0}, 1, QN_INVALID_FILE, "attribute 'encoder' is missing"},
         {"GreedySearch", {0}, 1, QN_INVALID_FILE, "model_type is 1, expected 0 to 0"},
         {"WhisperBeamSearch", {0}, 1, QN_INVALID_FILE, "model_type is 1, expected 2 to 2"},

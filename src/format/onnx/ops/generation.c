@@ -231,6 +231,23 @@ static qn_status refuse(const struct search *s)
     return what ? QN_ERROR(QN_UNSUPPORTED, "%s is not supported", what) : NULL;
 }
 
+/* Tokens are i32, and the one that starts a sequence must be there. */
+static qn_status check_attributes(const struct search *s)
+{
+    const struct qn_onnx_step *step = s->step;
+    const struct qn_onnx_attr *start = qn_onnx_find_attr(step->frame, step->node, "decoder_start_token_id");
+    bool given = s->model == SPEECH && step->input_count > 10 && step->inputs[10];
+    for (uint32_t i = 0; i < step->node->attr_count; i++) {
+        const struct qn_onnx_attr *attr = qn_onnx_find_attr_named(step->frame, step->node, step->node->attrs[i].name);
+        if (attr && attr->kind == QN_ONNX_ATTR_INT && (attr->i < INT32_MIN || attr->i > INT32_MAX))
+            return QN_ERROR(QN_INVALID_FILE, "attribute '%.*s' is %" PRId64 ", expected an i32",
+                            QN_STR_ARG(step->node->attrs[i].name), attr->i);
+    }
+    if (s->model != GPT && !given && (!start || start->i < 0))
+        return QN_ERROR(QN_INVALID_FILE, "attribute 'decoder_start_token_id' is missing");
+    return NULL;
+}
+
 /* Looks at the node and its subgraphs; the same for the node's own step and that of a round. */
 static qn_status open_search(const struct qn_onnx_program *p, const struct qn_onnx_step *step, struct search *s)
 {
@@ -275,6 +292,7 @@ qn_status qn_search_add_rounds(struct qn_onnx_program *p, struct qn_onnx_step *s
     struct search s;
     QN_TRY(open_search(p, step, &s));
     QN_TRY(refuse(&s));
+    QN_TRY(check_attributes(&s));
     if (step->input_count > MOST_INPUTS)
         return QN_ERROR(QN_INVALID_FILE, "has %" PRIu32 " inputs", step->input_count);
     struct layout at = s.at;
@@ -414,10 +432,6 @@ static qn_value start_tokens(struct qn_lower *l, const struct search *s, qn_dim 
     int64_t token = qn_onnx_attr_i(l, "decoder_start_token_id", -1);
     if (s->model == SPEECH && qn_onnx_has(l, n.prompt))
         return qn_onnx_in(l, n.prompt);
-    if (token < 0) {
-        qn_onnx_fail(l, "decoder_start_token_id is missing");
-        return 0;
-    }
     return fill(l, qn_onnx_number(l, QN_DTYPE_I32, (double)token), 2, (qn_dim[]){batch, 1});
 }
 
