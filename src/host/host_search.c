@@ -309,12 +309,13 @@ qn_status qn_host_search_step(const struct qn_host_call *c)
     t.scores = c->out[4]->tensor.data;
     t.next = qn_store_take(c->store, (uint64_t)t.s.rows * sizeof *t.next + 1);
     t.from = qn_store_take(c->store, (uint64_t)t.s.rows * sizeof *t.from + 1);
-    qn_status status = t.next && t.from ? qn_host_go_on(c) : QN_OOM();
+    uint8_t *seen = qn_store_take(c->store, (uint64_t)t.vocab);
+    qn_status status = t.next && t.from && seen ? qn_host_go_on(c) : QN_OOM();
     if (!status) {
         take_logits(&t);
         for (int64_t i = 0; i < t.s.rows && t.s.head->attr.kind == QN_SEARCH_BEAMS; i++)
             qn_search_log_softmax(t.scores + i * t.vocab, t.vocab);
-        qn_search_adjust(&t.s, &t.masks, t.vocab, t.scores);
+        qn_search_adjust(&t.s, &t.masks, t.vocab, t.scores, seen);
         status = choose(&t);
     }
     if (!status)
@@ -323,6 +324,7 @@ qn_status qn_host_search_step(const struct qn_host_call *c)
         status = give_step(&t);
     qn_store_give(c->store, t.next);
     qn_store_give(c->store, t.from);
+    qn_store_give(c->store, seen);
     return status;
 }
 

@@ -43,16 +43,16 @@ static void forbid_range(const struct row *r, int64_t from, int64_t to)
 }
 
 /* Once for each token of the sequence, however often it stands there. */
-static void penalise_repetition(const struct row *r)
+static void penalise_repetition(const struct row *r, uint8_t *seen)
 {
     float penalty = r->head->repetition_penalty;
+    memset(seen, 0, (size_t)r->vocab);
     for (int64_t i = 0; i < r->length; i++) {
         int32_t token = r->tokens[i];
-        bool seen = token < 0 || token >= r->vocab;
-        for (int64_t k = 0; k < i && !seen; k++)
-            seen = r->tokens[k] == token;
-        if (!seen)
-            r->scores[token] = r->scores[token] < 0 ? r->scores[token] * penalty : r->scores[token] / penalty;
+        if (token < 0 || token >= r->vocab || seen[token])
+            continue;
+        seen[token] = 1;
+        r->scores[token] = r->scores[token] < 0 ? r->scores[token] * penalty : r->scores[token] / penalty;
     }
 }
 
@@ -78,7 +78,7 @@ static void forbid_masked(const struct row *r, const int32_t *mask)
 
 static float largest(const float *scores, int64_t from, int64_t to)
 {
-    float most = -FLT_MAX;
+    float most = -INFINITY;
     for (int64_t i = from; i < to; i++)
         most = scores[i] > most ? scores[i] : most;
     return most;
@@ -91,7 +91,8 @@ static void prefer_times(const struct row *r, int64_t first)
     for (int64_t i = first; i < r->vocab; i++)
         if (r->scores[i] > -FLT_MAX)
             sum += expf(r->scores[i] - most);
-    if (sum > 0 && logf(sum) + most > largest(r->scores, 0, first))
+    float times = sum > 0 ? logf(sum) + most : -FLT_MAX;
+    if (times > largest(r->scores, 0, first))
         forbid_range(r, 0, first);
 }
 
@@ -124,14 +125,15 @@ static void rule_times(const struct row *r)
 
 /* ---- all of them ---------------------------------------------------------------------------------------------- */
 
-void qn_search_adjust(const struct qn_search_view *s, const struct qn_search_masks *masks, int64_t vocab, float *scores)
+void qn_search_adjust(const struct qn_search_view *s, const struct qn_search_masks *masks, int64_t vocab, float *scores,
+                      uint8_t *seen)
 {
     const struct qn_search *h = s->head;
     for (int64_t i = 0; i < s->rows; i++) {
         int64_t of = i / h->beams;
         struct row r = {h, scores + i * vocab, vocab, s->tokens + i * h->max_length, h->length};
         if (h->repetition_penalty != 1)
-            penalise_repetition(&r);
+            penalise_repetition(&r, seen);
         if (h->attr.ngram > 0)
             forbid_ngrams(&r);
         if (masks->allowed)

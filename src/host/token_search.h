@@ -39,9 +39,7 @@ struct qn_search_view {
     int32_t *done;        /* [batch] */
 };
 
-/* Bytes of a state with these sizes. */
-uint64_t qn_search_bytes(const struct qn_search *head);
-/* Finds the lists; an error where the tensor is no such state. `object` NULL: not one. */
+/* Finds the lists; an error where the tensor is no such state. */
 qn_status qn_search_open(const struct qn_view *state, struct qn_search_view *out) QN_MUST_USE;
 
 /* What a step is given beside the state; NULL where it is absent. */
@@ -50,9 +48,10 @@ struct qn_search_masks {
     const int32_t *first;   /* [batch, vocab]: allowed in the first step */
     const int32_t *present; /* [batch, vocab]: penalised */
 };
-/* Scores [rows, vocab], logits before, as the search's settings make them: log probabilities for beams. */
-void qn_search_adjust(const struct qn_search_view *s, const struct qn_search_masks *masks, int64_t vocab,
-                      float *scores);
+/* Changes scores [rows, vocab] as the search's settings and the masks want it. They are logits, for beams log
+ * probabilities. `seen`: room for vocab bytes. */
+void qn_search_adjust(const struct qn_search_view *s, const struct qn_search_masks *masks, int64_t vocab, float *scores,
+                      uint8_t *seen);
 /* Log probabilities in the place of one row's logits. */
 void qn_search_log_softmax(float *row, int64_t vocab);
 
