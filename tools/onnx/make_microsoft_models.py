@@ -29,7 +29,7 @@ class Group:
     def __init__(self, name, opset=17):
         self.name, self.opset, self.rng = name, opset, np.random.default_rng(len(name))
         self.nodes, self.inputs, self.weights, self.outputs, self.known = [], {}, {}, [], {}
-        self.sparse = set()
+        self.sparse, self.typed = set(), set()  # typed: float outputs whose type ONNX Runtime cannot tell
 
     def normal(self, *shape, scale=1.0):
         return (self.rng.standard_normal(shape) * scale).astype(np.float32)
@@ -72,6 +72,9 @@ class Group:
         info = [(h.make_sparse_tensor_value_info if n in self.sparse else h.make_tensor_value_info)(
             n, h.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in self.inputs.items()]
         outs = [onnx.ValueInfoProto(name=o) for o in self.outputs if o not in skip]
+        for o in outs:
+            if o.name in self.typed:
+                o.type.tensor_type.elem_type = T.FLOAT
         weights = [numpy_helper.from_array(a, n) for n, a in self.weights.items()]
         graph = h.make_graph(nodes, self.name, info, outs, weights)
         return h.make_model(graph, opset_imports=[h.make_opsetid("", self.opset), h.make_opsetid(MS, 1)], ir_version=8,

@@ -122,12 +122,95 @@ def rolling_steps():
     return g
 
 
+def attention_caches():
+    """Caches with room behind the past, beams, packed heads and scores as an output. What ONNX Runtime has on GPUs only is
+    computed here."""
+    g = Group("attention_caches")
+    b, s, n, d, past, room = 2, 3, 2, 4, 2, 7
+    wide, f = n * d, np.float32
+    q, k, v = (g.input(x, g.normal(b, s, wide)) for x in "qkv")
+    one = [g.input(f"one_{x}", g.normal(4, 1, wide)) for x in "qkv"]
+    caches = [g.input(f"cache_{x}", g.normal(b, n, room, d)) for x in "kv"]
+    beams = [g.input(f"beams_{x}", g.normal(4, n, room, d)) for x in "kv"]
+    length, heads = np.array([past], np.int32), {"num_heads": n}
+    for name, options in (("scores", {}), ("scores_causal", {"unidirectional": 1, "scale": 0.3})):
+        g.add("MultiHeadAttention", name, [q, k, v, None, None, g.normal(1, 1, s, s)], [True, False, False, True], **heads,
+              **options)
+        g.typed.add(f"{name}_3")
+
+    def attend(q, k, v, allowed=True, bias=0):
+        scores = np.where(allowed, q @ k.swapaxes(-1, -2) / np.sqrt(d) + bias, -10000.0)
+        share = np.exp(scores - scores.max(-1, keepdims=True))
+        y = share / share.sum(-1, keepdims=True) @ v
+        return y.transpose(0, 2, 1, 3).reshape(len(y), -1, wide).astype(f)
+
+    split = lambda x: x.reshape(len(x), -1, n, d).transpose(0, 2, 1, 3).astype(np.float64)
+    bias = g.normal(3 * wide)
+
+    def shared(name, ins, caches, bias=None, added=None, owner=None, **options):
+        """New keys and values behind the past; owner: the row whose key of the past each row reads, [rows, room]."""
+        new = [split(g.inputs[x] + (0 if bias is None else bias[i * wide:(i + 1) * wide])) for i, x in enumerate(ins)]
+        end = past + new[0].shape[2]
+        after = [g.inputs[c].astype(np.float64) for c in caches]
+        for cache, x in zip(after, new[1:]):
+            cache[:, :, past:end] = x
+        full = [cache[:, :, :end].copy() for cache in after]
+        for row in range(len(full[0]) if owner is not None else 0):
+            for j in range(past):
+                for x, cache in zip(full, after):
+                    x[row, :, j] = cache[owner[row, j], :, j]
+        causal = np.arange(end) <= past + np.arange(end - past)[:, None] if options.get("unidirectional") else True
+        tail = [g.input("from_beam", owner.reshape(2, 2, room) % 2)] if owner is not None else []
+        g.add("MultiHeadAttention", name, [*ins, bias, None, added, *caches, length, *tail], 3, **heads, **options,
+              expected=attend(new[0], *full, causal, 0 if added is None else added))
+        g.known.update({f"{name}_{i + 1}": cache.astype(f) for i, cache in enumerate(after)})
+
+    shared("shared", [q, k, v], caches, bias)
+    shared("shared_causal", [q, k, v], caches, added=g.normal(1, n, s, past + s), unidirectional=1)
+    shared("beams", one, beams, owner=(g.rng.integers(0, 2, (4, room)) + [[0], [0], [2], [2]]).astype(np.int32))
+    qkv, kv = g.input("qkv", g.normal(b, s, n, 3, d)), g.input("kv", g.normal(b, s, n, 2, d))
+    parts = [g.inputs[qkv][:, :, :, i].reshape(b, s, wide) + bias[i * wide:(i + 1) * wide] for i in range(3)]
+    g.add("MultiHeadAttention", "packed", [qkv, None, None, bias], expected=attend(*map(split, parts)), **heads)
+    parts = [g.inputs[q] + bias[:wide]] + [g.inputs[kv][:, :, :, i].reshape(b, s, wide) + bias[(i + 1) * wide:(i + 2) * wide]
+                                           for i in range(2)]
+    g.add("MultiHeadAttention", "packed_pairs", [q, kv, None, bias], expected=attend(*map(split, parts)), **heads)
+
+    x, w, old = g.input("x", g.normal(b, s, 6)), g.normal(6, 3 * wide, scale=0.5), g.input("old", g.normal(2, b, n, room, d))
+    columns = [split(c) for c in np.split(g.inputs["x"] @ w + bias, 3, -1)]
+
+    def turned(x, first, size):
+        angle = (first + np.arange(s))[:, None] * 10000.0 ** (-2 * np.arange(size // 2) / size)
+        real, other, rest = x[..., :size // 2], x[..., size // 2:size], x[..., size:]
+        return np.concatenate([real * np.cos(angle) - other * np.sin(angle), real * np.sin(angle) + other * np.cos(angle),
+                               rest], -1)
+
+    for size in (0, 2):
+        options = {"do_rotary": 1, **({"rotary_embedding_dim": size} if size else {})}
+        qt, kt = (turned(c, 0, size or d) for c in columns[:2])
+        g.add("Attention", f"rotary_{size}", [x, w, bias], expected=attend(qt, kt, columns[2]), **heads, **options)
+        qt, kt = (turned(c, past, size or d) for c in columns[:2])
+        after = g.inputs["old"].copy()
+        after[0, :, :, past:past + s], after[1, :, :, past:past + s] = kt, columns[2]
+        full = [h[:, :, :past + s] for h in after.astype(np.float64)]
+        causal = np.arange(past + s) <= past + np.arange(s)[:, None]
+        name = f"shared_rotary_{size}"
+        g.add("Attention", name, [x, w, bias, None, old, None, length], 2, expected=attend(qt, *full, causal), **heads,
+              **options, past_present_share_buffer=1, unidirectional=1)
+        g.known[f"{name}_1"] = after
+    mask = g.rng.integers(0, 2, (b, 1, room, room)).astype(np.int32)
+    mask[..., 0] = 1
+    full = [np.concatenate([o, c], 2) for o, c in zip(g.inputs["old"][:, :, :, :past].astype(np.float64), columns[1:])]
+    g.add("Attention", "whole_mask", [x, w, bias, g.input("mask", mask), g.input("few", g.inputs["old"][:, :, :, :past])],
+          expected=attend(columns[0], *full, mask[:, :, past:past + s, :past + s] == 1), **heads)
+    return g
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
-    for make in (hashes, rare, rolling, rolling_steps):
+    for make in (hashes, rare, rolling, rolling_steps, attention_caches):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

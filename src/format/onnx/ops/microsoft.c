@@ -1,4 +1,5 @@
 /* Ops of com.microsoft that exported transformers use: attention in three shapes, fused normalisations, embeddings. */
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 
@@ -46,8 +47,14 @@ static qn_value keys_seen(struct qn_lower *l, qn_value mask, qn_dim batch, qn_di
     return from ? BINARY(and, seen, BINARY(less_equal, qn_build_reshape(l->b, from, 4, each), place)) : seen;
 }
 
-/* A mask of 1 and 0 over keys, [b, t], [b, s, t] or [b, 1, s, t], or a list of positions, as a bias. */
-static qn_value key_bias(struct qn_lower *l, uint32_t input, qn_dim batch, qn_dim keys, qn_dtype dtype)
+/* What the queries and keys of a node are among the tokens of its sequences. */
+struct span {
+    qn_dim batch, past, queries, keys; /* keys include the past's */
+};
+
+/* A mask of 1 and 0 over keys, [b, t], [b, s, t], [b, 1, s, t] (or of all tokens there may be, [b, 1, most, most]), or a
+ * list of positions, as a bias. */
+static qn_value key_bias(struct qn_lower *l, uint32_t input, const struct span *of, qn_dtype dtype)
 {
     qn_value mask = qn_onnx_has(l, input) ? qn_build_cast(l->b, qn_onnx_in(l, input), QN_DTYPE_I64) : 0, seen;
     if (!mask || l->b->status)
@@ -56,8 +63,12 @@ static qn_value key_bias(struct qn_lower *l, uint32_t input, qn_dim batch, qn_di
     double filter = (double)qn_onnx_attr_f(l, "mask_filter_value", -10000.0f);
     qn_value zero = qn_onnx_number(l, dtype, 0);
     if (rank == 1) {
-        seen = keys_seen(l, mask, batch, keys);
+        seen = keys_seen(l, mask, of->batch, of->keys);
     } else {
+        if (rank == 4 && dim_of(l, mask, 2) == dim_of(l, mask, 3) && dim_of(l, mask, 2) != of->queries) {
+            qn_dim end = qn_build_expr(l->b, QN_EXPR_ADD, of->past, of->queries);
+            mask = qn_build_slice(l->b, qn_build_slice(l->b, mask, 2, of->past, end), 3, 0, of->keys);
+        }
         const struct qn_ints heads = {rank == 2 ? 2 : 1, {1, 2}};
         mask = rank < 4 ? qn_onnx_unsqueeze(l, mask, &heads) : mask;
         seen = qn_build_unary(l->b, QN_OP_not, BINARY(equal, mask, qn_onnx_i64(l, 0)));
@@ -81,6 +92,77 @@ double qn_ms_scale(struct qn_lower *l, qn_value q)
     return scale == 0 && !l->b->status ? 1 / sqrt((double)dim_of(l, q, 3)) : scale;
 }
 
+/* ---- caches with room ------------------------------------------------------------------------------------------- */
+
+/* New keys and values in caches [b, h, rows, d] that have room for them behind the past. Rows may be beams: then a key
+ * may be that of another beam of the same batch. */
+struct room {
+    struct span of;
+    qn_value row;         /* i64 []: where the first new key goes */
+    qn_value indirection; /* [batches, beams, rows]: whose key each one is; 0: no beams */
+};
+
+/* past is input `input`, one integer; queries and batch are set. */
+static bool take_room(struct qn_lower *l, uint32_t input, struct room *r)
+{
+    struct qn_sizes past;
+    if (!qn_onnx_sizes(l, input, &past))
+        return false;
+    if (past.count != 1) {
+        qn_onnx_fail(l, "past_sequence_length has %" PRIu32 " elements, expected 1", past.count);
+        return false;
+    }
+    r->of.past = qn_onnx_size_dim(l, &past.items[0]);
+    r->of.keys = qn_build_expr(l->b, QN_EXPR_ADD, r->of.past, r->of.queries);
+    r->row = qn_attend_size(l, r->of.past);
+    return !l->b->status;
+}
+
+/* The cache with x [b, h, s, d] behind the past. */
+static qn_value written(struct qn_lower *l, qn_value cache, qn_value x, const struct room *r)
+{
+    struct qn_attr_scatter scatter = {.axis = 2};
+    struct qn_attr_reshape all = {.dims = {.count = 4}};
+    for (uint32_t i = 0; i < 4; i++)
+        all.dims.items[i] = dim_of(l, x, i);
+    qn_value rows = BINARY(add, qn_attend_count(l, r->of.queries, 2, 4), r->row);
+    rows = qn_build_node(l->b, QN_OP_expand, &rows, 1, &all, NULL);
+    return qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){cache, rows, x}, 3, &scatter, NULL);
+}
+
+/* Keys or values [b, h, total, d] of a cache, each from the beam that the indirection names; new ones are the beam's
+ * own. */
+static qn_value of_beams(struct qn_lower *l, qn_value cache, const struct room *r)
+{
+    struct qn_attr_axis attr = {.axis = 0};
+    struct qn_attr_reshape all = {.dims = {.count = 4}};
+    qn_value keys = qn_build_slice(l->b, cache, 2, 0, r->of.keys);
+    if (!r->indirection || l->b->status)
+        return keys;
+    qn_value from = qn_build_cast(l->b, r->indirection, QN_DTYPE_I64), own = qn_attend_count(l, r->of.batch, 0, 2);
+    qn_value beams = qn_attend_size(l, dim_of(l, from, 1));
+    from = qn_build_reshape(l->b, from, 2, (qn_dim[]){r->of.batch, dim_of(l, from, 2)});
+    from = qn_build_slice(l->b, from, 1, 0, r->of.keys);
+    from = BINARY(add, from, BINARY(mul, BINARY(div, own, beams), beams));
+    from = qn_build_where(l->b, BINARY(less, qn_attend_count(l, r->of.keys, 1, 2), r->row), from, own);
+    from = qn_build_reshape(l->b, from, 4, (qn_dim[]){r->of.batch, 1, r->of.keys, 1});
+    for (uint32_t i = 0; i < 4; i++)
+        all.dims.items[i] = dim_of(l, keys, i);
+    from = qn_build_node(l->b, QN_OP_expand, &from, 1, &all, NULL);
+    return qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){keys, from}, 2, &attr, NULL);
+}
+
+/* Keys and values part[1] and part[2] as attention sees them, by way of the caches `input` and the one after it, which
+ * come out as outputs 1 and 2. */
+static void through_caches(struct qn_lower *l, uint32_t input, qn_value *part, const struct room *r, qn_dtype dtype)
+{
+    for (uint32_t i = 1; i < 3 && !l->b->status; i++) {
+        qn_value cache = written(l, wide_in(l, input + i - 1), part[i], r);
+        qn_onnx_out(l, i, qn_build_cast(l->b, cache, dtype));
+        part[i] = of_beams(l, cache, r);
+    }
+}
+
 /* ---- Attention ------------------------------------------------------------------------------------------------ */
 
 /* Half `i` of past [2, b, h, p, d]. */
@@ -90,51 +172,102 @@ static qn_value past_half(struct qn_lower *l, qn_value past, int64_t i)
     return qn_onnx_squeeze(l, qn_build_slice(l->b, past, 0, i, i + 1), &front);
 }
 
-void qn_ms_attention(struct qn_lower *l, qn_value all, qn_dtype dtype, const struct qn_ms_attention_inputs *at)
+/* Queries and keys [b, h, s, d] turned by their positions, angles of 10000^(-2 i / rotary_embedding_dim). */
+static void turn(struct qn_lower *l, qn_value *part, const struct span *of)
+{
+    const int64_t swap[] = {0, 2, 1, 3};
+    enum { MOST = 1 << 16 };
+    qn_dim width = dim_of(l, part[0], 3);
+    int64_t size = qn_onnx_attr_i(l, "rotary_embedding_dim", 0);
+    if (width < 0 && !l->b->status)
+        qn_onnx_defer(l, "the size of a head is not known before the run");
+    size = size ? size : width;
+    if (!l->b->status && (size < 2 || size % 2 || size > width || size > MOST))
+        qn_onnx_fail(l, "rotary embeddings of %" PRId64 " elements in heads of %" PRId64, size, width);
+    float *rate = l->b->status ? NULL : QN_ARENA_ARRAY(&l->import->arena, float, (size_t)size / 2);
+    if (!rate) {
+        l->b->status = l->b->status ? l->b->status : QN_OOM();
+        return;
+    }
+    for (int64_t i = 0; i < size / 2; i++)
+        rate[i] = (float)pow(10000, (double)(-2 * i) / (double)size);
+    qn_value at = qn_attend_count(l, of->queries, 1, 3);
+    at = of->past ? BINARY(add, at, qn_attend_size(l, of->past)) : at;
+    at = BINARY(mul, qn_build_cast(l->b, at, QN_DTYPE_F32),
+                qn_onnx_data(l, QN_DTYPE_F32, 1, (int64_t[]){size / 2}, rate));
+    qn_value cos = qn_build_unary(l->b, QN_OP_cos, at), sin = qn_build_unary(l->b, QN_OP_sin, at);
+    for (uint32_t i = 0; i < 2; i++) {
+        qn_value x = qn_attend_rotate(l, qn_build_transpose(l->b, part[i], 4, swap), cos, sin, false);
+        part[i] = qn_build_transpose(l->b, x, 4, swap);
+    }
+}
+
+/* Keys and values with the past's before them; output 1 is both, [2, b, h, rows, d]. */
+static void with_past(struct qn_lower *l, qn_value *part, const struct qn_ms_attention_inputs *at, const struct room *r,
+                      qn_dtype dtype)
 {
     const struct qn_ints front = {1, {0}};
-    qn_value part[3] = {0};
+    qn_value past = qn_onnx_has(l, at->past) ? wide_in(l, at->past) : 0, kept[3] = {0};
+    for (uint32_t i = 1; i < 3 && !l->b->status; i++) {
+        qn_value old = past ? past_half(l, past, i - 1) : 0;
+        kept[i] = r->row ? written(l, old, part[i], r) : past ? qn_build_concat(l->b, old, part[i], 2) : part[i];
+        part[i] = r->row ? of_beams(l, kept[i], r) : kept[i];
+    }
+    if (qn_onnx_wants(l, 1) && !l->b->status) {
+        kept[0] =
+            qn_build_concat(l->b, qn_onnx_unsqueeze(l, kept[1], &front), qn_onnx_unsqueeze(l, kept[2], &front), 0);
+        qn_onnx_out(l, 1, qn_build_cast(l->b, kept[0], dtype));
+    }
+}
+
+/* Queries, keys and values [b, s, widths] side by side as [b, h, s, d] each. */
+static bool take_columns(struct qn_lower *l, qn_value all, qn_value *part)
+{
     int64_t heads = qn_onnx_attr_i(l, "num_heads", 0);
     struct qn_ints sizes;
     bool sized = qn_onnx_attr_ints(l, "qkv_hidden_sizes", &sizes);
-    if (qn_onnx_attr_i(l, "do_rotary", 0) || (at->bias && qn_onnx_has(l, 6)))
-        qn_onnx_fail(l, "rotary embeddings and shared caches inside of Attention");
     if (sized && sizes.count != 3)
         qn_onnx_fail(l, "qkv_hidden_sizes has %" PRIu32 " elements, expected 3", sizes.count);
     if (l->b->status)
-        return;
-    qn_dim batch = dim_of(l, all, 0), queries = dim_of(l, all, 1), past = 0, from = 0;
-    qn_dim third = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, all, 2), 3);
+        return false;
+    qn_dim third = qn_build_expr(l->b, QN_EXPR_DIV, dim_of(l, all, 2), 3), from = 0;
     for (uint32_t i = 0; i < 3 && !l->b->status; i++) {
         qn_dim next = qn_build_expr(l->b, QN_EXPR_ADD, from, sized ? sizes.items[i] : third);
         part[i] = qn_attend_split(l, qn_build_slice(l->b, all, 2, from, next), heads);
         from = next;
     }
-    if (qn_onnx_has(l, at->past) && !l->b->status) {
-        qn_value old = wide_in(l, at->past);
-        past = dim_of(l, old, 3);
-        for (uint32_t i = 1; i < 3; i++)
-            part[i] = qn_build_concat(l->b, past_half(l, old, i - 1), part[i], 2);
+    return !l->b->status;
+}
+
+void qn_ms_attention(struct qn_lower *l, qn_value all, qn_dtype dtype, const struct qn_ms_attention_inputs *at)
+{
+    qn_value part[3] = {0};
+    struct room r = {.of = {.batch = dim_of(l, all, 0), .queries = dim_of(l, all, 1)}};
+    bool shared = qn_onnx_attr_i(l, "past_present_share_buffer", 0) != 0;
+    if (shared && (!at->length || !qn_onnx_has(l, at->past) || !qn_onnx_has(l, at->length)))
+        qn_onnx_fail(l, "past_present_share_buffer needs past and past_sequence_length");
+    if (!take_columns(l, all, part) || (shared && !take_room(l, at->length, &r)))
+        return;
+    if (!shared) {
+        r.of.past = qn_onnx_has(l, at->past) ? dim_of(l, qn_onnx_in(l, at->past), 3) : 0;
+        r.of.keys = qn_build_expr(l->b, QN_EXPR_ADD, r.of.past, r.of.queries);
     }
-    if (qn_onnx_wants(l, 1) && !l->b->status) {
-        qn_value present =
-            qn_build_concat(l->b, qn_onnx_unsqueeze(l, part[1], &front), qn_onnx_unsqueeze(l, part[2], &front), 0);
-        qn_onnx_out(l, 1, qn_build_cast(l->b, present, dtype));
-    }
+    if (qn_onnx_attr_i(l, "do_rotary", 0))
+        turn(l, part, &r.of);
+    with_past(l, part, at, &r, dtype);
     if (l->b->status)
         return;
     struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = qn_ms_scale(l, part[0])};
-    qn_dim keys = dim_of(l, part[1], 2);
     qn_dtype wide = qn_onnx_type_of(l, all)->dtype;
-    a.bias = add_if(l, key_bias(l, at->mask, batch, keys, wide), at->bias ? wide_in(l, at->bias) : 0);
+    a.bias = add_if(l, key_bias(l, at->mask, &r.of, wide), at->bias ? wide_in(l, at->bias) : 0);
     if (qn_onnx_attr_i(l, "unidirectional", 0))
-        a.bias = add_if(l, a.bias, causal_bias(l, queries, keys, past, wide));
+        a.bias = add_if(l, a.bias, causal_bias(l, r.of.queries, r.of.keys, r.of.past, wide));
     qn_onnx_out(l, 0, qn_build_cast(l->b, qn_attend_join(l, qn_attend(l, &a)), dtype));
 }
 
 QN_ONNX_LOWER(ms_attention)
 {
-    static const struct qn_ms_attention_inputs at = {.mask = 3, .past = 4, .bias = 5};
+    static const struct qn_ms_attention_inputs at = {.mask = 3, .past = 4, .bias = 5, .length = 6};
     qn_value x = qn_onnx_in(l, 0), bias = wide_in(l, 2);
     if (l->b->status)
         return;
@@ -152,32 +285,39 @@ static qn_value packed_part(struct qn_lower *l, qn_value x, int64_t i)
     return qn_build_transpose(l->b, x, 4, (int64_t[]){0, 2, 1, 3});
 }
 
-/* Part of the bias [at, at + width) added to x [b, s, width]. */
+/* Part of the bias [at, at + width) added to x [b, s, width], or to heads [b, h, s, d] of that width together. */
 static qn_value biased(struct qn_lower *l, qn_value x, qn_value bias, qn_dim at)
 {
-    qn_dim end = qn_build_expr(l->b, QN_EXPR_ADD, at, dim_of(l, x, 2));
-    return bias ? BINARY(add, x, qn_build_slice(l->b, bias, 0, at, end)) : x;
+    if (!bias || l->b->status)
+        return x;
+    bool split = qn_onnx_rank(l, x) == 4;
+    qn_dim heads = split ? dim_of(l, x, 1) : 1, width = dim_of(l, x, split ? 3 : 2);
+    qn_dim end = qn_build_expr(l->b, QN_EXPR_ADD, at, qn_build_expr(l->b, QN_EXPR_MUL, heads, width));
+    bias = qn_build_slice(l->b, bias, 0, at, end);
+    bias = split ? qn_build_reshape(l->b, bias, 4, (qn_dim[]){1, heads, 1, width}) : bias;
+    return BINARY(add, x, bias);
 }
 
-/* Query, key and value as [b, heads, s, d]. */
+/* Query, key and value as [b, heads, s, d]: apart, or packed [b, s, heads, 3 or 2, d]. Keys and values that come as
+ * heads have their bias already. */
 static bool take_heads(struct qn_lower *l, int64_t heads, qn_value *part)
 {
-    qn_value q = wide_in(l, 0), k = wide_in(l, 1), v = wide_in(l, 2), bias = wide_in(l, 3);
-    uint32_t rank = qn_onnx_rank(l, q);
+    qn_value in[3] = {wide_in(l, 0), wide_in(l, 1), wide_in(l, 2)}, bias = wide_in(l, 3);
     if (l->b->status)
         return false;
-    if (rank == 5) {
-        for (int64_t i = 0; i < 3; i++)
-            part[i] = packed_part(l, q, i);
-    } else {
-        qn_dim width = dim_of(l, q, 2), at = qn_build_expr(l->b, QN_EXPR_MUL, width, 2);
-        part[0] = qn_attend_split(l, biased(l, q, bias, 0), heads);
-        bool packed = qn_onnx_rank(l, k) == 5, split = qn_onnx_rank(l, k) == 4;
-        part[1] = packed ? packed_part(l, k, 0) : split ? k : qn_attend_split(l, biased(l, k, bias, width), heads);
-        part[2] = packed ? packed_part(l, k, 1) : split ? v : qn_attend_split(l, biased(l, v, bias, at), heads);
+    qn_dim at = 0;
+    bool all = qn_onnx_rank(l, in[0]) == 5, both = qn_onnx_rank(l, in[1]) == 5;
+    if (!all && (!in[1] || (!both && !in[2])))
+        qn_onnx_fail(l, "key and value are given both, or packed with the query [b, s, heads, 3, d]");
+    for (uint32_t i = 0; i < 3 && !l->b->status; i++) {
+        bool split = i > 0 && !all && !both && qn_onnx_rank(l, in[i]) == 4;
+        qn_value x = all ? packed_part(l, in[0], i) : both && i ? packed_part(l, in[1], i - 1) : in[i];
+        qn_dim width = qn_onnx_rank(l, x) == 4 ? qn_build_expr(l->b, QN_EXPR_MUL, dim_of(l, x, 1), dim_of(l, x, 3))
+                                               : dim_of(l, x, 2);
+        x = split ? x : biased(l, x, bias, at);
+        part[i] = qn_onnx_rank(l, x) == 4 ? x : qn_attend_split(l, x, heads);
+        at = qn_build_expr(l->b, QN_EXPR_ADD, at, width);
     }
-    if (bias && rank == 5)
-        qn_onnx_fail(l, "a bias with packed query, key and value");
     return !l->b->status;
 }
 
@@ -189,88 +329,34 @@ QN_ONNX_LOWER(multi_head_attention)
         return;
     qn_value q = qn_onnx_in(l, 0);
     qn_dtype dtype = qn_onnx_type_of(l, q)->dtype, wide = qn_onnx_type_of(l, part[0])->dtype;
-    qn_dim past = qn_onnx_has(l, 6) ? dim_of(l, qn_onnx_in(l, 6), 2) : 0;
-    if (qn_onnx_has(l, 6)) {
-        part[1] = qn_build_concat(l->b, wide_in(l, 6), part[1], 2);
-        part[2] = qn_build_concat(l->b, wide_in(l, 7), part[2], 2);
+    struct room r = {.of = {.batch = dim_of(l, q, 0), .queries = dim_of(l, part[0], 2)},
+                     .indirection = qn_onnx_has(l, 9) ? qn_onnx_in(l, 9) : 0};
+    if (qn_onnx_has(l, 6) && qn_onnx_has(l, 8)) {
+        if (take_room(l, 8, &r))
+            through_caches(l, 6, part, &r, dtype);
+    } else {
+        if (r.indirection)
+            qn_onnx_fail(l, "cache_indirection without past_key and past_sequence_length");
+        r.of.past = qn_onnx_has(l, 6) ? dim_of(l, qn_onnx_in(l, 6), 2) : 0;
+        for (uint32_t i = 1; i < 3; i++) {
+            part[i] = qn_onnx_has(l, 6) ? qn_build_concat(l->b, wide_in(l, 5 + i), part[i], 2) : part[i];
+            qn_onnx_out(l, i, qn_build_cast(l->b, part[i], dtype));
+        }
+        r.of.keys = dim_of(l, part[1], 2);
     }
-    qn_onnx_out(l, 1, qn_build_cast(l->b, part[1], dtype));
-    qn_onnx_out(l, 2, qn_build_cast(l->b, part[2], dtype));
     if (l->b->status)
         return;
     struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = qn_ms_scale(l, part[0])};
-    qn_dim keys = dim_of(l, part[1], 2);
-    a.bias = add_if(l, key_bias(l, 4, dim_of(l, q, 0), keys, wide), wide_in(l, 5));
+    a.report = qn_onnx_wants(l, 3);
+    a.bias = add_if(l, key_bias(l, 4, &r.of, wide), wide_in(l, 5));
     if (qn_onnx_attr_i(l, "unidirectional", 0))
-        a.bias = add_if(l, a.bias, causal_bias(l, dim_of(l, part[0], 2), keys, past, wide));
+        a.bias = add_if(l, a.bias, causal_bias(l, r.of.queries, r.of.keys, r.of.past, wide));
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), q);
+    if (a.report && !l->b->status) /* what is not seen is the least number there */
+        qn_onnx_out(l, 3, qn_build_cast(l->b, qn_lower_with_number(l, QN_OP_max, a.biased, -(double)FLT_MAX), dtype));
 }
 
 /* ---- DecoderMaskedMultiHeadAttention ---------------------------------------------------------------------------- */
-
-/* One token a row with a cache [b, h, rows, d] that has room for it; where rows are beams, a key may be that of another
- * beam of the same batch. */
-struct step {
-    qn_dim batch, total; /* keys that attention sees */
-    qn_value row;        /* i64 []: where the new key goes */
-};
-
-/* The cache of an input with x [b, h, 1, d] in its row. */
-static qn_value written(struct qn_lower *l, uint32_t input, qn_value x, const struct step *s)
-{
-    struct qn_attr_scatter scatter = {.axis = 2};
-    struct qn_attr_reshape all = {.dims = {.count = 4}};
-    for (uint32_t i = 0; i < 4; i++)
-        all.dims.items[i] = dim_of(l, x, i);
-    qn_value rows = qn_build_node(l->b, QN_OP_expand, &s->row, 1, &all, NULL);
-    return qn_build_node(l->b, QN_OP_scatter_elements, (qn_value[]){wide_in(l, input), rows, x}, 3, &scatter, NULL);
-}
-
-/* Keys or values [b, h, total, d] of a cache, each from the beam that cache_indirection [batches, beams, rows] names;
- * the newest is the beam's own. */
-static qn_value of_beams(struct qn_lower *l, qn_value cache, const struct step *s)
-{
-    struct qn_attr_axis attr = {.axis = 0};
-    struct qn_attr_reshape all = {.dims = {.count = 4}};
-    qn_value keys = qn_build_slice(l->b, cache, 2, 0, s->total);
-    if (!qn_onnx_has(l, 9) || l->b->status)
-        return keys;
-    qn_value from = qn_build_cast(l->b, qn_onnx_in(l, 9), QN_DTYPE_I64), own = qn_attend_count(l, s->batch, 0, 2);
-    from = qn_build_reshape(l->b, from, 2, (qn_dim[]){s->batch, dim_of(l, from, 2)});
-    from = qn_build_slice(l->b, from, 1, 0, s->total);
-    qn_value beams = qn_onnx_has(l, 8) ? qn_build_cast(l->b, qn_onnx_in(l, 8), QN_DTYPE_I64) : qn_onnx_i64(l, 1);
-    beams = qn_build_reshape(l->b, beams, 0, NULL);
-    from = BINARY(add, from, BINARY(mul, BINARY(div, own, beams), beams));
-    from = qn_build_where(l->b, BINARY(less, qn_attend_count(l, s->total, 1, 2), s->row), from, own);
-    from = qn_build_reshape(l->b, from, 4, (qn_dim[]){s->batch, 1, s->total, 1});
-    for (uint32_t i = 0; i < 4; i++)
-        all.dims.items[i] = dim_of(l, keys, i);
-    from = qn_build_node(l->b, QN_OP_expand, &from, 1, &all, NULL);
-    return qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){keys, from}, 2, &attr, NULL);
-}
-
-/* Keys and values [b, h, n, d] of a token's own attention, by way of the caches. */
-static void with_caches(struct qn_lower *l, qn_value *part, qn_dtype dtype)
-{
-    struct step s = {.batch = dim_of(l, part[0], 0)};
-    struct qn_sizes past;
-    if (!qn_onnx_attr_i(l, "past_present_share_buffer", 0) || !qn_onnx_has(l, 7))
-        qn_onnx_fail(l, "a cache needs past_present_share_buffer and past_sequence_length");
-    if (!qn_onnx_sizes(l, 7, &past))
-        return;
-    if (past.count != 1) {
-        qn_onnx_fail(l, "past_sequence_length has %" PRIu32 " elements, expected 1", past.count);
-        return;
-    }
-    qn_dim before = qn_onnx_size_dim(l, &past.items[0]);
-    s.total = qn_build_expr(l->b, QN_EXPR_ADD, before, 1);
-    s.row = qn_attend_size(l, before);
-    for (uint32_t i = 1; i < 3 && !l->b->status; i++) {
-        qn_value cache = written(l, 4 + i, part[i], &s);
-        qn_onnx_out(l, i, qn_build_cast(l->b, cache, dtype));
-        part[i] = of_beams(l, cache, &s);
-    }
-}
 
 QN_ONNX_LOWER(decoder_attention)
 {
@@ -293,12 +379,16 @@ QN_ONNX_LOWER(decoder_attention)
                         split ? k : qn_attend_split(l, biased(l, k, cached ? bias : 0, width), heads),
                         split ? v : qn_attend_split(l, biased(l, v, cached ? bias : 0, twice), heads)};
     qn_dtype dtype = qn_onnx_type_of(l, x)->dtype, wide = qn_onnx_type_of(l, q)->dtype;
-    if (cached && !l->b->status)
-        with_caches(l, part, dtype);
+    struct room r = {.of = {.batch = dim_of(l, x, 0), .queries = dim_of(l, part[0], 2), .keys = dim_of(l, part[1], 2)},
+                     .indirection = qn_onnx_has(l, 9) ? qn_onnx_in(l, 9) : 0};
+    if (cached && (!qn_onnx_attr_i(l, "past_present_share_buffer", 0) || !qn_onnx_has(l, 7)))
+        qn_onnx_fail(l, "a cache needs past_present_share_buffer and past_sequence_length");
+    if (cached && !l->b->status && take_room(l, 7, &r))
+        through_caches(l, 5, part, &r, dtype);
     if (l->b->status)
         return;
     struct qn_attend a = {.q = part[0], .k = part[1], .v = part[2], .scale = qn_ms_scale(l, part[0])};
-    a.bias = add_if(l, key_bias(l, 3, dim_of(l, x, 0), dim_of(l, part[1], 2), wide), wide_in(l, 4));
+    a.bias = add_if(l, key_bias(l, 3, &r.of, wide), wide_in(l, 4));
     qn_lower_out_like(l, qn_attend_join(l, qn_attend(l, &a)), x);
 }
 

@@ -4,9 +4,9 @@
 
 #include "format/onnx/lower.h"
 
-/* Numbers of the node's inputs; bias 0: the op has none. */
+/* Numbers of the node's inputs; 0: the op has none. */
 struct qn_ms_attention_inputs {
-    uint32_t mask, past, bias;
+    uint32_t mask, past, bias, length; /* length: of the past, where past and present share their memory */
 };
 /* Everything of Attention behind the projection to query, key and value, all [b, s, 3 * hidden] in f32 or f64: sets the
  * outputs, of this dtype. */
