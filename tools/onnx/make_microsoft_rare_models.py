@@ -205,12 +205,76 @@ def attention_caches():
     return g
 
 
+def attention_lstm():
+    g = Group("attention_lstm")
+    t, b, size, hidden, depth, steps, inner, layer = 5, 3, 4, 6, 5, 7, 4, 3
+    x, memory = g.input("x", g.normal(t, b, size)), g.input("memory", g.normal(b, steps, depth))
+    lengths, ends = g.input("lengths", np.array([5, 2, 4], np.int32)), g.input("ends", np.array([7, 1, 5], np.int32))
+
+    def case(name, d=1, bias=False, short=False, state=False, peep=False, cut=False, deep=True, **options):
+        n = size + (layer if deep else depth)
+        weights = [g.normal(d, 4 * hidden, n, scale=0.5), g.normal(d, 4 * hidden, hidden, scale=0.5)]
+        maybe = lambda yes, *shape: g.normal(*shape, scale=0.5) if yes else None
+        g.add("AttnLSTM", name, [x, *weights, maybe(bias, d, 8 * hidden), lengths if short else None,
+                                 maybe(state, d, b, hidden), maybe(state, d, b, hidden), maybe(peep, d, 3 * hidden),
+                                 g.normal(d, hidden, inner), g.normal(d, depth, inner), g.normal(d, inner), memory,
+                                 ends if cut else None, maybe(deep, d, depth + hidden, layer)], 3, hidden_size=hidden, **options)
+
+    case("plain")
+    case("no_layer", deep=False, bias=True)
+    case("cut", bias=True, short=True, cut=True, state=True)
+    case("reverse", bias=True, short=True, direction="reverse")
+    case("both", 2, bias=True, short=True, cut=True, state=True, peep=True, direction="bidirectional")
+    case("both_whole", 2, deep=False, direction="bidirectional",
+         activations=["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Softsign", "Relu"], activation_alpha=[0.3], activation_beta=[0.4])
+    case("clipped", bias=True, peep=True, input_forget=1, clip=0.4)
+    return g
+
+
+def experts_and_blocks():
+    """The sparse mixer, which ONNX Runtime's CPU kernel leaves out, and MatMulFpQ4, which it has for AVX512 only: computed
+    here. A node of its own, which ONNX Runtime wants, is there too."""
+    g = Group("experts_and_blocks")
+    n, e, size, inner, f = 6, 5, 16, 8, np.float32
+    x, g.rng = g.input("x", g.normal(n, size)), np.random.default_rng(7)
+    g.add("SampleOp", "same", [x])
+    scores = g.normal(n, e)
+    scores[0, :2], scores[1, 1:4], scores[2] = [2, 1.99], [1.5, 1.49, 1.48], 0  # near ones, and all alike
+    first, second = g.normal(e, inner, size, scale=0.3), g.normal(e, size, inner, scale=0.3)
+    rows = []
+    for score, row in zip(scores, g.inputs["x"]):
+        left, y = score.astype(np.float64), 0
+        for _ in range(2):
+            best = int(np.argmax(left))
+            near = (left[best] - score) / np.maximum(np.maximum(np.abs(score), left[best]), 1e-30) <= 0.02
+            share = np.exp(left[best] - left[best]) / np.exp(np.where(near, left, -np.inf) - left[best]).sum()
+            y = y + share * (second[best] @ np.maximum(first[best] @ row, 0))
+            left[best] = -np.inf
+        rows.append(y)
+    g.add("MoE", "mixer", [x, g.input("scores", scores), first, None, second], k=2, use_sparse_mixer=1,
+          normalize_routing_weights=1, expected=np.stack(rows).astype(f))
+    for kind, block, zeros in ((0, 32, False), (1, 32, True), (2, 64, False), (4, 128, False)):
+        k, columns, blob, weight = 150, 5, b"", np.zeros((150, 5), f)
+        for column in range(columns):
+            for at in range(0, k, block):
+                codes, scale, zero = g.rng.integers(0, 16, block), f(g.rng.random() * 0.1 + 0.01), int(g.rng.integers(0, 16))
+                zero = zero if zeros else 8
+                blob += scale.tobytes() + (bytes([zero]) if zeros else b"")
+                blob += b"".join(bytes((codes[i:i + 16] | codes[i + 16:i + 32] << 4).astype(np.uint8))
+                                 for i in range(0, block, 32))
+                weight[at:at + block, column] = ((codes - zero) * scale)[:k - at]
+        a = g.input("a", g.inputs.get("a", g.normal(2, 3, k)))
+        g.add("MatMulFpQ4", f"blocks_{kind}", [a, np.frombuffer(blob, np.uint8), np.array([k, columns], np.int64)],
+              blk_quant_type=kind, expected=(g.inputs["a"].astype(np.float64) @ weight).astype(f))
+    return g
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
-    for make in (hashes, rare, rolling, rolling_steps, attention_caches):
+    for make in (hashes, rare, rolling, rolling_steps, attention_caches, attention_lstm, experts_and_blocks):
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 

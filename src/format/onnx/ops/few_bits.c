@@ -275,6 +275,57 @@ QN_ONNX_LOWER(matmul_bnb4)
     out_product(l, by_row ? w : qn_build_transpose(l->b, w, 2, (int64_t[]){1, 0}), 0);
 }
 
+/* ---- packed by the runtime ------------------------------------------------------------------------------------- */
+
+/* Elements of a block by blk_quant_type; type 1 has zero points. */
+static const uint8_t fpq4_blocks[] = {32, 32, 64, 0, 128};
+
+/* A column's blocks one behind the other: a scale (f32), a zero point where the type has one (else 8), and codes, of every
+ * 32 elements the first 16 in low halves and the rest in high ones. */
+static void unpack_fpq4(const uint8_t *bytes, int64_t type, int64_t k, int64_t n, float *out)
+{
+    const int64_t block = fpq4_blocks[type];
+    for (int64_t column = 0; column < n; column++)
+        for (int64_t from = 0; from < k; from += block) {
+            float scale;
+            memcpy(&scale, bytes, sizeof scale);
+            bytes += sizeof scale;
+            int zero = type == 1 ? *bytes++ : 8;
+            for (int64_t i = 0; i < block && from + i < k; i++) {
+                int code = bytes[i / 32 * 16 + i % 16] >> (i % 32 < 16 ? 0 : 4) & 15;
+                out[column * k + from + i] = (float)(code - zero) * scale;
+            }
+            bytes += block / 2;
+        }
+}
+
+QN_ONNX_LOWER(matmul_fpq4)
+{
+    int64_t type = qn_onnx_attr_i(l, "blk_quant_type", 1), total, size;
+    struct qn_ints shape;
+    if (!qn_onnx_known(l, 2, &shape))
+        return;
+    int64_t k = shape.items[0], n = shape.items[1];
+    if (shape.count != 2 || k < 1 || n < 1 || k > INT32_MAX || n > INT32_MAX || type < 0 || type > 4 ||
+        !fpq4_blocks[type] || __builtin_mul_overflow(k, n * 4, &total)) {
+        qn_onnx_fail(l, "a matrix [%lld, %lld] in blocks of type %lld", (long long)k, (long long)n, (long long)type);
+        return;
+    }
+    size = (k + fpq4_blocks[type] - 1) / fpq4_blocks[type] * n * (fpq4_blocks[type] / 2 + 4 + (type == 1));
+    const uint8_t *bytes = has_elements(l, qn_onnx_in(l, 1), size) ? qn_onnx_constant(l, 1) : NULL;
+    if (!bytes || l->b->status)
+        return;
+    float *made = qn_alloc(l->b->graph->allocator, (size_t)total);
+    if (!made) {
+        l->b->status = QN_OOM();
+        return;
+    }
+    unpack_fpq4(bytes, type, k, n, made);
+    qn_value w = qn_onnx_data(l, QN_DTYPE_F32, 2, (int64_t[]){n, k}, made);
+    qn_free(l->b->graph->allocator, made, (size_t)total);
+    out_product(l, w, 0);
+}
+
 /* ---- rows ----------------------------------------------------------------------------------------------------- */
 
 /* A constant [rows, count] of one byte an element from rows of packed ones, `bits` each, low bits first. */

@@ -78,13 +78,42 @@ static qn_value activated(struct qn_lower *l, qn_value x, qn_value linear)
     return BINARY(mul, BINARY(mul, gate, bent), linear);
 }
 
+/* The sparse mixer's choice of two experts, ids and shares [n, 2] of scores [n, experts]: the best one, and the best of
+ * the others; the share of each is by a softmax over those whose scores are near its own (by a fiftieth of the greater),
+ * the best expert left out for the second. */
+static void mix_sparsely(struct qn_lower *l, qn_value scores, qn_value *shares, qn_value *ids)
+{
+    const double near = 2 * 0.01;
+    const struct qn_attr_reshape row = {.dims = {2, {1, dim_of(l, scores, 1)}}};
+    struct qn_attr_iota all = {.count = row.dims.items[1], .dtype = QN_DTYPE_I64};
+    struct qn_attr_arg best = {.axis = 1, .keepdims = true};
+    struct qn_attr_axis along = {.axis = 1};
+    qn_value outside = qn_onnx_number(l, QN_DTYPE_F32, -(double)INFINITY), left = scores;
+    qn_value expert = qn_build_reshape(l->b, qn_build_node(l->b, QN_OP_iota, NULL, 0, &all, NULL), 2, row.dims.items);
+    *shares = *ids = 0;
+    for (uint32_t i = 0; i < 2 && !l->b->status; i++) {
+        qn_value id = qn_build_node(l->b, QN_OP_argmax, &left, 1, &best, NULL);
+        qn_value most = qn_build_reduce(l->b, QN_OP_reduce_max, left, 1, true);
+        qn_value size = BINARY(max, qn_lower_unary(l, QN_OP_abs, scores), most);
+        qn_value far =
+            BINARY(less, qn_onnx_number(l, QN_DTYPE_F32, near), BINARY(div, BINARY(sub, most, scores), size));
+        qn_value share = qn_build_softmax(l->b, qn_build_where(l->b, far, outside, left), 1);
+        share = qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){share, id}, 2, &along, NULL);
+        *shares = *shares ? qn_build_concat(l->b, *shares, share, 1) : share;
+        *ids = *ids ? qn_build_concat(l->b, *ids, id, 1) : id;
+        left = qn_build_where(l->b, BINARY(equal, expert, id), outside, left);
+    }
+    *ids = qn_build_cast(l->b, *ids, QN_DTYPE_I32);
+}
+
 /* Output 0: the chosen experts' results for each row of input 0, weighted and added up. */
 static void out_mixture(struct qn_lower *l, const struct experts *e)
 {
     qn_value in = qn_onnx_in(l, 0), x = qn_lower_widen(l, in), chosen[2];
     int64_t k = qn_onnx_attr_i(l, "k", 1);
-    if (qn_onnx_attr_i(l, "use_sparse_mixer", 0))
-        qn_onnx_fail(l, "the sparse mixer is not taken");
+    bool sparse = qn_onnx_attr_i(l, "use_sparse_mixer", 0) != 0;
+    if (sparse && (k != 2 || e->shares))
+        qn_onnx_fail(l, "the sparse mixer chooses 2 experts by the router's scores alone, k is %" PRId64, k);
     if (l->b->status)
         return;
     const struct qn_type type = *qn_onnx_type_of(l, x), *w = qn_onnx_type_of(l, e->first.weight);
@@ -105,7 +134,9 @@ static void out_mixture(struct qn_lower *l, const struct experts *e)
     if (e->shares)
         shares = qn_build_node(l->b, QN_OP_gather_elements, (qn_value[]){qn_lower_widen(l, e->shares), chosen[1]}, 2,
                                &along, NULL);
-    if (qn_onnx_attr_i(l, "normalize_routing_weights", 0))
+    if (sparse)
+        mix_sparsely(l, router, &shares, &chosen[1]);
+    else if (qn_onnx_attr_i(l, "normalize_routing_weights", 0))
         shares = BINARY(div, shares, qn_build_reduce(l->b, QN_OP_reduce_sum, shares, 1, true));
     x = qn_build_reshape(l->b, x, 4, (qn_dim[]){n, 1, 1, type.dims[type.rank - 1]});
     qn_value hidden = apply(l, x, &e->first, chosen[1]);

@@ -69,7 +69,7 @@ static qn_value swap_first(struct qn_lower *l, qn_value x)
     return qn_build_transpose(l->b, x, 3, (const int64_t[]){1, 0, 2});
 }
 
-static void read_record(struct qn_lower *l, uint32_t gates, qn_value r, struct qn_attr_rnn *attr)
+void qn_onnx_recurrent_record(struct qn_lower *l, uint32_t gates, qn_value r, struct qn_attr_rnn *attr)
 {
     static const char *const directions[] = {"forward", "reverse", "bidirectional", NULL};
     static const char *const lstm[] = {"Sigmoid", "Tanh", "Tanh"}, *const rnn[] = {"Tanh"};
@@ -92,7 +92,7 @@ void qn_onnx_recurrent(struct qn_lower *l, uint32_t gates, qn_value in[8], qn_dt
     for (uint32_t i = 0; i < most; i++)
         if (in[i] && batch_first && (i == 0 || i == 5 || i == 6))
             in[i] = swap_first(l, in[i]);
-    read_record(l, gates, in[2], &attr);
+    qn_onnx_recurrent_record(l, gates, in[2], &attr);
     qn_onnx_node(l, op, in, most, &attr, outs, outputs);
     for (uint32_t i = 0; i < l->output_count && i < outputs; i++) {
         if (!qn_onnx_wants(l, i))
