@@ -1,6 +1,6 @@
 /* Ops of com.microsoft, and of old opsets, against ONNX Runtime's results: the models of
- * tools/onnx/make_microsoft_models.py and make_microsoft_rare_models.py, each with one thread, with two (the same bits),
- * and without passes. */
+ * tools/onnx/make_microsoft_models.py and make_microsoft_rare_models.py, each with one thread, with two (the same
+ * bits), and without passes. */
 #include <string.h>
 
 #include "conformance/onnx_cases.h"

@@ -1,5 +1,5 @@
-/* AttnLSTM of com.microsoft: an LSTM that attends to a memory (Bahdanau's way) and takes what it finds there as a further
- * input of its next step. Unrolled over time. */
+/* AttnLSTM of com.microsoft: an LSTM that attends to a memory (Bahdanau's way) and takes what it finds there as a
+ * further input of its next step. Unrolled over time. */
 #include <inttypes.h>
 #include <math.h>
 

@@ -280,8 +280,8 @@ QN_ONNX_LOWER(matmul_bnb4)
 /* Elements of a block by blk_quant_type; type 1 has zero points. */
 static const uint8_t fpq4_blocks[] = {32, 32, 64, 0, 128};
 
-/* A column's blocks one behind the other: a scale (f32), a zero point where the type has one (else 8), and codes, of every
- * 32 elements the first 16 in low halves and the rest in high ones. */
+/* A column's blocks one behind the other: a scale (f32), a zero point where the type has one (else 8), and codes, of
+ * every 32 elements the first 16 in low halves and the rest in high ones. */
 static void unpack_fpq4(const uint8_t *bytes, int64_t type, int64_t k, int64_t n, float *out)
 {
     const int64_t block = fpq4_blocks[type];

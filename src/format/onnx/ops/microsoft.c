@@ -52,8 +52,8 @@ struct span {
     qn_dim batch, past, queries, keys; /* keys include the past's */
 };
 
-/* A mask of 1 and 0 over keys, [b, t], [b, s, t], [b, 1, s, t] (or of all tokens there may be, [b, 1, most, most]), or a
- * list of positions, as a bias. */
+/* A mask of 1 and 0 over keys, [b, t], [b, s, t], [b, 1, s, t] (or of all tokens there may be, [b, 1, most, most]), or
+ * a list of positions, as a bias. */
 static qn_value key_bias(struct qn_lower *l, uint32_t input, const struct span *of, qn_dtype dtype)
 {
     qn_value mask = qn_onnx_has(l, input) ? qn_build_cast(l->b, qn_onnx_in(l, input), QN_DTYPE_I64) : 0, seen;

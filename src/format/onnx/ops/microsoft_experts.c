@@ -79,8 +79,8 @@ static qn_value activated(struct qn_lower *l, qn_value x, qn_value linear)
 }
 
 /* The sparse mixer's choice of two experts, ids and shares [n, 2] of scores [n, experts]: the best one, and the best of
- * the others; the share of each is by a softmax over those whose scores are near its own (by a fiftieth of the greater),
- * the best expert left out for the second. */
+ * the others; the share of each is by a softmax over those whose scores are near its own (by a fiftieth of the
+ * greater), the best expert left out for the second. */
 static void mix_sparsely(struct qn_lower *l, qn_value scores, qn_value *shares, qn_value *ids)
 {
     const double near = 2 * 0.01;

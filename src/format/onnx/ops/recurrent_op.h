@@ -8,8 +8,8 @@
  * attributes: sets the outputs, of this dtype. */
 void qn_onnx_recurrent(struct qn_lower *l, uint32_t gates, qn_value in[8], qn_dtype dtype);
 
-/* The record of such an op from the node's attributes; r [d, gates * h, h] are the recurrent weights. The activations of
- * both directions stand one behind the other. */
+/* The record of such an op from the node's attributes; r [d, gates * h, h] are the recurrent weights. The activations
+ * of both directions stand one behind the other. */
 void qn_onnx_recurrent_record(struct qn_lower *l, uint32_t gates, qn_value r, struct qn_attr_rnn *attr);
 
 #endif
