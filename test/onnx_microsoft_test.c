@@ -29,7 +29,7 @@ static void run_models(void **state)
             hash = outcome.hash;
         }
     }
-    assert_int_equal(cases.count, 25);
+    assert_int_equal(cases.count, 26);
     assert_int_equal(bad, 0);
     onnx_free_cases(&cases);
 }
