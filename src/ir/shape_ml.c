@@ -13,7 +13,7 @@ qn_status qn_shape_tree_ensemble(const struct qn_shape_context *c)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: expected f32 or f64 [rows, features]", TEXT(c, 0));
     if (attr->targets <= 0 || attr->targets > 1 << 20 || attr->aggregate < 0 || attr->aggregate > 3)
         return QN_ERROR(QN_INVALID_ARGUMENT, "%" PRId64 " targets, aggregate %" PRId64, attr->targets, attr->aggregate);
-    if (attr->version != 1)
+    if (attr->version != 2)
         return QN_ERROR(QN_UNSUPPORTED, "version %" PRId64 " of the operands", attr->version);
     if (x->dims[1] < attr->features)
         return QN_ERROR(QN_INVALID_ARGUMENT, "input 0 is %s: the trees read %" PRId64 " features", TEXT(c, 0),

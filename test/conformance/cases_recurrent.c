@@ -440,6 +440,8 @@ static void plant(struct forest *f, bool mixed)
             node->what = (int32_t)(cf_random() % FEATURES) | mode << QN_TREE_FEATURE_BITS;
             if (mixed && cf_random() % 2 && !leaf)
                 node->what |= QN_TREE_MISSING_TRUE;
+            if (mode == QN_TREE_LEQ && cf_random() % 3 == 0)
+                node->what |= QN_TREE_NEGATED;
             node->yes = t * NODES + 2 * i + 1;
             node->no = t * NODES + 2 * i + 2;
             f->threshold[t * NODES + i] = (double)(cf_random() % 5) - 2;
@@ -449,12 +451,13 @@ static void plant(struct forest *f, bool mixed)
             }
             if (!leaf)
                 continue;
-            node->yes = (int32_t)f->votes;
+            node->yes = node->no = t * NODES + i;
+            node->set = (int32_t)f->votes;
+            f->threshold[t * NODES + i] = 2;
             for (int k = 0; k < 2; k++) {
                 f->target[f->votes] = (int32_t)(cf_random() % TARGETS);
                 f->weight[f->votes++] = (double)(cf_random() % 64) / 16;
             }
-            node->no = (int32_t)f->votes;
         }
     }
 }
@@ -467,7 +470,7 @@ static bool goes_true(const struct forest *f, int32_t at, double v)
         return true;
     switch (node->what >> QN_TREE_FEATURE_BITS & 7) {
     case QN_TREE_LEQ:
-        return v <= t;
+        return (node->what & QN_TREE_NEGATED ? -v : v) <= t;
     case QN_TREE_LT:
         return v < t;
     case QN_TREE_GTE:
@@ -492,7 +495,7 @@ static void trees_model(const struct forest *f, const double *x, int aggregate, 
         int32_t at = f->root[t];
         while ((f->node[at].what >> QN_TREE_FEATURE_BITS & 7) != QN_TREE_LEAF)
             at = goes_true(f, at, x[f->node[at].what & 0xffffff]) ? f->node[at].yes : f->node[at].no;
-        for (int32_t v = f->node[at].yes; v < f->node[at].no; v++) {
+        for (int32_t v = f->node[at].set; v < f->node[at].set + 2; v++) {
             double w = f->weight[v], *out = &y[f->target[v]];
             bool first = !has[f->target[v]];
             *out = aggregate < 2 ? *out + w : first ? w : aggregate == 2 ? fmin(*out, w) : fmax(*out, w);

@@ -28,36 +28,48 @@ static bool NAME(takes)(const struct qn_trees_params *p, const struct qn_tree_no
     }
 }
 
-/* The next node of one row's walk; a leaf stays where it is. */
-static int32_t NAME(next)(const struct qn_trees_params *p, const REAL *x, int32_t at)
+/* The next node of one row's walk; a leaf stays where it is. LEQ and leaves without branches: which way a row goes is
+ * what a processor cannot foretell. */
+static inline int32_t NAME(next)(const struct qn_trees_params *p, const struct qn_tree_node *nodes,
+                                 const REAL *thresholds, const REAL *x, int32_t at)
 {
-    const struct qn_tree_node *node = &p->node[at];
-    if (node->what >> QN_TREE_FEATURE_BITS == QN_TREE_LEQ) { /* by far the most frequent */
-        REAL v = x[node->what], threshold = ((const REAL *)p->threshold)[at];
-        return v <= threshold ? node->yes : node->no;
-    }
-    if ((node->what >> QN_TREE_FEATURE_BITS & 7) == QN_TREE_LEAF)
-        return at;
-    REAL v = x[node->what & ((1 << QN_TREE_FEATURE_BITS) - 1)];
-    return NAME(takes)(p, node, ((const REAL *)p->threshold)[at], v) ? node->yes : node->no;
+    enum { LEQ_OR_LEAF = 6 << QN_TREE_FEATURE_BITS }; /* bits of mode + 1 that neither has */
+    const struct qn_tree_node *node = &nodes[at];
+    int32_t what = node->what;
+    REAL v = NAME(turn)(x[what & ((1 << QN_TREE_FEATURE_BITS) - 1)], what), threshold = thresholds[at];
+    if (__builtin_expect(
+            ((uint32_t)what + (1u << QN_TREE_FEATURE_BITS)) & (uint32_t)(LEQ_OR_LEAF | QN_TREE_MISSING_TRUE), 0))
+        return NAME(takes)(p, node, threshold, v) ? node->yes : node->no;
+    return (&node->yes)[!(v <= threshold)];
 }
 
-/* `lanes` walks at once, each to its leaf; leaf holds where they start. */
+/* `lanes` walks, a whole number of WALKS, each to its leaf; leaf holds where they start. */
 static void NAME(walk)(const struct qn_trees_params *p, const REAL *const *x, int64_t lanes, int32_t *leaf)
 {
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int64_t i = 0; i < lanes; i++) {
-            int32_t at = NAME(next)(p, x[i], leaf[i]);
-            moved |= at != leaf[i];
-            leaf[i] = at;
+    const struct qn_tree_node *nodes = p->node;
+    const REAL *thresholds = p->threshold;
+    for (int64_t first = 0; first < lanes; first += WALKS) {
+        int32_t at[WALKS];
+        for (int i = 0; i < WALKS; i++)
+            at[i] = leaf[first + i];
+        for (int32_t moved = 1; moved;) {
+            moved = 0;
+            QN_UNROLL
+            for (int i = 0; i < WALKS; i++) {
+                int32_t to = NAME(next)(p, nodes, thresholds, x[first + i], at[i]);
+                moved |= to ^ at[i];
+                at[i] = to;
+            }
         }
+        for (int i = 0; i < WALKS; i++)
+            leaf[first + i] = at[i];
     }
 }
 
 static void NAME(vote)(const struct qn_trees_params *p, int32_t leaf, REAL *y, uint8_t *seen)
 {
-    for (int32_t i = p->node[leaf].yes; i < p->node[leaf].no; i++) {
+    int64_t first = p->node[leaf].set, end = first + (int64_t)((const REAL *)p->threshold)[leaf];
+    for (int64_t i = first; i < end; i++) {
         int32_t target = p->target[i];
         REAL weight = ((const REAL *)p->weight)[i];
         if (p->aggregate < 2)
@@ -78,16 +90,18 @@ static void NAME(run)(const struct qn_trees_params *p, int64_t begin, int64_t en
         int64_t together = QN_TREES_ROWS / count; /* trees that few rows go down at once */
         const REAL *row[QN_TREES_ROWS];
         int32_t leaf[QN_TREES_ROWS];
-        for (int64_t i = 0; i < together * count; i++)
+        for (int64_t i = 0; i < QN_TREES_ROWS; i++)
             row[i] = x + i % count * p->features;
         __builtin_memset(seen, 0, (size_t)(count * p->targets));
         for (int64_t i = 0; i < count * p->targets; i++)
             y[i] = 0;
         for (int64_t t = 0; t < p->trees; t += together) {
             int64_t lanes = (p->trees - t < together ? p->trees - t : together) * count;
-            for (int64_t i = 0; i < lanes; i++)
-                leaf[i] = p->root[t + i / count];
-            NAME(walk)(p, row, lanes, leaf);
+            int64_t whole = (lanes + WALKS - 1) / WALKS * WALKS; /* what is too much goes the way of the last */
+            for (int64_t i = 0; i < whole; i++)
+                leaf[i] = p->root[t + (i < lanes ? i : lanes - 1) / count];
+            if (p->features) /* else all trees are leaves, and rows are empty */
+                NAME(walk)(p, row, whole, leaf);
             for (int64_t i = 0; i < lanes; i++)
                 NAME(vote)(p, leaf[i], y + i % count * p->targets, seen + i % count * p->targets);
         }

@@ -1,4 +1,28 @@
+#include "kernels/simd/simd.h"
 #include "kernels/trees/trees.h"
+
+enum { WALKS = 4 /* enough to hide the time that one step takes, and few wait for the deepest */ };
+
+/* v, or -v, without a branch */
+static inline float turn_f32(float v, int32_t what)
+{
+    union {
+        float real;
+        int32_t bits;
+    } u = {v};
+    u.bits ^= what & QN_TREE_NEGATED;
+    return u.real;
+}
+
+static inline double turn_f64(double v, int32_t what)
+{
+    union {
+        double real;
+        int64_t bits;
+    } u = {v};
+    u.bits ^= (int64_t)(what & QN_TREE_NEGATED) * ((int64_t)1 << 32);
+    return u.real;
+}
 
 #define REAL float
 #define NAME(function) function##_f32

@@ -1,6 +1,7 @@
 /* Tree ensembles: node lists of TreeEnsembleClassifier, TreeEnsembleRegressor and TreeEnsemble become the operands of
  * tree_ensemble (src/kernels/trees/trees.h). */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "format/onnx/import_state.h"
@@ -97,35 +98,73 @@ struct operands {
     double *thresholds;
     int32_t *roots, *targets;
     double *weights;
-    int64_t count, room, votes, vote_room, features;
+    int64_t count, votes, features;
 };
 
-/* One more node on its way: which, and where its parent notes its number. */
-struct pending {
-    int64_t node;
-    int32_t *place;
-};
+/* Nodes and then the leaves that stand beside them, by one number; -1: there is no such node. */
+static int64_t place_of(const struct forest *f, int64_t node)
+{
+    if (node < 0)
+        return ~node < f->leaf_count ? f->count + ~node : -1;
+    return node < f->count ? node : -1;
+}
 
 static bool add_leaf(struct qn_lower *l, const struct forest *f, struct operands *o, int64_t leaf, int64_t targets)
 {
     struct qn_tree_node *node = &o->nodes[o->count];
     node->what = QN_TREE_LEAF << QN_TREE_FEATURE_BITS;
-    node->yes = (int32_t)o->votes;
+    node->yes = node->no = (int32_t)o->count;
+    node->set = (int32_t)o->votes;
+    o->thresholds[o->count] = (double)(f->first_vote[leaf + 1] - f->first_vote[leaf]);
+    if (o->thresholds[o->count] > 1 << 24) { /* which f32 can count */
+        qn_onnx_fail(l, "a leaf has %.0f votes", o->thresholds[o->count]);
+        return false;
+    }
     for (int64_t i = f->first_vote[leaf]; i < f->first_vote[leaf + 1]; i++) {
-        if (f->votes[i].target < 0 || f->votes[i].target >= targets || o->votes == o->vote_room) {
+        if (f->votes[i].target < 0 || f->votes[i].target >= targets) {
             qn_onnx_fail(l, "target %" PRId64 " of %" PRId64, f->votes[i].target, targets);
             return false;
         }
         o->targets[o->votes] = (int32_t)f->votes[i].target;
         o->weights[o->votes++] = f->votes[i].weight;
     }
-    node->no = (int32_t)o->votes;
     return true;
 }
 
-/* An inner node; both children go on the stack, the true one on top, so that it follows at once. */
+static double number_before(double t, qn_dtype dtype)
+{
+    return dtype == QN_DTYPE_F64 ? nextafter(t, -HUGE_VAL) : (double)nextafterf((float)t, -HUGE_VALF);
+}
+
+/* Comparisons by order as LEQ, which the kernel is fastest at. Where NaN goes the way of true, the opposite is asked
+ * and the branches change places; above t means that -x is below -t, and that is to be at most the number before it.
+ * Thresholds that have none before them, and NaN, keep their mode. */
+static void write_as_leq(struct qn_tree_node *node, double *threshold, qn_dtype dtype)
+{
+    static const uint8_t opposite[] = {QN_TREE_GT, QN_TREE_GTE, QN_TREE_LT, QN_TREE_LEQ};
+    int mode = node->what >> QN_TREE_FEATURE_BITS & 7;
+    bool turned = node->what & QN_TREE_MISSING_TRUE;
+    if (mode > QN_TREE_GT)
+        return;
+    mode = turned ? opposite[mode] : mode;
+    bool negated = mode == QN_TREE_GT || mode == QN_TREE_GTE;
+    double t = dtype == QN_DTYPE_F64 ? *threshold : (double)(float)*threshold;
+    t = negated ? -t : t;
+    if (!(t > -HUGE_VAL))
+        return;
+    *threshold = mode == QN_TREE_LT || mode == QN_TREE_GT ? number_before(t, dtype) : t;
+    node->what &= (1 << QN_TREE_FEATURE_BITS) - 1;
+    node->what |= QN_TREE_LEQ << QN_TREE_FEATURE_BITS | (negated ? QN_TREE_NEGATED : 0);
+    if (turned) {
+        int32_t yes = node->yes;
+        node->yes = node->no;
+        node->no = yes;
+    }
+}
+
+/* An inner node, whose children are numbered already. */
 static bool add_inner(struct qn_lower *l, const struct forest *f, struct operands *o, int64_t from,
-                      struct pending *stack, int64_t *depth)
+                      const int32_t *numbers, qn_dtype dtype)
 {
     struct qn_tree_node *node = &o->nodes[o->count];
     int64_t feature = f->features[from];
@@ -137,46 +176,72 @@ static bool add_inner(struct qn_lower *l, const struct forest *f, struct operand
     node->what = (int32_t)feature | (int32_t)f->modes[from] << QN_TREE_FEATURE_BITS;
     if (f->missing && f->missing[from])
         node->what |= QN_TREE_MISSING_TRUE;
+    node->yes = numbers[place_of(f, f->yes[from])];
+    node->no = numbers[place_of(f, f->no[from])];
     o->thresholds[o->count] = f->splits[from];
     if (f->modes[from] == QN_TREE_MEMBER) {
         node->set = (int32_t)f->set_first[from];
         o->thresholds[o->count] = (double)f->set_count[from];
     }
-    stack[(*depth)++] = (struct pending){f->no[from], &node->no};
-    stack[(*depth)++] = (struct pending){f->yes[from], &node->yes};
+    write_as_leq(node, &o->thresholds[o->count], dtype);
     return true;
 }
 
-/* Every tree from its root down, each node before its children. A node that is reached twice is an error; leaves of
- * TreeEnsemble 5 may be shared and are copied. */
-static void write_trees(struct qn_lower *l, const struct forest *f, struct operands *o, int64_t targets)
+/* The places of all nodes that roots lead to, each behind its children and the one of the true branch last, so that
+ * read from the end it follows at once. Several parents may share a node, as in what is made of a split by categories.
+ * Gives their number, or -1. */
+static int64_t order_nodes(struct qn_lower *l, const struct forest *f, int64_t *order)
 {
-    struct pending *stack = take(l, (uint64_t)f->count * 2 + 2, sizeof *stack);
-    uint8_t *seen = take(l, (uint64_t)f->count, 1);
-    for (int64_t t = 0; t < f->root_count && !l->b->status; t++) {
+    enum { UNSEEN, OPEN, DONE };
+    int64_t *stack = take(l, (uint64_t)f->count * 2 + 2, sizeof *stack), count = 0;
+    uint8_t *states = take(l, (uint64_t)(f->count + f->leaf_count), 1);
+    for (int64_t t = f->root_count; t-- > 0 && !l->b->status;) {
         int64_t depth = 0;
-        stack[depth++] = (struct pending){f->roots[t], &o->roots[t]};
-        while (depth && !l->b->status) {
-            struct pending next = stack[--depth];
-            bool leaf = next.node < 0 && ~next.node < f->leaf_count;
-            if ((!leaf && (next.node < 0 || next.node >= f->count || seen[next.node])) || o->count == o->room) {
-                qn_onnx_fail(l, "node %" PRId64 " does not exist, or is reached twice", next.node);
-                return;
+        stack[depth++] = place_of(f, f->roots[t]);
+        while (depth) {
+            int64_t at = stack[depth - 1];
+            if (at < 0 || states[at] != UNSEEN || at >= f->count || f->modes[at] == QN_TREE_LEAF) {
+                depth--;
+                if (at >= 0 && states[at] != DONE)
+                    order[count++] = at;
+                if (at < 0) {
+                    qn_onnx_fail(l, "tree %" PRId64 " has a node that does not exist", t);
+                    return -1;
+                }
+                states[at] = DONE;
+                continue;
             }
-            *next.place = (int32_t)o->count;
-            bool good;
-            if (leaf) {
-                good = add_leaf(l, f, o, ~next.node, targets);
-            } else {
-                seen[next.node] = 1;
-                good = f->modes[next.node] == QN_TREE_LEAF ? add_leaf(l, f, o, next.node, targets)
-                                                           : add_inner(l, f, o, next.node, stack, &depth);
-            }
-            if (!good)
-                return;
-            o->count++;
+            states[at] = OPEN;
+            stack[depth++] = place_of(f, f->yes[at]);
+            stack[depth++] = place_of(f, f->no[at]);
+            for (int side = 1; side <= 2; side++)
+                if (stack[depth - side] >= 0 && states[stack[depth - side]] == OPEN) {
+                    qn_onnx_fail(l, "node %" PRId64 " is below itself", stack[depth - side]);
+                    return -1;
+                }
         }
     }
+    return l->b->status ? -1 : count;
+}
+
+/* Every node once, before its children. */
+static void write_trees(struct qn_lower *l, const struct forest *f, struct operands *o, int64_t targets, qn_dtype dtype)
+{
+    int64_t *order = take(l, (uint64_t)(f->count + f->leaf_count), sizeof *order);
+    int32_t *numbers = take(l, (uint64_t)(f->count + f->leaf_count), sizeof *numbers);
+    int64_t count = l->b->status ? -1 : order_nodes(l, f, order);
+    for (int64_t i = 0; i < count; i++)
+        numbers[order[i]] = (int32_t)(count - 1 - i);
+    for (int64_t i = count; i-- > 0;) {
+        int64_t at = order[i];
+        bool leaf = at >= f->count || f->modes[at] == QN_TREE_LEAF;
+        if (!(leaf ? add_leaf(l, f, o, at >= f->count ? at - f->count : at, targets)
+                   : add_inner(l, f, o, at, numbers, dtype)))
+            return;
+        o->count++;
+    }
+    for (int64_t t = 0; t < f->root_count && count >= 0; t++)
+        o->roots[t] = numbers[place_of(f, f->roots[t])];
 }
 
 static qn_value real_list(struct qn_lower *l, qn_dtype dtype, const double *values, int64_t count)
@@ -200,23 +265,20 @@ static qn_value run_forest(struct qn_lower *l, const struct forest *f, qn_value 
             qn_onnx_fail(l, "%" PRId64 " nodes, %" PRId64 " targets", f->count, targets);
         return 0;
     }
-    o.room = f->leaf_count ? 2 * f->count + f->root_count : f->count;
-    /* leaves that are shared vote more than once */
-    o.vote_room = f->leaf_count ? votes * (f->leaf_count ? 2 * f->count + 1 : 1) : votes;
-    o.vote_room = o.vote_room > o.room + votes ? o.room + votes : o.vote_room;
-    o.nodes = take(l, (uint64_t)o.room, sizeof *o.nodes);
-    o.thresholds = take(l, (uint64_t)o.room, sizeof *o.thresholds);
+    int64_t room = f->count + f->leaf_count;
+    o.nodes = take(l, (uint64_t)room, sizeof *o.nodes);
+    o.thresholds = take(l, (uint64_t)room, sizeof *o.thresholds);
     o.roots = take(l, (uint64_t)f->root_count, sizeof *o.roots);
-    o.targets = take(l, (uint64_t)o.vote_room, sizeof *o.targets);
-    o.weights = take(l, (uint64_t)o.vote_room, sizeof *o.weights);
+    o.targets = take(l, (uint64_t)votes, sizeof *o.targets);
+    o.weights = take(l, (uint64_t)votes, sizeof *o.weights);
     double *zeros = take(l, (uint64_t)targets, sizeof *zeros);
+    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype;
     if (!l->b->status)
-        write_trees(l, f, &o, targets);
+        write_trees(l, f, &o, targets, dtype);
     if (l->b->status)
         return 0;
     if (qn_build_dim(l->b, x, 1) < 0 && !qn_onnx_static(l, x))
         return 0;
-    qn_dtype dtype = qn_onnx_type_of(l, x)->dtype;
     qn_value in[] = {
         x,
         qn_onnx_data(l, QN_DTYPE_I32, 2, (const int64_t[]){o.count, 4}, o.nodes),
@@ -227,7 +289,7 @@ static qn_value run_forest(struct qn_lower *l, const struct forest *f, qn_value 
         real_list(l, dtype, f->members, f->member_count),
         real_list(l, dtype, base ? base : zeros, targets),
     };
-    struct qn_attr_trees attr = {.targets = targets, .aggregate = aggregate, .version = 1, .features = o.features};
+    struct qn_attr_trees attr = {.targets = targets, .aggregate = aggregate, .version = 2, .features = o.features};
     return qn_build_node(l->b, QN_OP_tree_ensemble, in, 8, &attr, NULL);
 }
 
