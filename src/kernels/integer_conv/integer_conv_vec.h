@@ -9,7 +9,7 @@ enum {
     ROWS = 96,
     COLUMNS = 256,
     ENOUGH = 16,           /* tiles: more make no thread wait for another, but each begins anew */
-    ROW_BYTES = 256 << 10, /* of copied taps: they and a panel share the second cache level */
+    ROW_BYTES = 256 << 10, /* of laid rows: they and a panel share the second cache level */
 };
 
 /* x is read as it lies: row r of the product is pixel r. */
@@ -32,12 +32,22 @@ static int64_t row_bytes(const struct qn_integer_conv_params *p)
     return blocks(depth(p), 64) * 64 + 64;
 }
 
+/* Scratch bytes of a row: taps, and the same widened. */
+static int64_t laid_bytes(const struct qn_integer_conv_params *p)
+{
+    int64_t bytes = is_direct(p) ? 0 : row_bytes(p);
+#ifdef QN_INT_WIDENS
+    bytes += 2 * row_bytes(p);
+#endif
+    return bytes;
+}
+
 static int64_t block_rows(const struct qn_integer_conv_params *p)
 {
-    int64_t rows = qn_integer_conv_rows(p);
+    int64_t rows = qn_integer_conv_rows(p), bytes = laid_bytes(p);
     if (is_depthwise(p))
         return blocks(rows, most(1, blocks(rows, PIXELS))); /* equal blocks */
-    int64_t limit = is_direct(p) ? ROWS : most(INT_ROWS, least(ROWS, ROW_BYTES / row_bytes(p) / INT_ROWS * INT_ROWS));
+    int64_t limit = bytes ? most(INT_ROWS, least(ROWS, ROW_BYTES / bytes / INT_ROWS * INT_ROWS)) : ROWS;
     int64_t count = blocks(rows, limit);
     return count ? blocks(blocks(rows, count), INT_ROWS) * INT_ROWS : INT_ROWS;
 }
@@ -67,13 +77,7 @@ static int64_t scratch_bytes(const void *params)
     const struct qn_integer_conv_params *p = params;
     if (is_depthwise(p))
         return depthwise_scratch(p);
-    int64_t bytes = (ROWS + INT_ROWS) * 4;
-    if (!is_direct(p))
-        bytes += block_rows(p) * row_bytes(p);
-#ifdef QN_INT_WIDENS
-    bytes += block_rows(p) * row_bytes(p) * 2;
-#endif
-    return blocks(bytes, 64) * 64 + 64;
+    return blocks((ROWS + INT_ROWS) * 4 + block_rows(p) * laid_bytes(p), 64) * 64 + 64;
 }
 
 /* ---- rows of copied taps -------------------------------------------------------------------------------------- */
@@ -192,6 +196,7 @@ static struct int_rows lay_rows(const struct qn_integer_conv_params *p, int64_t 
                   p->x_signed);
     block.a = copied;
     block.a_row = wide_row;
+    block.k = blocks(k, 4) * 4;
 #endif
     return block;
 }

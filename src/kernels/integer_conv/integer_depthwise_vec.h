@@ -83,9 +83,21 @@ static int64_t padded_taps(const struct qn_integer_conv_params *p)
     return (qn_integer_conv_taps(p) + 3) / 4 * 4;
 }
 
+/* Bytes of the weights of a panel as pairs of taps in 16 bits. */
+static int64_t pairs_bytes(const struct qn_integer_conv_params *p)
+{
+#if defined(__AVX512F__)
+    (void)p;
+    return 0;
+#else
+    return padded_taps(p) / 2 * QN_INTEGER_PANEL * 4;
+#endif
+}
+
 static int64_t depthwise_scratch(const struct qn_integer_conv_params *p)
 {
-    return blocks(p->c, 64) * 64 + PIXELS * (int64_t)sizeof(struct pixel_taps) + (PIXELS + 1) * padded_taps(p) * 8;
+    return pairs_bytes(p) + blocks(p->c, 64) * 64 + PIXELS * (int64_t)sizeof(struct pixel_taps) +
+           (PIXELS + 1) * padded_taps(p) * 8;
 }
 
 /* Offsets of the taps from the pixel's first; with `outside` of a pixel at a border. */
@@ -141,9 +153,10 @@ static void find_taps(const struct qn_integer_conv_params *p, int64_t row, int64
 /* What a panel of channels has in common. */
 struct depthwise {
     struct int_columns columns;
-    const int8_t *w; /* of the panel's first channel */
-    int64_t wide;    /* channels in a row of the packed weights */
-    int64_t fours, first, channels;
+    const int8_t *w;      /* of the panel's first channel */
+    const int32_t *pairs; /* AVX2: [pair of taps][QN_INTEGER_PANEL] pairs of 16-bit numbers, zero points taken off */
+    int64_t wide;         /* channels in a row of the packed weights */
+    int64_t taps, fours, first, channels;
     bool is_signed, zeros; /* x; weights have zero points */
 };
 
@@ -154,6 +167,7 @@ static void prepare_channels(const struct qn_integer_conv_params *p, int64_t fir
     int32_t sums[QN_INTEGER_PANEL] = {0};
     d->wide = blocks(p->o, QN_INTEGER_PANEL) * QN_INTEGER_PANEL;
     d->w = (const int8_t *)p->w + first * 4;
+    d->taps = qn_integer_conv_taps(p);
     d->fours = padded_taps(p) / 4;
     d->first = first;
     d->channels = least(p->o - first, QN_INTEGER_PANEL);
@@ -174,9 +188,14 @@ static void prepare_channels(const struct qn_integer_conv_params *p, int64_t fir
 }
 
 #if defined(__AVX512F__)
-/* Added to the sums of channels 0-15 and 16-31: a pixel. Four taps of a channel side by side are one dot product. */
+QN_INLINE void widen_weights(struct depthwise *d, char *pairs)
+{
+    (void)d, (void)pairs;
+}
+
+/* Adds a pixel to the sums of channels 0-15 and 16-31. Four taps of a channel side by side are one dot product. */
 QN_INLINE void depthwise_add(const struct depthwise *d, const uint8_t *x, const int64_t *taps, const bool full,
-                             const bool zeros, __m512i sums[2])
+                             const bool zeros, vi sums[INT_VECTORS])
 {
     const __m512i low = _mm512_set_epi16(55, 39, 54, 38, 53, 37, 52, 36, 51, 35, 50, 34, 49, 33, 48, 32, 23, 7, 22, 6,
                                          21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
@@ -212,37 +231,6 @@ QN_INLINE void depthwise_add(const struct depthwise *d, const uint8_t *x, const 
         sums[j] = vi_sub(sums[j], vi_mul(total[j], vi_load(d->columns.b_zero + j * 16)));
 }
 
-QN_INLINE void depthwise_pixel(const struct depthwise *d, const struct pixel_taps *taps, const bool full, int32_t *out)
-{
-    __m512i sums[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    if (d->zeros)
-        depthwise_add(d, taps->x, taps->offsets, full, true, sums);
-    else
-        depthwise_add(d, taps->x, taps->offsets, full, false, sums);
-    vi_store(out, sums[0]);
-    vi_store(out + 16, sums[1]);
-}
-
-/* The common end, straight from registers. */
-QN_INLINE bool depthwise_bytes(const struct depthwise *d, const struct qn_integer_out *out,
-                               const struct pixel_taps *taps, int64_t rows, const bool full, char *y)
-{
-    if (!int_folds(out) || !d->columns.small_scales || d->zeros)
-        return false;
-    struct int_bytes bytes = int_bytes_of(&d->columns, out, y, d->channels);
-    for (int64_t r = 0; r < rows; r += 2) {
-        const int32_t *offset = d->columns.offset;
-        __m512i sums[4] = {vi_load(offset), vi_load(offset + 16), vi_load(offset), vi_load(offset + 16)};
-        depthwise_add(d, taps[r].x, taps[r].offsets, full, false, sums);
-        if (r + 1 == rows) {
-            int_store_rows(1, &bytes, r, 0, sums, full);
-            break;
-        }
-        depthwise_add(d, taps[r + 1].x, taps[r + 1].offsets, full, false, sums + 2);
-        int_store_rows(2, &bytes, r, 0, sums, full);
-    }
-    return true;
-}
 #else
 /* Taps 2 half and 2 half + 1 of eight channels as pairs of 16-bit numbers, zero points taken off. */
 QN_INLINE __m256i depthwise_weights(const struct depthwise *d, const int8_t *w, int64_t at, const int half)
@@ -259,57 +247,102 @@ QN_INLINE __m256i depthwise_weights(const struct depthwise *d, const int8_t *w, 
     return _mm256_sub_epi16(words, _mm256_or_si256(zero, _mm256_slli_epi32(zero, 16)));
 }
 
-/* Pairs of taps multiply as 16-bit numbers. */
-QN_INLINE void depthwise_pixel(const struct depthwise *d, const struct pixel_taps *taps, const bool full, int32_t *out)
+static void widen_weights(struct depthwise *d, char *pairs)
 {
-    __m256i sums[4];
     const int8_t *w = d->w;
-    const uint8_t *x = taps->x + d->first;
-    for (int j = 0; j < 4; j++)
-        sums[j] = _mm256_setzero_si256();
+    int32_t *to = (int32_t *)(void *)pairs;
+    d->pairs = to;
     for (int64_t i = 0; i < d->fours; i++, w += d->wide * 4)
-        QN_UNROLL
-    for (int pair = 0; pair < 2; pair++) {
-        const int64_t *at = taps->offsets + 4 * i + 2 * pair;
-        uint8_t part[2][QN_INTEGER_PANEL];
-        const uint8_t *from[2] = {x + at[0], x + at[1]};
-        for (int t = 0; t < 2 && !full; t++) {
-            __builtin_memset(part[t], 0, sizeof part[t]);
-            copy_bytes(part[t], from[t], d->channels);
-            from[t] = part[t];
-        }
-        for (int half = 0; half < 2; half++) {
-            __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(from[0] + half * 16));
-            __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from[1] + half * 16));
-            __m128i l = _mm_unpacklo_epi8(a, b), h = _mm_unpackhi_epi8(a, b);
-            __m256i wide_x[2] = {d->is_signed ? _mm256_cvtepi8_epi16(l) : _mm256_cvtepu8_epi16(l),
-                                 d->is_signed ? _mm256_cvtepi8_epi16(h) : _mm256_cvtepu8_epi16(h)};
-            for (int j = 0; j < 2; j++) {
-                __m256i weights = depthwise_weights(d, w, half * 16 + j * 8, pair);
-                sums[half * 2 + j] = _mm256_add_epi32(sums[half * 2 + j], _mm256_madd_epi16(wide_x[j], weights));
-            }
-        }
-    }
-    for (int j = 0; j < 4; j++)
-        vi_store(out + j * 8, sums[j]);
+        for (int pair = 0; pair < 2; pair++)
+            for (int64_t at = 0; at < QN_INTEGER_PANEL; at += VF_LANES, to += VF_LANES)
+                vi_store(to, pair ? depthwise_weights(d, w, at, 1) : depthwise_weights(d, w, at, 0));
 }
 
+/* Adds a pixel to the sums of the panel's channels. Two taps of a channel side by side are one dot product. */
+QN_INLINE void depthwise_add(const struct depthwise *d, const uint8_t *x, const int64_t *taps, const bool full,
+                             const bool zeros, vi sums[INT_VECTORS])
+{
+    enum { PART = 16 }; /* channels */
+    const int32_t *w = d->pairs;
+    int64_t pairs = zeros ? d->fours * 2 : (d->taps + 1) / 2; /* the weights of the others are 0 */
+    x += d->first;
+    for (int64_t i = 0; i < pairs; i++, w += QN_INTEGER_PANEL, taps += 2)
+        QN_UNROLL
+    for (int part = 0; part < QN_INTEGER_PANEL / PART; part++) {
+        uint8_t rest[2][PART] = {0};
+        const uint8_t *from[2] = {x + taps[0] + part * PART, x + taps[1] + part * PART};
+        int64_t left = full ? PART : least(PART, d->channels - part * PART);
+        for (int t = 0; left < PART && t < 2; t++) {
+            copy_bytes(rest[t], from[t], most(left, 0));
+            from[t] = rest[t];
+        }
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from[0]);
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)from[1]);
+        __m128i both[2] = {_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)};
+        QN_UNROLL
+        for (int j = 0; j < 2; j++) {
+            vi wide = d->is_signed ? _mm256_cvtepi8_epi16(both[j]) : _mm256_cvtepu8_epi16(both[j]);
+            sums[part * 2 + j] = int_dot(sums[part * 2 + j], wide, vi_load(w + part * PART + j * VF_LANES));
+        }
+    }
+}
+#endif
+
+QN_INLINE void depthwise_pixel(const struct depthwise *d, const struct pixel_taps *taps, const bool full, int32_t *out)
+{
+    vi sums[INT_VECTORS];
+    QN_UNROLL
+    for (int j = 0; j < INT_VECTORS; j++)
+        sums[j] = vi_set(0);
+    if (d->zeros)
+        depthwise_add(d, taps->x, taps->offsets, full, true, sums);
+    else
+        depthwise_add(d, taps->x, taps->offsets, full, false, sums);
+    QN_UNROLL
+    for (int j = 0; j < INT_VECTORS; j++)
+        vi_store(out + j * VF_LANES, sums[j]);
+}
+
+/* The common end, straight from registers. */
 QN_INLINE bool depthwise_bytes(const struct depthwise *d, const struct qn_integer_out *out,
                                const struct pixel_taps *taps, int64_t rows, const bool full, char *y)
 {
-    (void)d, (void)out, (void)taps, (void)rows, (void)full, (void)y;
-    return false;
+    if (!int_folds(out) || !d->columns.small_scales || d->zeros)
+        return false;
+    struct int_bytes bytes = int_bytes_of(&d->columns, out, y, d->channels);
+    for (int64_t r = 0; r < rows; r += 2) {
+        bool last = r + 1 == rows;
+        vi sums[2][INT_VECTORS];
+        QN_UNROLL
+        for (int j = 0; j < 2 * INT_VECTORS; j++)
+            sums[j / INT_VECTORS][j % INT_VECTORS] = vi_load(d->columns.offset + j % INT_VECTORS * VF_LANES);
+        depthwise_add(d, taps[r].x, taps[r].offsets, full, false, sums[0]);
+        if (!last)
+            depthwise_add(d, taps[r + 1].x, taps[r + 1].offsets, full, false, sums[1]);
+        QN_UNROLL
+        for (int64_t at = 0; at < QN_INTEGER_PANEL; at += INT_UNIT) {
+            int64_t v = at / VF_LANES;
+            vi unit[4] = {sums[0][v], sums[0][v + 1], sums[1][v], sums[1][v + 1]};
+            if (at >= d->channels)
+                break;
+            if (last)
+                int_store_rows(1, &bytes, r, at, unit, full);
+            else
+                int_store_rows(2, &bytes, r, at, unit, full);
+        }
+    }
+    return true;
 }
-#endif
 
 /* ---- tiles ---------------------------------------------------------------------------------------------------- */
 
 QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const struct pixel_taps *taps, int64_t row,
-                               int64_t rows, int64_t first, const bool full)
+                               int64_t rows, int64_t first, const bool full, char *pairs)
 {
     struct depthwise d;
     struct qn_integer_out out = p->out;
     prepare_channels(p, first, &d);
+    widen_weights(&d, pairs);
     out.stride = p->o;
     char *y = (char *)out.y + (row * p->o + first) * qn_integer_out_bytes(&out);
     if (depthwise_bytes(&d, &out, taps, rows, full, y))
@@ -328,17 +361,18 @@ QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const str
 static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t channel,
                           int64_t end, char *scratch)
 {
-    uint8_t *outside = (uint8_t *)scratch;
-    struct pixel_taps *taps = (struct pixel_taps *)(void *)(scratch + blocks(p->c, 64) * 64);
+    char *pairs = scratch;
+    uint8_t *outside = (uint8_t *)scratch + pairs_bytes(p);
+    struct pixel_taps *taps = (struct pixel_taps *)(void *)(outside + blocks(p->c, 64) * 64);
     int64_t *shared = (int64_t *)(void *)(taps + PIXELS), *own = shared + padded_taps(p);
     fill_bytes(outside, p->x_zero ? *(const uint8_t *)p->x_zero : 0, p->c);
     find_offsets(p, (const int64_t[]){0, 0, 0}, p->x, NULL, shared);
     find_taps(p, row, rows, outside, shared, own, taps);
     for (int64_t first = channel; first < end; first += QN_INTEGER_PANEL) {
         if (p->o - first >= QN_INTEGER_PANEL)
-            depthwise_panel(p, taps, row, rows, first, true);
+            depthwise_panel(p, taps, row, rows, first, true, pairs);
         else
-            depthwise_panel(p, taps, row, rows, first, false);
+            depthwise_panel(p, taps, row, rows, first, false, pairs);
     }
 }
 

@@ -86,6 +86,7 @@ static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_
         int_widen((int16_t *)(void *)(wide + r * wide_row(p->k)), a + r * p->a_stride, p->k, p->a_signed);
     block.a = wide;
     block.a_row = wide_row(p->k);
+    block.k = blocks(p->k, 4) * 4;
 #endif
     struct int_panels panels = {p->b, p->n, p->k, p->b_zero, p->b_zero_step, p->b_signed};
     int_block(&block, &panels, first, end, &p->out,
