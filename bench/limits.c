@@ -77,8 +77,7 @@ __attribute__((target("avx2"))) static void dot_avx2(struct work *work)
         sums[i] = _mm256_set1_epi32(i);
     for (int step = 0; step < STEPS; step++)
 #pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++)
-        {
+        for (int i = 0; i < CHAINS; i++) {
             __m256i products; /* written out: the same product in every step is worth one to a compiler */
             __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sums[i]), "=&x"(products) : "x"(a), "x"(b));
         }

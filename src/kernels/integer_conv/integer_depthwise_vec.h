@@ -282,7 +282,8 @@ QN_INLINE void depthwise_add(const struct depthwise *d, const uint8_t *x, const 
         QN_UNROLL
         for (int j = 0; j < 2; j++) {
             vi wide = d->is_signed ? _mm256_cvtepi8_epi16(both[j]) : _mm256_cvtepu8_epi16(both[j]);
-            sums[part * 2 + j] = int_dot(sums[part * 2 + j], wide, vi_load(w + part * PART + j * VF_LANES));
+            vi two = _mm256_madd_epi16(wide, vi_load(w + part * PART + j * VF_LANES));
+            sums[part * 2 + j] = vi_add(sums[part * 2 + j], two);
         }
     }
 }

@@ -1,12 +1,11 @@
 /* Integer products with packed panels, for INTEGER_GEMM and INTEGER_CONV: a block of rows by a panel, summed in
  * registers over all of k, then brought to the output's dtype.
  *
- * The dot product of four bytes is one instruction with VNNI (512 or 256 bits wide). AVX2 multiplies pairs of 16-bit
- * numbers instead, since its byte products saturate: rows are given widened, weights are widened on the way, and a
- * vector holds four columns, two partial sums each.
+ * The dot product of four bytes is one instruction with VNNI (512 or 256 bits wide). AVX2 has tiles of its own
+ * (integer_words.h).
  *
- * The instructions are written out because gcc, given its intrinsics, moves sums between registers and memory: a tile
- * took 1.1 to 2 times as long (gcc 12, k of 64 to 256). */
+ * The instruction is written out because gcc, given its intrinsic, moves sums between registers and memory: a tile took
+ * 1.1 to 2 times as long (gcc 12, k of 64 to 256). */
 #ifndef QN_KERNELS_INTEGER_TILE_H
 #define QN_KERNELS_INTEGER_TILE_H
 
@@ -33,41 +32,9 @@ QN_INLINE vi int_dot(vi sum, vi u, vi s)
 #else
 enum { INT_ROWS = 6 };
 #define QN_INT_WIDENS 1 /* rows are given as 16-bit numbers */
-QN_INLINE vi int_dot(vi sum, vi u, vi s)
-{
-    vi products;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(u), "x"(s));
-    return sum;
-}
 #endif
 
-/* Four elements of a row for all columns of a vector, and the four of each column; bytes they take in a row and columns
- * of a vector. */
-#if defined(QN_INT_WIDENS)
-enum { INT_FOUR = 8, INT_LANES = VF_LANES / 2 };
-QN_INLINE vi int_row_four(const uint8_t *p)
-{
-    int64_t four;
-    __builtin_memcpy(&four, p, sizeof four);
-    return _mm256_set1_epi64x(four);
-}
-QN_INLINE vi int_column_fours(const char *p)
-{
-    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
-#else
-enum { INT_FOUR = 4, INT_LANES = VF_LANES };
-QN_INLINE vi int_row_four(const uint8_t *p)
-{
-    return vi_set4(p);
-}
-QN_INLINE vi int_column_fours(const char *p)
-{
-    return vi_load((const int32_t *)(const void *)p);
-}
-#endif
-
-enum { INT_UNIT = 2 * VF_LANES /* columns that are stored together */, INT_VECTORS = QN_INTEGER_PANEL / VF_LANES };
+enum { INT_UNIT = 2 * VF_LANES /* columns of a register tile */, INT_VECTORS = QN_INTEGER_PANEL / VF_LANES };
 
 /* What stands in front of the sums of a panel's columns. */
 struct int_columns {
@@ -149,35 +116,7 @@ QN_INLINE void int_store_rows(const int rows, const struct int_bytes *f, int64_t
     }
 }
 
-enum { INT_LINES = (INT_ROWS + 2) / 3, INT_SUMS = INT_ROWS * 2 };
-
-/* Where the sums of row r begin: a row has room for two vectors at least. */
-#define INT_SUM(r, vectors) ((r) * ((vectors) < 2 ? 2 : (vectors)))
-
-/* Adds the products of the next 4 `steps` elements of each row. Rows are found from every third one: x86 addresses
- * reach two strides further. */
-QN_INLINE void int_steps(const int rows, const int vectors, const int steps, const uint8_t *lines[INT_LINES],
-                         int64_t stride, const char *b, vi *acc, bool flip)
-{
-    vi shift = vi_set((int32_t)0x80808080u), w[QN_INTEGER_PANEL / INT_LANES];
-    QN_UNROLL
-    for (int step = 0; step < steps; step++, b += QN_INTEGER_PANEL * 4) {
-        QN_UNROLL
-        for (int v = 0; v < vectors; v++)
-            w[v] = int_column_fours(b + v * INT_LANES * 4);
-        QN_UNROLL
-        for (int r = 0; r < rows; r++) {
-            vi x = int_row_four(lines[r / 3] + r % 3 * stride + step * INT_FOUR);
-            x = flip ? vi_xor(x, shift) : x;
-            QN_UNROLL
-            for (int v = 0; v < vectors; v++)
-                acc[INT_SUM(r, vectors) + v] = int_dot(acc[INT_SUM(r, vectors) + v], x, w[v]);
-        }
-    }
-    QN_UNROLL
-    for (int g = 0; g < (rows + 2) / 3; g++)
-        lines[g] += steps * INT_FOUR;
-}
+enum { INT_LINES = (INT_ROWS + 2) / 3 };
 
 /* Where the tile of rows from `row` on fetches the next panel, counted from this one. The tiles of a panel share it, so
  * that it comes from memory no faster than this one is worked off; a burst at its beginning would be waited for. */
@@ -186,36 +125,44 @@ QN_INLINE int64_t int_ahead(const struct int_rows *block, int64_t row)
     return qn_integer_panel_bytes(block->k) + block->k / 16 * block->ahead * (row / INT_ROWS);
 }
 
-/* To out[rows][QN_INTEGER_PANEL]. */
-QN_INLINE void int_store_sums(const int rows, const int vectors, const vi *acc, int32_t *out)
-{
-    QN_UNROLL
-    for (int r = 0; r < rows; r++, out += QN_INTEGER_PANEL) {
-        const vi *sums = acc + INT_SUM(r, vectors);
-#if defined(QN_INT_WIDENS)
-        QN_UNROLL
-        for (int v = 0; v < vectors; v += 2)
-            vi_store(out + v * INT_LANES,
-                     _mm256_permute4x64_epi64(_mm256_hadd_epi32(sums[v], sums[v + 1]), 0xd8));
+#ifdef QN_INT_WIDENS
+#include "kernels/integer_gemm/integer_words.h"
 #else
+/* Adds the products of the next 4 `steps` bytes of each row. Rows are found from every third one: x86 addresses reach
+ * two strides further. */
+QN_INLINE void int_steps(const int rows, const int vectors, const int steps, const uint8_t *lines[INT_LINES],
+                         int64_t stride, const char *b, vi *acc, bool flip)
+{
+    vi shift = vi_set((int32_t)0x80808080u);
+    QN_UNROLL
+    for (int step = 0; step < steps; step++, b += QN_INTEGER_PANEL * 4) {
+        vi w0 = vi_load((const int32_t *)(const void *)b);
+        vi w1 = vectors > 1 ? vi_load((const int32_t *)(const void *)b + VF_LANES) : w0;
         QN_UNROLL
-        for (int v = 0; v < vectors; v++)
-            vi_store(out + v * INT_LANES, sums[v]);
-#endif
+        for (int r = 0; r < rows; r++) {
+            vi x = vi_set4(lines[r / 3] + r % 3 * stride + step * 4);
+            x = flip ? vi_xor(x, shift) : x;
+            acc[r * 2] = int_dot(acc[r * 2], x, w0);
+            if (vectors > 1)
+                acc[r * 2 + 1] = int_dot(acc[r * 2 + 1], x, w1);
+        }
     }
+    QN_UNROLL
+    for (int g = 0; g < (rows + 2) / 3; g++)
+        lines[g] += steps * 4;
 }
 
-/* Rows times `vectors` vectors of columns of a panel, to y where `bytes` is given, otherwise to
- * out[rows][QN_INTEGER_PANEL]. */
+/* Rows times INT_UNIT columns of a panel, of which the first `vectors` vectors count, to y where `bytes` is given,
+ * otherwise to out[rows][QN_INTEGER_PANEL]. */
 QN_INLINE void int_tile(const int rows, const int vectors, const struct int_rows *block, int64_t row, const char *panel,
                         int64_t column, int32_t *out, const struct int_bytes *bytes, bool flip)
 {
     const uint8_t *a = (const uint8_t *)block->a + row * block->a_row, *lines[INT_LINES];
     const char *b = panel + column * 4, *next = panel + int_ahead(block, row);
     int64_t stride = block->a_row, k = block->k, i = 0;
-    vi acc[INT_SUMS];
+    vi acc[INT_ROWS * 2];
     QN_UNROLL
-    for (int j = 0; j < INT_SUM(rows, vectors); j++) {
+    for (int j = 0; j < rows * 2; j++) {
         acc[j] = bytes ? vi_load(bytes->columns->offset + column + j % 2 * VF_LANES) : vi_set(0);
         __asm__("" : "+v"(acc[j]));
     }
@@ -232,45 +179,25 @@ QN_INLINE void int_tile(const int rows, const int vectors, const struct int_rows
     for (; i + 4 <= k; i += 4, b += QN_INTEGER_PANEL * 4)
         int_steps(rows, vectors, 1, lines, stride, b, acc, flip);
     if (i < k) {
-        uint8_t rest[INT_ROWS * INT_FOUR] = {0};
+        uint8_t rest[INT_ROWS * 4] = {0};
         for (int r = 0; r < rows; r++)
-            for (int64_t j = 0; j < (k - i) * (INT_FOUR / 4); j++)
-                rest[r * INT_FOUR + j] = a[r * stride + i * (INT_FOUR / 4) + j];
+            for (int64_t j = 0; j < k - i; j++)
+                rest[r * 4 + j] = a[r * stride + i + j];
         for (int g = 0; g < (rows + 2) / 3; g++)
-            lines[g] = rest + 3 * INT_FOUR * g;
-        int_steps(rows, vectors, 1, lines, INT_FOUR, b, acc, flip);
+            lines[g] = rest + 12 * g;
+        int_steps(rows, vectors, 1, lines, 4, b, acc, flip);
     }
     if (bytes && bytes->left - column >= INT_UNIT)
         int_store_rows(rows, bytes, row, column, acc, true);
     else if (bytes)
         int_store_rows(rows, bytes, row, column, acc, false);
-    else
-        int_store_sums(rows, vectors, acc, out + column);
-}
-
-/* Sums of a panel for rows [row, row + count), count <= INT_ROWS: see int_tile. */
-#if defined(QN_INT_WIDENS)
-QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int64_t row, const char *panel,
-                              int32_t *out, const struct int_bytes *bytes)
-{
-    const int vectors = rows == 1 ? 8 : rows == 2 ? 4 : 2; /* few rows: a line of the panel at a time */
-    int64_t end = bytes ? bytes->left : QN_INTEGER_PANEL;
-    for (int64_t column = 0; column < end; column += vectors * INT_LANES)
-        int_tile(rows, vectors, block, row, panel, column, out, NULL, false);
-    for (int64_t column = 0; bytes && column < end; column += INT_UNIT) {
-        vi acc[INT_SUMS];
-        QN_UNROLL
-        for (int j = 0; j < rows * 2; j++) {
-            int64_t at = column + j % 2 * VF_LANES;
-            acc[j] = vi_add(vi_load(out + j / 2 * QN_INTEGER_PANEL + at), vi_load(bytes->columns->offset + at));
-        }
-        if (end - column >= INT_UNIT)
-            int_store_rows(rows, bytes, row, column, acc, true);
-        else
-            int_store_rows(rows, bytes, row, column, acc, false);
+    QN_UNROLL
+    for (int r = 0; !bytes && r < rows; r++) {
+        vi_store(out + r * QN_INTEGER_PANEL + column, acc[r * 2]);
+        vi_store(out + r * QN_INTEGER_PANEL + column + VF_LANES, acc[r * 2 + 1]);
     }
 }
-#else
+/* Sums of a panel for rows [row, row + count), count <= INT_ROWS: see int_tile. */
 QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int64_t row, const char *panel,
                               int32_t *out, const struct int_bytes *bytes)
 {
@@ -487,13 +414,11 @@ static inline void int_widen(int16_t *to, const uint8_t *from, int64_t n, bool f
 {
     int64_t i = 0;
     uint8_t shift = flip ? 0x80 : 0;
-#if defined(__AVX2__)
     for (; i + 16 <= n; i += 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + i));
         bytes = _mm_xor_si128(bytes, _mm_set1_epi8((char)shift));
         _mm256_storeu_si256((__m256i *)(void *)(to + i), _mm256_cvtepu8_epi16(bytes));
     }
-#endif
     for (; i < n; i++)
         to[i] = (int16_t)(uint8_t)(from[i] ^ shift);
     for (; i % 4; i++)
