@@ -21,31 +21,32 @@ static int repeats = 15;
 
 enum { PEAK_LOOPS = 1000000, PEAK_CHAINS = 12 };
 
-typedef float wide __attribute__((vector_size(64)));
-
+/* Fused multiply-adds in registers and nothing else, on vectors of `bytes`. */
 #if defined(__x86_64__)
-__attribute__((target("avx512f")))
-#endif
-static void
-peak_f32(void *context, int64_t begin, int64_t end, uint32_t thread)
-{
-    (void)begin, (void)end, (void)thread;
-    wide sum[PEAK_CHAINS] = {{0}}, a = {0}, c = {0};
-    for (int i = 0; i < PEAK_LOOPS; i++) {
-#pragma GCC unroll 12
-        for (int j = 0; j < PEAK_CHAINS; j++) {
-#if defined(__x86_64__)
-            __asm__ volatile("vfmadd231ps %1, %2, %0" : "+v"(sum[j]) : "v"(a), "v"(c));
+#define PEAK_TARGET(isa) __attribute__((target(isa)))
+#define PEAK_STEP(sum, a, c) __asm__ volatile("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(a), "v"(c))
 #else
-            sum[j] += a * c;
+#define PEAK_TARGET(isa)
+#define PEAK_STEP(sum, a, c) sum += a * c
 #endif
-        }
+#define PEAK(function, isa, bytes)                                                                    \
+    PEAK_TARGET(isa) static void function(void *context, int64_t begin, int64_t end, uint32_t thread) \
+    {                                                                                                 \
+        typedef float vector __attribute__((vector_size(bytes)));                                     \
+        (void)begin, (void)end, (void)thread;                                                         \
+        vector sum[PEAK_CHAINS] = {{0}}, a = {0}, c = {0}, total = {0};                               \
+        for (int i = 0; i < PEAK_LOOPS; i++) {                                                        \
+            _Pragma("GCC unroll 12") for (int j = 0; j < PEAK_CHAINS; j++) PEAK_STEP(sum[j], a, c);   \
+        }                                                                                             \
+        _Pragma("GCC unroll 12") for (int j = 0; j < PEAK_CHAINS; j++) total += sum[j];               \
+        *(volatile float *)context = total[0];                                                        \
     }
-    wide total = {0};
-    for (int j = 0; j < PEAK_CHAINS; j++)
-        total += sum[j];
-    *(volatile float *)context = total[0];
-}
+PEAK(peak_narrow, "avx2,fma", 32)
+#if defined(__x86_64__)
+PEAK(peak_wide, "avx512f", 64)
+#else
+#define peak_wide peak_narrow
+#endif
 
 static int by_value(const void *a, const void *b)
 {
@@ -56,12 +57,13 @@ static int by_value(const void *a, const void *b)
 /* Gflop/s of all threads. */
 static double peak(void)
 {
+    bool is_wide = features & QN_CPU_AVX512;
     double rates[5];
     float sink;
     for (int r = 0; r < 5; r++) {
         uint64_t start = qn_clock_ns();
-        qn_pool_for(pool, threads, 1, peak_f32, &sink);
-        rates[r] = 2.0 * 16 * PEAK_LOOPS * PEAK_CHAINS * threads / (double)(qn_clock_ns() - start);
+        qn_pool_for(pool, threads, 1, is_wide ? peak_wide : peak_narrow, &sink);
+        rates[r] = 2.0 * (is_wide ? 16 : 8) * PEAK_LOOPS * PEAK_CHAINS * threads / (double)(qn_clock_ns() - start);
     }
     qsort(rates, 5, sizeof rates[0], by_value);
     return rates[2];

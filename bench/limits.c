@@ -34,12 +34,14 @@ struct work {
 __attribute__((target("avx512f"))) static void fma_avx512(struct work *work)
 {
     __m512 sums[CHAINS], a = _mm512_set1_ps(1.0001f), b = _mm512_set1_ps(0.9999f);
+#pragma GCC unroll 12 /* all three: an element that a loop counts to lives in memory */
     for (int i = 0; i < CHAINS; i++)
         sums[i] = _mm512_set1_ps((float)i);
     for (int step = 0; step < STEPS; step++)
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++)
             sums[i] = _mm512_fmadd_ps(sums[i], a, b);
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         work->sink += (uint64_t)_mm512_reduce_add_ps(sums[i]);
 }
@@ -47,12 +49,14 @@ __attribute__((target("avx512f"))) static void fma_avx512(struct work *work)
 __attribute__((target("avx2,fma"))) static void fma_avx2(struct work *work)
 {
     __m256 sums[CHAINS], a = _mm256_set1_ps(1.0001f), b = _mm256_set1_ps(0.9999f);
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         sums[i] = _mm256_set1_ps((float)i);
     for (int step = 0; step < STEPS; step++)
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++)
             sums[i] = _mm256_fmadd_ps(sums[i], a, b);
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         work->sink += (uint64_t)_mm256_cvtss_f32(sums[i]);
 }
@@ -60,12 +64,14 @@ __attribute__((target("avx2,fma"))) static void fma_avx2(struct work *work)
 __attribute__((target("avx512f,avx512vnni"))) static void dot_vnni(struct work *work)
 {
     __m512i sums[CHAINS], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         sums[i] = _mm512_set1_epi32(i);
     for (int step = 0; step < STEPS; step++)
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++)
             sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         work->sink += (uint64_t)_mm512_reduce_add_epi32(sums[i]);
 }
@@ -73,6 +79,7 @@ __attribute__((target("avx512f,avx512vnni"))) static void dot_vnni(struct work *
 __attribute__((target("avx2"))) static void dot_avx2(struct work *work)
 {
     __m256i sums[CHAINS], a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(-5);
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         sums[i] = _mm256_set1_epi32(i);
     for (int step = 0; step < STEPS; step++)
@@ -81,6 +88,7 @@ __attribute__((target("avx2"))) static void dot_avx2(struct work *work)
             __m256i products; /* written out: the same product in every step is worth one to a compiler */
             __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sums[i]), "=&x"(products) : "x"(a), "x"(b));
         }
+#pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++)
         work->sink += (uint64_t)_mm256_extract_epi32(sums[i], 0);
 }
