@@ -695,6 +695,7 @@ def channels_last():
         y = np.ascontiguousarray(np.transpose(y, (0, 2, 3, 1)))
         rest = [g.input(f"{name}_z", g.normal(*y.shape))] if add else []
         y = y + g.inputs[rest[0]] if add else y
+        weight = np.ascontiguousarray(weight.transpose(0, 2, 3, 1)) if op == "NhwcConv" else weight  # as its only writer does
         if activation:
             attributes["activation"], y = activation, np.maximum(y, 0)
         g.add(op, name, ["x", weight, bias, *rest][:4 if add else 3 if bias is not None else 2], expected=y, **attributes)

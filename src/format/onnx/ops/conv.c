@@ -1,10 +1,10 @@
 /* Convolutions: Conv, ConvTranspose, DeformConv, Col2Im. */
 #include "format/onnx/ops/image_window.h"
 
-static void lower_conv(struct qn_lower *l, bool channels_last)
+static void lower_conv(struct qn_lower *l, qn_value weights, bool channels_last)
 {
     struct qn_onnx_window w;
-    qn_value inputs[3] = {qn_onnx_in(l, 0), qn_onnx_in(l, 1), qn_onnx_in(l, 2)};
+    qn_value inputs[3] = {qn_onnx_in(l, 0), weights, qn_onnx_in(l, 2)};
     if (!qn_onnx_window(l, &inputs[0], inputs[1], channels_last, &w))
         return;
     struct qn_attr_conv attr = {.strides = w.strides,
@@ -18,12 +18,21 @@ static void lower_conv(struct qn_lower *l, bool channels_last)
 
 QN_ONNX_LOWER(conv)
 {
-    lower_conv(l, false);
+    lower_conv(l, qn_onnx_in(l, 1), false);
 }
 
+/* NhwcConv's weights have their channels last, too, as the only tool that writes the op lays them; NhwcFusedConv's have
+ * not. */
 QN_ONNX_LOWER(nhwc_conv)
 {
-    lower_conv(l, true);
+    qn_value weights = qn_onnx_in(l, 1);
+    uint32_t rank = qn_onnx_rank(l, weights);
+    int64_t perm[QN_MAX_RANK] = {0, (int64_t)rank - 1};
+    for (uint32_t i = 2; i < rank; i++)
+        perm[i] = (int64_t)i - 1;
+    if (qn_str_is(l->node->op_type, "NhwcConv") && rank > 2)
+        weights = qn_build_transpose(l->b, weights, rank, perm);
+    lower_conv(l, weights, true);
 }
 
 /* stride * (in - 1) + output_padding + reach: what the windows cover. */
