@@ -50,6 +50,20 @@ void qn_bind_matmul(const struct qn_bind *b, int64_t call, struct qn_params *par
 
 /* ---- packed weights ------------------------------------------------------------------------------------------- */
 
+/* One row by weights that lie as [n, k] reads them as they lie: to pack them would take longer than the product. */
+static bool reads_once(const struct qn_graph *g, qn_node node)
+{
+    const struct qn_node_info *info = qn_graph_node(g, node);
+    const void *attr = qn_graph_attr(g, node);
+    const struct qn_type *x = qn_graph_type(g, qn_graph_input_of(g, node, 0));
+    const struct qn_value_info *w = qn_graph_value(g, qn_graph_input_of(g, node, 1));
+    bool plain = info->op != QN_OP_linear || ((const struct qn_attr_linear *)attr)->activation == QN_ACTIVATION_NONE;
+    bool one = is_transposed(info->op, attr) && plain && w->kind == QN_VALUE_CONSTANT && w->type.dtype == QN_DTYPE_F32;
+    for (uint32_t i = 0; i + 1 < x->rank; i++)
+        one &= x->dims[i] == 1;
+    return one;
+}
+
 bool qn_takes_gemm(const struct qn_graph *g, qn_node node)
 {
     const struct qn_node_info *info = qn_graph_node(g, node);
@@ -62,8 +76,8 @@ bool qn_takes_gemm(const struct qn_graph *g, qn_node node)
     qn_dtype dtype = w->type.dtype;
     if (info->op == QN_OP_matmul && w->kind != QN_VALUE_CONSTANT)
         return false;
-    return (plain || packs) && x->dtype == QN_DTYPE_F32 && x->rank >= 1 && w->type.rank == 2 && !w->type.encoding &&
-           (dtype == QN_DTYPE_F32 || dtype == QN_DTYPE_F16 || dtype == QN_DTYPE_BF16);
+    return (plain || packs) && !reads_once(g, node) && x->dtype == QN_DTYPE_F32 && x->rank >= 1 && w->type.rank == 2 &&
+           !w->type.encoding && (dtype == QN_DTYPE_F32 || dtype == QN_DTYPE_F16 || dtype == QN_DTYPE_BF16);
 }
 
 void qn_bind_gemm(const struct qn_bind *b, int64_t call, struct qn_params *params)
