@@ -816,16 +816,18 @@ def opset13():
     return g
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def write_groups(description, groups):
+    """The command of a script that writes groups of models: all of them, or those that are named."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
     parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
-    for make in (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts, gates,
-                 decoder, sparse, searches, channels_last, text, small, opset7, opset10, opset13):
+    for make in groups:
         if not args.groups or make.__name__ in args.groups:
             make().save(args.out)
 
 
 if __name__ == "__main__":
-    main()
+    write_groups(__doc__.splitlines()[0],
+                 (attention, multi_head, group_query, group_query_caches, norms, floats, quantised_floats, steps, experts,
+                  gates, decoder, sparse, searches, channels_last, text, small, opset7, opset10, opset13))

@@ -3,12 +3,10 @@
     python make_microsoft_rare_models.py [--out test/data/onnx/microsoft] [group ...]     (needs onnx, onnxruntime, numpy)
 """
 
-import argparse
-from pathlib import Path
 
 import numpy as np
 
-from make_microsoft_models import Group, query_cases
+from make_microsoft_models import Group, query_cases, write_groups
 
 
 def hashes():
@@ -269,15 +267,6 @@ def experts_and_blocks():
     return g
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("test/data/onnx/microsoft"))
-    parser.add_argument("groups", nargs="*")
-    args = parser.parse_args()
-    for make in (hashes, rare, rolling, rolling_steps, attention_caches, attention_lstm, experts_and_blocks):
-        if not args.groups or make.__name__ in args.groups:
-            make().save(args.out)
-
-
 if __name__ == "__main__":
-    main()
+    write_groups(__doc__.splitlines()[0],
+                 (hashes, rare, rolling, rolling_steps, attention_caches, attention_lstm, experts_and_blocks))
