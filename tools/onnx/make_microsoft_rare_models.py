@@ -2,8 +2,6 @@
 
     python make_microsoft_rare_models.py [--out test/data/onnx/microsoft] [group ...]     (needs onnx, onnxruntime, numpy)
 """
-
-
 import numpy as np
 
 from make_microsoft_models import Group, query_cases, write_groups
