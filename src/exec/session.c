@@ -303,12 +303,10 @@ qn_status qn_session_run(struct qn_session *session, const struct qn_tensor *inp
     qn_status status = session->run ? NULL : qn_run_create(session, &session->run);
     if (!status && input_count > 16 && !(data = qn_calloc(a, input_count, sizeof *data)))
         status = QN_OOM();
-    if (!status && session->cancelled) {
-        session->cancelled = 0;
-        qn_run_cancel(session->run);
-    }
-    if (!status)
+    if (!status) {
+        qn_run_cancelled_by(session->run, &session->cancelled);
         status = run(session, inputs, data, outputs);
+    }
     for (uint32_t i = 0; session->run && i < input_count; i++)
         qn_status_free(qn_run_bind_input(session->run, i, NULL)); /* nothing stays bound to the caller's memory */
     if (data != few)
@@ -325,10 +323,7 @@ void qn_session_reset(struct qn_session *session)
 
 void qn_session_cancel(struct qn_session *session)
 {
-    if (session->run)
-        qn_run_cancel(session->run);
-    else
-        session->cancelled = 1;
+    __atomic_store_n(&session->cancelled, 1, __ATOMIC_RELAXED);
 }
 
 /* ---- looking inside ------------------------------------------------------------------------------------------- */

@@ -17,10 +17,10 @@ struct qn_session {
     struct qn_compiled compiled;
     struct qn_slot_info *slots[3]; /* by enum qn_slot_kind */
     uint32_t slot_counts[3];
-    struct qn_run *run;     /* of qn_session_run */
-    int busy;               /* somebody is in qn_session_run */
-    volatile int cancelled; /* before there was a run to cancel */
-    struct qn_arena kept;   /* what the options point to */
+    struct qn_run *run;   /* of qn_session_run */
+    int busy;             /* somebody is in qn_session_run */
+    int cancelled;        /* of that run, which may not be there yet; set by any thread */
+    struct qn_arena kept; /* what the options point to */
     struct qn_session_options options;
     struct qn_mutex lock;       /* guards `general` */
     struct qn_session *general; /* the same without assumptions about sizes; NULL: not needed yet */
@@ -33,5 +33,8 @@ qn_status qn_session_general(struct qn_session *session, struct qn_session **out
 
 /* Fills the states with zeros. */
 void qn_run_reset(struct qn_run *run);
+
+/* `flag`, which outlives the run, is what cancels it from now on: read and set as an atomic. */
+void qn_run_cancelled_by(struct qn_run *run, int *flag);
 
 #endif

@@ -24,10 +24,9 @@ struct qn_run {
     bool profiled;
     qn_observe_fn observe;
     void *observe_context;
-    volatile int cancelled;
-    const volatile int *cancel; /* its own, or that of the run it serves */
-    struct qn_run *general;     /* of qn_session_general; NULL: not needed yet */
-    bool misfit, generally;     /* the last execute did not fit the plan; it was that run's */
+    int cancelled, *cancel; /* set by any thread; its own, or that of the session or run it serves */
+    struct qn_run *general; /* of qn_session_general; NULL: not needed yet */
+    bool misfit, generally; /* the last execute did not fit the plan; it was that run's */
 };
 
 static uint32_t count_of(const struct qn_run *run, enum qn_slot_kind kind)
@@ -131,7 +130,12 @@ qn_status qn_run_want_output(struct qn_run *run, uint32_t index, bool wanted)
 
 void qn_run_cancel(struct qn_run *run)
 {
-    run->cancelled = 1;
+    __atomic_store_n(run->cancel, 1, __ATOMIC_RELAXED);
+}
+
+void qn_run_cancelled_by(struct qn_run *run, int *flag)
+{
+    run->cancel = flag;
 }
 
 /* ---- the caller's data ---------------------------------------------------------------------------------------- */
@@ -356,7 +360,7 @@ qn_status qn_run_execute(struct qn_run *run)
         status = execute_generally(run);
     }
     if (qn_status_code(status) == QN_CANCELLED)
-        run->cancelled = 0;
+        __atomic_store_n(run->cancel, 0, __ATOMIC_RELAXED);
     return status;
 }
 
