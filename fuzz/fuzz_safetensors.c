@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct qn_tensor_set set;
     qn_status status = qn_set_init(&set, qn_allocator_default());
     if (!status) {
-        struct qn_set_file file = {.path = QN_STR("fuzz"), .map = {data, size}, .borrowed = true};
+        struct qn_set_file file = {.path = QN_STR("fuzz"), .map = {.data = data, .size = size}};
         if (qn_array_push(&set.files, set.allocator, file))
             status = qn_safetensors_read(&set, 0);
     }

@@ -120,7 +120,9 @@ static bool all_floats(const struct qn_graph *g)
 static bool run_graph(struct qn_graph *g, struct qn_pool *pool, struct result *result)
 {
     struct qn_exec_tensor inputs[MAX_SLOTS] = {{0}}, outputs[MAX_SLOTS] = {{0}};
-    const struct qn_exec_file files[2] = {{file_data[0], sizeof file_data[0]}, {file_data[1], sizeof file_data[1]}};
+    const struct qn_exec_file files[2] = {
+        {.map = {.data = (const uint8_t *)file_data[0], .size = sizeof file_data[0]}},
+        {.map = {.data = (const uint8_t *)file_data[1], .size = sizeof file_data[1]}}};
     struct qn_plan_options options = {.f32_activations = true};
     struct qn_plan *plan;
     struct qn_exec *exec;

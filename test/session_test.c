@@ -2,6 +2,7 @@
  * errors that say what was expected. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -337,6 +338,31 @@ static void writes_a_trace(void **state)
     close_all(&o);
 }
 
+/* Pages of a file may go and come back; memory of the caller's, be it whole pages, must not. */
+static void leaves_the_callers_model_alone(void **state)
+{
+    (void)state;
+    struct opened o = {0};
+    size_t size, page = 1 << 16;
+    char *read = qn_test_read_file(qn_test_source("test/data/onnx/convolutions.onnx"), &size);
+    void *model = aligned_alloc(page, (size + page - 1) / page * page);
+    assert_non_null(model);
+    memcpy(model, read, size);
+    qn_assert_ok(qn_model_open_memory(model, size, "convolutions.onnx", NULL, &o.model));
+    qn_assert_ok(qn_session_create(o.model, NULL, &o.session));
+    qn_assert_ok(qn_run_create(o.session, &o.run));
+    float x[3 * SIDE * SIDE] = {1};
+    struct qn_data input = floats(x, 4, (const int64_t[]){1, 3, SIDE, SIDE});
+    for (int i = 0; i < 3; i++) { /* weights are packed for good by the second one */
+        qn_assert_ok(qn_run_bind_input(o.run, 0, &input));
+        qn_assert_ok(qn_run_execute(o.run));
+        assert_memory_equal(model, read, size);
+    }
+    close_all(&o);
+    free(model);
+    free(read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +375,7 @@ int main(void)
         cmocka_unit_test(counts_rounds),
         cmocka_unit_test(runs_at_once),
         cmocka_unit_test(settles),
+        cmocka_unit_test(leaves_the_callers_model_alone),
         cmocka_unit_test(writes_a_trace),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);

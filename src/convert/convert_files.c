@@ -7,11 +7,8 @@ void qn_convert_drop_pages(const struct qn_model *model)
 {
     struct qn_model_info info = {.struct_size = sizeof info};
     qn_status status = qn_model_info(model, &info);
-    for (uint32_t i = 0; i < info.file_count && !status; i++) {
-        struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
-        struct qn_file_map map = {.data = bytes.data, .size = bytes.size};
-        qn_file_map_drop(&map, 0, bytes.size);
-    }
+    for (uint32_t i = 0; i < info.file_count && !status; i++)
+        qn_file_map_drop(qn_model_file_map(model, i), 0, UINT64_MAX);
     qn_status_free(status);
 }
 

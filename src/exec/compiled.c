@@ -27,10 +27,8 @@ static qn_status list_files(const struct qn_compiled *c, const struct qn_model *
     struct qn_exec_file *files = qn_calloc(c->allocator, info.file_count + 1, sizeof *files);
     if (!files)
         return QN_OOM();
-    for (uint32_t i = 0; i < info.file_count; i++) {
-        struct qn_model_bytes bytes = qn_model_file_bytes(model, i);
-        files[i] = (struct qn_exec_file){.data = bytes.data, .size = bytes.size};
-    }
+    for (uint32_t i = 0; i < info.file_count; i++)
+        files[i].map = *qn_model_file_map(model, i);
     if (model) /* the file after all others, see format/model_graph.c */
         files[info.file_count++] = (struct qn_exec_file){.make = make_tensor, .context = model};
     *out = files;

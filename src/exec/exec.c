@@ -214,10 +214,10 @@ static qn_status find_blobs(struct qn_exec *e)
         if (blob->file < e->file_count && e->files[blob->file].make)
             continue; /* made when it is packed, or at the end of it */
         if (blob->file >= e->file_count || !qn_add_u64(blob->offset, blob->bytes, &end) ||
-            end > e->files[blob->file].size)
+            end > e->files[blob->file].map.size)
             return QN_ERROR(QN_INVALID_FILE, "constant %u: %llu bytes at %llu lie outside file %u", i,
                             (unsigned long long)blob->bytes, (unsigned long long)blob->offset, blob->file);
-        e->blobs[i] = (const uint8_t *)e->files[blob->file].data + blob->offset;
+        e->blobs[i] = e->files[blob->file].map.data + blob->offset;
     }
     return NULL;
 }

@@ -10,15 +10,15 @@
 #define QN_EXEC_EXEC_H
 
 #include "ir/body.h"
+#include "platform/file.h"
 #include "plan/plan.h"
 #include "pool/pool.h"
 #include "quern/observe.h"
 
-/* Mapped source files, in the order of the graph's files. One with `make` holds tensors that are made on demand: a
- * blob's offset is the number of one, and make writes all its bytes. */
+/* Source files, in the order of the graph's files. One with `make` holds tensors that are made on demand: a blob's
+ * offset is the number of one, and make writes all its bytes. */
 struct qn_exec_file {
-    const void *data;
-    uint64_t size;
+    struct qn_file_map map;
     qn_status (*make)(const void *context, uint64_t number, void *out, uint64_t bytes);
     const void *context;
 };

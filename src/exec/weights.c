@@ -169,8 +169,7 @@ static void drop(struct qn_exec *e, uint32_t blob)
         e->blobs[blob] = NULL;
         return;
     }
-    struct qn_file_map map = {.data = e->files[b->file].data, .size = e->files[b->file].size};
-    qn_file_map_drop(&map, b->offset, b->bytes);
+    qn_file_map_drop(&e->files[b->file].map, b->offset, b->bytes);
 }
 
 /* What the import touched of the files, and what lies beside the weights that were packed: a fault brings in 64 KiB.
@@ -178,11 +177,8 @@ static void drop(struct qn_exec *e, uint32_t blob)
  * bring theirs back each time. */
 static void drop_files(const struct qn_exec *e)
 {
-    for (uint32_t i = 0; i < e->file_count && !e->bodies; i++) {
-        struct qn_file_map map = {.data = e->files[i].data, .size = e->files[i].size};
-        if (!e->files[i].make)
-            qn_file_map_drop(&map, 0, map.size);
-    }
+    for (uint32_t i = 0; i < e->file_count && !e->bodies; i++)
+        qn_file_map_drop(&e->files[i].map, 0, e->files[i].map.size);
 }
 
 /* All of it is about to be read. */
@@ -191,8 +187,7 @@ static void read_in(const struct qn_exec *e, uint32_t blob)
     const struct qn_blob *b = &e->plan->blobs.items[blob];
     if (b->place != QN_BLOB_FILE || e->files[b->file].make)
         return;
-    struct qn_file_map map = {.data = e->files[b->file].data, .size = e->files[b->file].size};
-    qn_file_map_read_in(&map, b->offset, b->bytes);
+    qn_file_map_read_in(&e->files[b->file].map, b->offset, b->bytes);
 }
 
 /* Sizes to bind with: symbols at a usual value, and what follows from them held at 1 and above. */

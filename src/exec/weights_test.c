@@ -76,7 +76,7 @@ static void make(uint32_t threads, struct made *made)
     struct qn_graph *graph;
     *made = (struct made){0};
     qn_assert_ok(qn_file_map(write_weights(), &made->map));
-    made->file = (struct qn_exec_file){.data = made->map.data, .size = made->map.size};
+    made->file = (struct qn_exec_file){.map = made->map};
     qn_assert_ok(make_graph(&graph));
     qn_assert_ok(qn_cpu_features(&options.features));
     qn_assert_ok(qn_plan_create(graph, &qn_backend_cpu, &options, NULL, &made->plan));

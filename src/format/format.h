@@ -28,8 +28,8 @@ struct qn_format_ops {
     /* Rows of a tensor whose data is NULL, in its dtype: rows run along the last dim, and a tensor of rank 0 or 1 is
      * one row. In range. NULL where a format shows all data. */
     qn_status (*read)(const void *impl, uint32_t index, uint64_t first, uint64_t count, void *out);
-    /* The mapped bytes of a file. */
-    void (*file_bytes)(const void *impl, uint32_t index, const void **data, uint64_t *size);
+    /* The bytes of a file. */
+    const struct qn_file_map *(*file_map)(const void *impl, uint32_t index);
     /* May be NULL where info gives no such counts. */
     void (*port)(const void *impl, bool output, uint32_t index, struct qn_model_port *out);
     void (*op)(const void *impl, uint32_t index, struct qn_model_op *out);

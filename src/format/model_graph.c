@@ -136,11 +136,9 @@ qn_status qn_model_encoder_graph(const struct qn_model *model, const struct qn_e
     return build_graph(model, &(struct build){.encoder = config, .options = options}, allocator, out);
 }
 
-struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t index)
+const struct qn_file_map *qn_model_file_map(const struct qn_model *model, uint32_t index)
 {
-    struct qn_model_bytes bytes;
-    model->ops->file_bytes(model->impl, index, &bytes.data, &bytes.size);
-    return bytes;
+    return model->ops->file_map(model->impl, index);
 }
 
 static qn_status encoder_graph(const struct qn_model *model, const struct qn_session_options *options,

@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "arch/encoder_graph.h"
 #include "ir/body.h"
+#include "platform/file.h"
 #include "quern/model.h"
 #include "quern/session.h"
 
@@ -33,11 +34,7 @@ qn_status qn_model_graph(const struct qn_model *model, const struct qn_session_o
                          const struct qn_allocator *allocator, struct qn_graph **out,
                          struct qn_body_source **source) QN_MUST_USE;
 
-struct qn_model_bytes {
-    const void *data;
-    uint64_t size;
-};
-/* The mapped bytes of file `index` (below qn_model_info's file_count). */
-struct qn_model_bytes qn_model_file_bytes(const struct qn_model *model, uint32_t index);
+/* The bytes of file `index` (below qn_model_info's file_count); the model's. */
+const struct qn_file_map *qn_model_file_map(const struct qn_model *model, uint32_t index);
 
 #endif

@@ -88,11 +88,9 @@ static qn_status read_rows(const void *impl, uint32_t index, uint64_t first, uin
     return NULL;
 }
 
-static void file_bytes(const void *impl, uint32_t index, const void **data, uint64_t *size)
+static const struct qn_file_map *file_map(const void *impl, uint32_t index)
 {
-    const struct qn_file_map *map = &((const struct qn_tensor_set *)impl)->files.items[index].map;
-    *data = map->data;
-    *size = map->size;
+    return &((const struct qn_tensor_set *)impl)->files.items[index].map;
 }
 
 static const struct qn_format_ops ops = {
@@ -105,7 +103,7 @@ static const struct qn_format_ops ops = {
     .tensor = tensor,
     .find_tensor = find_tensor,
     .read = read_rows,
-    .file_bytes = file_bytes,
+    .file_map = file_map,
 };
 
 qn_status qn_set_open_model(const struct qn_format_source *source, struct qn_model *model)

@@ -35,8 +35,7 @@ void qn_set_deinit(struct qn_tensor_set *set)
     if (!set->allocator)
         return;
     for (uint32_t i = 0; i < set->files.count; i++)
-        if (!set->files.items[i].borrowed)
-            qn_file_unmap(&set->files.items[i].map);
+        qn_file_unmap(&set->files.items[i].map);
     for (uint32_t i = 0; i < set->blocks.count; i++)
         qn_free(set->allocator, set->blocks.items[i].data, set->blocks.items[i].size);
     qn_array_free(&set->files, set->allocator);
@@ -61,13 +60,12 @@ static qn_status read_file(struct qn_tensor_set *set, uint32_t file)
 }
 
 /* Takes the map over. */
-static qn_status add_file(struct qn_tensor_set *set, const char *path, struct qn_file_map *map, bool borrowed)
+static qn_status add_file(struct qn_tensor_set *set, const char *path, struct qn_file_map *map)
 {
-    struct qn_set_file file = {.map = *map, .borrowed = borrowed};
+    struct qn_set_file file = {.map = *map};
     file.path = qn_arena_str(&set->arena, qn_str_from(path));
     if (!file.path.data || !qn_array_push(&set->files, set->allocator, file)) {
-        if (!borrowed)
-            qn_file_unmap(map);
+        qn_file_unmap(map);
         return QN_OOM();
     }
     return qn_status_note(read_file(set, set->files.count - 1), "%s", path);
@@ -77,13 +75,13 @@ qn_status qn_set_add_file(struct qn_tensor_set *set, const char *path)
 {
     struct qn_file_map map;
     QN_TRY(qn_file_map(path, &map));
-    return add_file(set, path, &map, false);
+    return add_file(set, path, &map);
 }
 
 qn_status qn_set_add_memory(struct qn_tensor_set *set, const void *data, uint64_t size, const char *name)
 {
-    struct qn_file_map map = {data, size};
-    return add_file(set, name, &map, true);
+    struct qn_file_map map = {.data = data, .size = size};
+    return add_file(set, name, &map);
 }
 
 /* ---- shards --------------------------------------------------------------------------------------------------- */

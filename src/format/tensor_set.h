@@ -55,7 +55,6 @@ struct qn_set_file {
     struct qn_str path; /* terminated */
     const char *kind;   /* "safetensors"; of the row that reads it */
     struct qn_file_map map;
-    bool borrowed; /* bytes of the caller: not to be unmapped */
 };
 
 struct qn_set_block {

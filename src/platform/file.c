@@ -27,7 +27,7 @@ static qn_status map_descriptor(const char *path, int fd, struct qn_file_map *ma
     void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED)
         return QN_ERROR(QN_IO, "%s: cannot map %lld bytes: %s", path, (long long)st.st_size, strerror(errno));
-    *map = (struct qn_file_map){data, (uint64_t)st.st_size};
+    *map = (struct qn_file_map){data, (uint64_t)st.st_size, true};
     return NULL;
 }
 
@@ -97,7 +97,7 @@ qn_status qn_file_map_beneath(const char *folder, const char *relative, struct q
 
 void qn_file_unmap(struct qn_file_map *map)
 {
-    if (map->data)
+    if (map->mapped)
         munmap((void *)(uintptr_t)map->data, (size_t)map->size);
     *map = (struct qn_file_map){0};
 }
@@ -105,7 +105,7 @@ void qn_file_unmap(struct qn_file_map *map)
 /* Advises on the pages of [offset, offset + size) within the map; `inner` leaves out pages shared with neighbours. */
 static void advise(const struct qn_file_map *map, uint64_t offset, uint64_t size, bool inner, int advice)
 {
-    if (!map->data || offset >= map->size)
+    if (!map->mapped || offset >= map->size)
         return;
     if (size > map->size - offset)
         size = map->size - offset;

@@ -11,6 +11,7 @@
 struct qn_file_map {
     const uint8_t *data; /* NULL for an empty file */
     uint64_t size;
+    bool mapped; /* pages of a file; false: memory of somebody else, which is neither unmapped nor let go */
 };
 
 /* Maps a whole regular file read-only. Errors name the path and the reason. */
@@ -20,7 +21,8 @@ qn_status qn_file_map(const char *path, struct qn_file_map *map) QN_MUST_USE;
 qn_status qn_file_map_beneath(const char *folder, const char *relative, struct qn_file_map *map) QN_MUST_USE;
 void qn_file_unmap(struct qn_file_map *map);
 /* Hints on the pages of a range: they will be needed soon (read ahead) / they are needed now (one call takes less time
- * than a fault for every few pages, and what fetches ahead stops at pages that are not there) / they may go. */
+ * than a fault for every few pages, and what fetches ahead stops at pages that are not there) / they may go. Nothing is
+ * done to memory of somebody else. */
 void qn_file_map_will_need(const struct qn_file_map *map, uint64_t offset, uint64_t size);
 void qn_file_map_read_in(const struct qn_file_map *map, uint64_t offset, uint64_t size);
 void qn_file_map_drop(const struct qn_file_map *map, uint64_t offset, uint64_t size);

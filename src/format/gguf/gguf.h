@@ -83,7 +83,7 @@ struct qn_gguf {
     uint32_t tensor_count;
     struct qn_gguf_file *files; /* more than one for a split model */
     uint32_t file_count;
-    bool borrowed;                    /* opened over the caller's memory: nothing to unmap */
+    bool borrowed;                    /* opened over the caller's memory: there are no other files */
     struct qn_map kv_map, tensor_map; /* by name, to the index */
 };
 

@@ -161,11 +161,9 @@ static uint32_t find_tensor(const void *impl, struct qn_str name)
     return index ? *index : UINT32_MAX;
 }
 
-static void file_bytes(const void *impl, uint32_t index, const void **data, uint64_t *size)
+static const struct qn_file_map *file_map(const void *impl, uint32_t index)
 {
-    const struct qn_file_map *map = &((const struct qn_gguf *)impl)->files[index].map;
-    *data = map->data;
-    *size = map->size;
+    return &((const struct qn_gguf *)impl)->files[index].map;
 }
 
 static const struct qn_format_ops ops = {
@@ -177,7 +175,7 @@ static const struct qn_format_ops ops = {
     .find_meta = find_meta,
     .tensor = tensor,
     .find_tensor = find_tensor,
-    .file_bytes = file_bytes,
+    .file_map = file_map,
 };
 
 bool qn_gguf_probe(const uint8_t *head, uint64_t size)

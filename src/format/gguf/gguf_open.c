@@ -279,7 +279,7 @@ static qn_status create(const char *path, const void *data, size_t size, bool bo
         return QN_OOM();
     }
     gguf->file_count = 1;
-    gguf->files[0].map = (struct qn_file_map){data, size};
+    gguf->files[0].map = (struct qn_file_map){.data = data, .size = size};
     qn_status status = open_all(gguf, path);
     if (status)
         qn_gguf_close(gguf);
@@ -303,7 +303,7 @@ void qn_gguf_close(struct qn_gguf *gguf)
 {
     if (!gguf)
         return;
-    for (uint32_t i = 0; i < gguf->file_count && !gguf->borrowed; i++)
+    for (uint32_t i = 0; i < gguf->file_count; i++)
         qn_file_unmap(&gguf->files[i].map);
     const struct qn_allocator *allocator = gguf->arena.allocator;
     qn_arena_deinit(&gguf->arena);

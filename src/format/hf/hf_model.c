@@ -99,12 +99,10 @@ static qn_status read_rows(const void *impl, uint32_t index, uint64_t first, uin
     return qn_hf_read(hf, &hf->tensors.items[index], first, count, out);
 }
 
-static void file_bytes(const void *impl, uint32_t index, const void **data, uint64_t *size)
+static const struct qn_file_map *file_map(const void *impl, uint32_t index)
 {
     const struct qn_hf *hf = impl;
-    const struct qn_file_map *map = index ? &hf->set.files.items[index - 1].map : &hf->config_map;
-    *data = map->data;
-    *size = map->size;
+    return index ? &hf->set.files.items[index - 1].map : &hf->config_map;
 }
 
 static const struct qn_format_ops ops = {
@@ -117,7 +115,7 @@ static const struct qn_format_ops ops = {
     .tensor = tensor,
     .find_tensor = find_tensor,
     .read = read_rows,
-    .file_bytes = file_bytes,
+    .file_map = file_map,
 };
 
 qn_status qn_hf_open_model(const struct qn_format_source *source, struct qn_model *model)

@@ -467,11 +467,9 @@ static uint32_t find_tensor(const void *impl, struct qn_str name)
     return find(&((const struct qn_onnx_file *)impl)->view->tensor_map, name);
 }
 
-static void file_bytes(const void *impl, uint32_t index, const void **data, uint64_t *size)
+static const struct qn_file_map *file_map(const void *impl, uint32_t index)
 {
-    const struct qn_file_map *map = &((const struct qn_onnx_file *)impl)->sources[index].map;
-    *data = map->data;
-    *size = map->size;
+    return &((const struct qn_onnx_file *)impl)->sources[index].map;
 }
 
 static void port(const void *impl, bool output, uint32_t index, struct qn_model_port *out)
@@ -493,7 +491,7 @@ static const struct qn_format_ops ops = {
     .find_meta = find_meta,
     .tensor = tensor,
     .find_tensor = find_tensor,
-    .file_bytes = file_bytes,
+    .file_map = file_map,
     .port = port,
     .op = op,
 };

@@ -242,7 +242,7 @@ qn_status qn_onnx_open_memory(const void *data, uint64_t size, const char *name,
     *out = NULL;
     QN_TRY(create(name, allocator, &file));
     file->in_memory = true;
-    file->sources[0].map = (struct qn_file_map){data, size};
+    file->sources[0].map = (struct qn_file_map){.data = data, .size = size};
     return finish(open_all(file), file, out);
 }
 
@@ -250,7 +250,7 @@ void qn_onnx_close(struct qn_onnx_file *file)
 {
     if (!file)
         return;
-    for (uint32_t i = file->in_memory ? 1 : 0; i < file->source_count; i++)
+    for (uint32_t i = 0; i < file->source_count; i++)
         qn_file_unmap(&file->sources[i].map);
     const struct qn_allocator *allocator = file->arena.allocator;
     qn_arena_deinit(&file->arena);
