@@ -21,8 +21,8 @@ static bool is_constant(const struct mapping *m)
 }
 
 /* Pages that are the same in memory as in their file may go: they come back when they are used. Those that somebody
- * wrote to (the loader, a debugger with its breakpoints, a tool that patches code) count as anonymous, and their mapping
- * is left alone. */
+ * wrote to (the loader, a debugger with its breakpoints, a tool that patches code) count as anonymous, and a mapping
+ * with any of them is left alone. */
 static void drop_constants(FILE *smaps)
 {
     struct mapping m = {0}, next;
