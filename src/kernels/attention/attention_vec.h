@@ -159,6 +159,23 @@ static void score_part(const struct job *job, int64_t start, int64_t from, int64
     }
 }
 
+/* What a mask adds to the scores of lanes at position `at`, of which [first, end) are seen; 0 in the others. */
+QN_INLINE vf mask_of(const struct job *job, int64_t row, int64_t at, int64_t first, int64_t end)
+{
+    const struct qn_view *view = &job->p->mask;
+    int64_t bytes = qn_element_bytes(view->dtype), step = view->strides[view->rank - 1] * bytes;
+    const char *from = job->masks[row] + first * step;
+    float mask[VF_LANES] = {0};
+    if (view->dtype == QN_DTYPE_F32 && step == 4 && end - first == VF_LANES)
+        return vf_load((const float *)(const void *)from);
+    if (view->dtype == QN_DTYPE_BOOL)
+        for (int64_t i = first; i < end; i++, from += step)
+            mask[i - at] = *from ? 0 : -__builtin_inff();
+    else
+        vf_load_run(mask + (first - at), from, step, view->dtype, end - first);
+    return vf_load(mask);
+}
+
 /* Scores of lanes at position `at`: scaled, capped, masked, -inf outside [low, high). */
 QN_INLINE vf row_scores(const struct job *job, int64_t row, const float *scores, int64_t at, int64_t low, int64_t high)
 {
@@ -166,18 +183,8 @@ QN_INLINE vf row_scores(const struct job *job, int64_t row, const float *scores,
     int64_t first = low > at ? low : at, end = high < at + VF_LANES ? high : at + VF_LANES;
     if (job->p->cap != 0)
         s = vf_mul(vf_tanh(vf_div(s, vf_set(job->p->cap))), vf_set(job->p->cap));
-    if (job->masks) {
-        float mask[VF_LANES] = {0};
-        const struct qn_view *view = &job->p->mask;
-        int64_t bytes = qn_element_bytes(view->dtype), step = view->strides[view->rank - 1] * bytes;
-        const char *from = job->masks[row] + first * step;
-        if (view->dtype == QN_DTYPE_BOOL)
-            for (int64_t i = first; i < end; i++, from += step)
-                mask[i - at] = *from ? 0 : -__builtin_inff();
-        else
-            vf_load_run(mask + (first - at), from, step, view->dtype, end - first);
-        s = vf_add(s, vf_load(mask));
-    }
+    if (job->masks)
+        s = vf_add(s, mask_of(job, row, at, first, end));
     return vf_select(vf_range(first - at, end - at), s, hidden);
 }
 

@@ -75,6 +75,8 @@ static const float *piece_of(const struct qn_gemm_params *p, int64_t row, int64_
         const float *from = a + r * p->a_stride;
         float *to = scratch + r * PIECE_ROW;
         int64_t i = 0;
+        for (int64_t j = 0; r + 4 < rows && j < depth; j += 16) /* rows lie on pages of their own */
+            __builtin_prefetch(from + 4 * p->a_stride + j);
         for (; i + VF_LANES <= depth; i += VF_LANES)
             vf_store(to + i, vf_load(from + i));
         for (; i < depth; i++)
