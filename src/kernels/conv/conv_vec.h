@@ -51,7 +51,8 @@ struct conv_tile {
     const float *const *rows; /* [tap][BLOCK]: where each pixel's run lies */
     const float *w;           /* the panel's piece: [tap][run][width] */
     int64_t taps, first, run; /* floats of a run: from `first` on */
-    const float *ahead;       /* a line an element of the runs: brought near for later */
+    const float *ahead;       /* brought near for later: so many floats an element of the runs */
+    int64_t ahead_step;
     float *sums;              /* [pixel][width]: sums so far, if not `fresh`; and where they go, if `y` is NULL */
     bool fresh;
     float *y;                             /* of the first pixel and column, when these are the last pieces */
@@ -97,7 +98,7 @@ QN_INLINE void tile_run(const int rows, const int vectors, const struct conv_til
         QN_UNROLL
         for (int r = 0; r < rows; r++)
             x[r] = table[r] + t->first;
-        for (int64_t i = 0; i < t->run; i++, w += vectors * VF_LANES, ahead += LINE) {
+        for (int64_t i = 0; i < t->run; i++, w += vectors * VF_LANES, ahead += t->ahead_step) {
             __builtin_prefetch(ahead, 0, 2);
             vf b[4];
             QN_UNROLL
@@ -289,11 +290,11 @@ static void run_block(struct block *b, int64_t image, int64_t group, int64_t pan
         t.first = chunk;
         t.fresh = chunk == 0;
         t.run = least(plan->run - chunk, plan->chunk);
+        t.ahead_step = least((width + tiles - 1) / tiles, LINE);
         for (int64_t i = 0, done = 0; i < tiles; i++) { /* tiles of nearly equal height */
             int64_t next = (i + 1) * n / tiles;
-            /* the first tiles fetch the next piece of the weights: they come from far, and only once */
-            int64_t lines = t.taps * t.run;
-            t.ahead = i < width / LINE ? w + lines * width + i * lines * LINE : w;
+            /* all tiles together fetch the next piece of the weights: it comes from far, and only once */
+            t.ahead = w + t.taps * t.run * (width + i * t.ahead_step);
             t.rows = (const float *const *)b->table + done;
             t.sums = b->sums + done * width;
             t.y = last ? end.y + done * t.y_step : NULL;
