@@ -37,7 +37,7 @@ enum qn_arg_type {
     QN_ARG_TYPE_REST,     /* struct qn_arg_list: all further positional arguments; last in the table */
 };
 
-enum { QN_ARG_LIST_MAX = 64 };
+enum { QN_ARG_LIST_MAX = 512 }; /* an exported decoder has four inputs a layer */
 
 struct qn_arg_list {
     const char *items[QN_ARG_LIST_MAX]; /* pointing into argv */

@@ -50,8 +50,8 @@ static int parse(struct given *g, const char *line)
         {0},
     };
     const struct qn_args args = {"run", "run a model", table, "  quern run m.gguf -p Hello\n"};
-    static char words[1024];
-    char *argv[256] = {(char *)"run"};
+    static char words[8 * QN_ARG_LIST_MAX];
+    char *argv[4 * QN_ARG_LIST_MAX] = {(char *)"run"};
     int argc = 1, code = 0;
     snprintf(words, sizeof words, "%s", line);
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
@@ -143,10 +143,10 @@ static void test_errors(void **state)
     assert_usage("m --xyzzy", "unknown option '--xyzzy'\n");
     assert_usage("m -z", "unknown option '-z'");
     assert_usage("m -qz", "unknown option '-z' in '-qz'");
-    char line[512] = "m";
+    char line[8 * QN_ARG_LIST_MAX] = "m";
     for (int i = 0; i < QN_ARG_LIST_MAX + 1; i++)
         strcat(line, " -s x");
-    assert_usage(line, "'stop' is given more than 64 times");
+    assert_usage(line, "'stop' is given more than 512 times");
 }
 
 static void test_help(void **state)

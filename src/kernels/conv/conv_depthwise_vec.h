@@ -1,10 +1,26 @@
-/* Depthwise convolution with channels last: vectors of channels, a few pixels of a row at a time, so that a tap's
- * weights are loaded once for them. Weights are [tap][channels padded to whole vectors]. A tile of the index space is a
- * row of output pixels. */
+/* Depthwise convolution with channels last: vectors of channels, a few pixels of a row at a time.
+ *
+ * The window's rows that lie in the image are cut into lines of 7, 5, 3 or 1 taps side by side. A line's weights stay
+ * in registers while its pixels pass: each is loaded once for all outputs of the tile that it is a part of. Steps of
+ * more than 2 pixels and dilated windows have lines of one tap. Weights are [tap][channels padded to whole vectors]. A tile
+ * of the index space is a row of output pixels.
+ *
+ * An output's sum runs along the taps, whatever tile it lies in. */
 #ifndef QN_KERNELS_CONV_DEPTHWISE_VEC_H
 #define QN_KERNELS_CONV_DEPTHWISE_VEC_H
 
-enum { DEPTHWISE_PIXELS = 8, DEPTHWISE_CHANNELS = 256 /* at once: their weights and pixels stay near */ };
+enum {
+    DEPTHWISE_PIXELS = 8,
+    DEPTHWISE_TAPS = 7,
+    DEPTHWISE_CHANNELS = 256, /* at once: their weights and pixels stay near */
+};
+
+struct depthwise_line {
+    const float *x; /* of its first tap, for a window that starts at column 0 */
+    const float *w;
+    int64_t column; /* of its first tap in the window */
+    int64_t taps;
+};
 
 static int64_t depthwise_tiles(const struct qn_conv_params *p)
 {
@@ -13,18 +29,18 @@ static int64_t depthwise_tiles(const struct qn_conv_params *p)
 
 static int64_t depthwise_scratch(const struct qn_conv_params *p)
 {
-    (void)p;
-    return 0;
+    return qn_window_taps(&p->window) * (int64_t)sizeof(struct depthwise_line);
 }
 
 struct depthwise_row {
     const struct qn_conv_params *p;
-    const float *x; /* of the image */
-    float *y;       /* of the row's first pixel */
+    float *y; /* of the row's first pixel */
     const float *residual;
-    int64_t deep, high; /* where the window starts */
-    int64_t width;      /* channels padded to whole vectors */
-    float least, most;  /* y is clipped to them */
+    struct depthwise_line *lines;
+    int64_t line_count;
+    int64_t first_inside, last_inside; /* pixels whose taps all lie in the row */
+    int64_t width;                     /* channels padded to whole vectors */
+    float least, most;                 /* y is clipped to them */
 };
 
 /* Sums to y: what all pixels share is loaded once. Activations but relu and clipping follow when the row is done. */
@@ -47,106 +63,178 @@ QN_INLINE void depthwise_finish(const struct depthwise_row *r, const int pixels,
     }
 }
 
-/* `pixels` output pixels from `first` on, channels c .. of one vector. `inside`: no tap of theirs falls beside a row.
- *  */
-QN_INLINE void depthwise_tile(const struct depthwise_row *r, const int pixels, bool inside, int64_t first, int64_t c,
-                              int64_t left)
+/* Adds what `taps` taps give to pixels whose windows are `stride` columns apart; stride 0: as far as the window says,
+ * and one tap. `column` is where the first of them lies. */
+QN_INLINE void depthwise_taps(const int taps, const int pixels, const int stride, bool inside,
+                              const struct qn_conv_params *p, const float *x, const float *w, int64_t width,
+                              int64_t column, int64_t left, vf *sums)
+{
+    const int64_t apart = stride ? 1 : p->window.stride[2], step = apart * p->x.axis[2];
+    const int by = stride ? stride : 1, columns = (pixels - 1) * by + taps;
+    vf weights[DEPTHWISE_TAPS];
+    QN_UNROLL
+    for (int j = 0; j < taps; j++)
+        weights[j] = vf_load(w + j * width);
+    QN_UNROLL
+    for (int q = 0; q < columns; q++) {
+        int64_t at = column + q * apart;
+        if (!inside && (at < 0 || at >= p->window.in[2]))
+            continue;
+        vf v = vf_load_up_to(x + q * step, left);
+        QN_UNROLL
+        for (int j = 0; j < taps; j++)
+            if (q >= j && (q - j) % by == 0 && (q - j) / by < pixels)
+                sums[(q - j) / by] = vf_fma(v, weights[j], sums[(q - j) / by]);
+    }
+}
+
+/* `pixels` output pixels from `first` on, channels c .. of one vector. `inside`: all of their taps lie in the row. */
+QN_INLINE void depthwise_tile(const int pixels, const int stride, bool inside, const struct depthwise_row *r,
+                              int64_t first, int64_t c, int64_t left)
 {
     const struct qn_conv_params *p = r->p;
-    const struct qn_window *w = &p->window;
-    const float *weights = (const float *)p->w + c;
-    int64_t step = w->stride[2] * p->x.axis[2], start = first * w->stride[2] - w->begin[2];
+    int64_t start = first * p->window.stride[2] - p->window.begin[2];
     vf sums[DEPTHWISE_PIXELS];
     QN_UNROLL
     for (int i = 0; i < pixels; i++)
         sums[i] = vf_zero();
-    for (int64_t z = 0; z < w->kernel[0]; z++) {
-        int64_t deep = r->deep + z * w->dilation[0];
-        for (int64_t k = 0; k < w->kernel[1]; k++, weights += w->kernel[2] * r->width) {
-            int64_t high = r->high + k * w->dilation[1];
-            if (deep < 0 || deep >= w->in[0] || high < 0 || high >= w->in[1])
-                continue;
-            const float *row = r->x + deep * p->x.axis[0] + high * p->x.axis[1] + c;
-            for (int64_t j = 0; j < w->kernel[2]; j++) {
-                vf weight = vf_load(weights + j * r->width);
-                int64_t at = start + j * w->dilation[2];
-                const float *x = row + at * p->x.axis[2];
-                QN_UNROLL
-                for (int i = 0; i < pixels; i++) {
-                    int64_t column = at + i * w->stride[2];
-                    if (inside || (column >= 0 && column < w->in[2]))
-                        sums[i] = vf_fma(vf_load_up_to(x + i * step, left), weight, sums[i]);
-                }
-            }
+    for (int64_t l = 0; l < r->line_count; l++) {
+        const struct depthwise_line *line = &r->lines[l];
+        const float *x = line->x + start * p->x.axis[2] + c, *w = line->w + c;
+        int64_t column = start + line->column;
+        switch (stride ? line->taps : 1) {
+        case 7:
+            depthwise_taps(7, pixels, stride, inside, p, x, w, r->width, column, left, sums);
+            break;
+        case 5:
+            depthwise_taps(5, pixels, stride, inside, p, x, w, r->width, column, left, sums);
+            break;
+        case 3:
+            depthwise_taps(3, pixels, stride, inside, p, x, w, r->width, column, left, sums);
+            break;
+        default:
+            depthwise_taps(1, pixels, stride, inside, p, x, w, r->width, column, left, sums);
         }
     }
     depthwise_finish(r, pixels, first, c, left, sums);
 }
 
-/* Pixels from `pixel` on, all channels: as many as lie inside (`inside`) and fit a tile; gives their number. */
-QN_INLINE int64_t depthwise_pixels(const struct depthwise_row *r, int64_t inside, int64_t pixel, int64_t begin,
-                                   int64_t end)
+/* Channels that are no whole vector. */
+static void depthwise_tail(const struct depthwise_row *r, int64_t first, int64_t pixels, int64_t c, int64_t left)
 {
-    int64_t count = inside >= DEPTHWISE_PIXELS ? DEPTHWISE_PIXELS : inside >= 4 ? 4 : inside >= 2 ? 2 : 1;
-    for (int64_t c = begin; c < end; c += VF_LANES) {
-        int64_t left = end - c;
-#define QN_DEPTHWISE_STEP(pixels, whole)                          \
-    if (left >= VF_LANES)                                         \
-        depthwise_tile(r, (pixels), (whole), pixel, c, VF_LANES); \
-    else                                                          \
-        depthwise_tile(r, (pixels), (whole), pixel, c, left)
-        switch (count) {
-        case DEPTHWISE_PIXELS:
-            QN_DEPTHWISE_STEP(DEPTHWISE_PIXELS, true);
-            break;
-        case 4:
-            QN_DEPTHWISE_STEP(4, true);
-            break;
-        case 2:
-            QN_DEPTHWISE_STEP(2, true);
-            break;
-        default:
-            QN_DEPTHWISE_STEP(1, false);
-        }
-#undef QN_DEPTHWISE_STEP
-    }
-    return count;
+    for (int64_t i = first; i < first + pixels; i++)
+        depthwise_tile(1, 1, false, r, i, c, left);
 }
 
-static void depthwise_channels(const struct depthwise_row *r, int64_t begin, int64_t end)
+QN_INLINE void depthwise_span(const int pixels, const int stride, const struct depthwise_row *r, int64_t first,
+                              int64_t begin, int64_t end)
 {
-    const struct qn_window *w = &r->p->window;
-    int64_t reach = (w->kernel[2] - 1) * w->dilation[2], pixel = 0;
-    int64_t room = w->in[2] - 1 - reach + w->begin[2]; /* the last start of a window inside */
-    int64_t last = room < 0 ? -1 : room / w->stride[2];
-    last = last < w->out[2] - 1 ? last : w->out[2] - 1;
-    while (pixel < w->out[2])
-        pixel += depthwise_pixels(r, pixel * w->stride[2] >= w->begin[2] ? last - pixel + 1 : 0, pixel, begin, end);
+    int64_t c = begin;
+    if (first >= r->first_inside && first + pixels - 1 <= r->last_inside)
+        for (; c + VF_LANES <= end; c += VF_LANES)
+            depthwise_tile(pixels, stride, true, r, first, c, VF_LANES);
+    else
+        for (; c + VF_LANES <= end; c += VF_LANES)
+            depthwise_tile(pixels, stride, false, r, first, c, VF_LANES);
+    if (c < end)
+        depthwise_tail(r, first, pixels, c, end - c);
+}
+
+/* The row's pixels for channels [begin, end). Rows are often multiples of 7 pixels long. */
+QN_INLINE void depthwise_channels(const int stride, const struct depthwise_row *r, int64_t begin, int64_t end)
+{
+    for (int64_t at = 0, left = r->p->window.out[2], done; left > 0; at += done, left -= done) {
+        done = left >= 8 && left % 7 != 0 ? 8 : left >= 7 ? 7 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        switch (done) {
+        case 8:
+            depthwise_span(8, stride, r, at, begin, end);
+            break;
+        case 7:
+            depthwise_span(7, stride, r, at, begin, end);
+            break;
+        case 4:
+            depthwise_span(4, stride, r, at, begin, end);
+            break;
+        case 2:
+            depthwise_span(2, stride, r, at, begin, end);
+            break;
+        default:
+            depthwise_span(1, stride, r, at, begin, end);
+        }
+    }
+}
+
+/* Steps that lines of several taps serve; 0 for others. */
+static int depthwise_stride(const struct qn_window *w)
+{
+    return w->dilation[2] == 1 && w->stride[2] <= 2 ? (int)w->stride[2] : 0;
+}
+
+/* The lines of the window whose first row is `high`, in the plane `deep`; x is the image. */
+static void depthwise_lines(struct depthwise_row *r, const float *x, int64_t deep, int64_t high)
+{
+    const struct qn_conv_params *p = r->p;
+    const struct qn_window *w = &p->window;
+    const float *weights = p->w;
+    bool single = depthwise_stride(w) == 0;
+    r->line_count = 0;
+    for (int64_t i = 0; i < w->kernel[0] * w->kernel[1]; i++, weights += w->kernel[2] * r->width) {
+        int64_t z = deep + i / w->kernel[1] * w->dilation[0], y = high + i % w->kernel[1] * w->dilation[1];
+        if (z < 0 || z >= w->in[0] || y < 0 || y >= w->in[1])
+            continue;
+        for (int64_t j = 0, taps; j < w->kernel[2]; j += taps) {
+            int64_t left = w->kernel[2] - j, column = j * w->dilation[2];
+            taps = single || left < 3 ? 1 : left < 5 ? 3 : left < 7 ? 5 : 7;
+            r->lines[r->line_count++] = (struct depthwise_line){
+                .x = x + z * p->x.axis[0] + y * p->x.axis[1] + column * p->x.axis[2],
+                .w = weights + j * r->width,
+                .column = column,
+                .taps = taps,
+            };
+        }
+    }
+}
+
+static void depthwise_run_row(const struct depthwise_row *r)
+{
+    const struct qn_conv_params *p = r->p;
+    int stride = depthwise_stride(&p->window);
+    for (int64_t c = 0; c < p->o; c += DEPTHWISE_CHANNELS) {
+        int64_t end = p->o - c < DEPTHWISE_CHANNELS ? p->o : c + DEPTHWISE_CHANNELS;
+        if (stride == 1)
+            depthwise_channels(1, r, c, end);
+        else if (stride == 2)
+            depthwise_channels(2, r, c, end);
+        else
+            depthwise_channels(0, r, c, end);
+    }
+    if (p->activation > QN_ACTIVATION_CLIP)
+        vf_activate_block(p->activation, p->alpha, p->beta, r->y, p->y.axis[2], p->window.out[2], p->o);
 }
 
 static void run_depthwise(const struct qn_conv_params *p, int64_t begin, int64_t end, void *scratch)
 {
-    (void)scratch;
     const struct qn_window *w = &p->window;
+    bool relu = p->activation == QN_ACTIVATION_RELU, clip = p->activation == QN_ACTIVATION_CLIP;
+    int64_t room = w->in[2] - 1 - (w->kernel[2] - 1) * w->dilation[2] + w->begin[2]; /* the last start inside */
+    struct depthwise_row row = {.p = p,
+                                .lines = scratch,
+                                .first_inside = (w->begin[2] + w->stride[2] - 1) / w->stride[2],
+                                .last_inside = room < 0 ? -1 : room / w->stride[2],
+                                .width = (p->o + VF_LANES - 1) / VF_LANES * VF_LANES,
+                                .least = relu   ? 0
+                                         : clip ? p->alpha
+                                                : -__builtin_inff(),
+                                .most = clip ? p->beta : __builtin_inff()};
     for (int64_t i = begin; i < end; i++) {
         int64_t at[QN_WINDOW_AXES] = {i / w->out[1] % w->out[0], i % w->out[1], 0}, n = i / w->out[1] / w->out[0];
-        bool relu = p->activation == QN_ACTIVATION_RELU, clip = p->activation == QN_ACTIVATION_CLIP;
-        struct depthwise_row row = {.p = p,
-                                    .least = relu   ? 0
-                                             : clip ? p->alpha
-                                                    : -__builtin_inff(),
-                                    .most = clip ? p->beta : __builtin_inff(),
-                                    .width = (p->o + VF_LANES - 1) / VF_LANES * VF_LANES};
-        row.x = (const float *)p->x.data + n * p->x.batch;
         row.y = (float *)p->y.data + qn_pixels_offset(&p->y, n, at);
+        row.residual = NULL;
         if (p->residual.data)
             row.residual = (const float *)p->residual.data + qn_pixels_offset(&p->residual, n, at);
-        row.deep = at[0] * w->stride[0] - w->begin[0];
-        row.high = at[1] * w->stride[1] - w->begin[1];
-        for (int64_t c = 0; c < p->o; c += DEPTHWISE_CHANNELS)
-            depthwise_channels(&row, c, p->o - c < DEPTHWISE_CHANNELS ? p->o : c + DEPTHWISE_CHANNELS);
-        if (p->activation > QN_ACTIVATION_CLIP)
-            vf_activate_block(p->activation, p->alpha, p->beta, row.y, p->y.axis[2], w->out[2], p->o);
+        depthwise_lines(&row, (const float *)p->x.data + n * p->x.batch, at[0] * w->stride[0] - w->begin[0],
+                        at[1] * w->stride[1] - w->begin[1]);
+        depthwise_run_row(&row);
     }
 }
 

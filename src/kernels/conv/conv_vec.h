@@ -53,7 +53,7 @@ struct conv_tile {
     int64_t taps, first, run; /* floats of a run: from `first` on */
     const float *ahead;       /* brought near for later: so many floats an element of the runs */
     int64_t ahead_step;
-    float *sums;              /* [pixel][width]: sums so far, if not `fresh`; and where they go, if `y` is NULL */
+    float *sums; /* [pixel][width]: sums so far, if not `fresh`; and where they go, if `y` is NULL */
     bool fresh;
     float *y;                             /* of the first pixel and column, when these are the last pieces */
     int64_t y_step, residual_step;        /* floats between pixels */
