@@ -2,8 +2,8 @@
  *
  * The window's rows that lie in the image are cut into lines of 7, 5, 3 or 1 taps side by side. A line's weights stay
  * in registers while its pixels pass: each is loaded once for all outputs of the tile that it is a part of. Steps of
- * more than 2 pixels and dilated windows have lines of one tap. Weights are [tap][channels padded to whole vectors]. A tile
- * of the index space is a row of output pixels.
+ * more than 2 pixels and dilated windows have lines of one tap. Weights are [tap][channels padded to whole vectors]. A
+ * tile of the index space is a row of output pixels.
  *
  * An output's sum runs along the taps, whatever tile it lies in. */
 #ifndef QN_KERNELS_CONV_DEPTHWISE_VEC_H
