@@ -176,16 +176,17 @@ QN_INLINE vf mask_of(const struct job *job, int64_t row, int64_t at, int64_t fir
     return vf_load(mask);
 }
 
-/* Scores of lanes at position `at`: scaled, capped, masked, -inf outside [low, high). */
-QN_INLINE vf row_scores(const struct job *job, int64_t row, const float *scores, int64_t at, int64_t low, int64_t high)
+/* Scores of lanes at position `at`: scaled, capped, masked, -inf outside [first, end), which all of them are in where
+ * they are `whole`. */
+QN_INLINE vf row_scores(const struct job *job, const bool whole, int64_t row, const float *scores, int64_t at,
+                        int64_t first, int64_t end)
 {
-    vf s = vf_mul(vf_load(scores), vf_set(job->p->scale)), hidden = vf_set(-__builtin_inff());
-    int64_t first = low > at ? low : at, end = high < at + VF_LANES ? high : at + VF_LANES;
+    vf s = vf_mul(vf_load(scores), vf_set(job->p->scale));
     if (job->p->cap != 0)
         s = vf_mul(vf_tanh(vf_div(s, vf_set(job->p->cap))), vf_set(job->p->cap));
     if (job->masks)
         s = vf_add(s, mask_of(job, row, at, first, end));
-    return vf_select(vf_range(first - at, end - at), s, hidden);
+    return whole ? s : vf_select(vf_range(first - at, end - at), s, vf_set(-__builtin_inff()));
 }
 
 /* Step 2 for one row; the positions it sees of this partition are [low, high), not empty. */
@@ -195,16 +196,21 @@ static void weigh_row(const struct job *job, int64_t row, int64_t start, int64_t
     int64_t first = start + (low - start) / VF_LANES * VF_LANES;
     vf most = vf_set(-__builtin_inff()), sums = vf_zero();
     for (int64_t at = first; at < high; at += VF_LANES) {
-        vf s = row_scores(job, row, scores + (at - start), at, low, high);
+        vf s;
+        if (at >= low && at + VF_LANES <= high)
+            s = row_scores(job, true, row, scores + (at - start), at, at, at + VF_LANES);
+        else
+            s = row_scores(job, false, row, scores + (at - start), at, low > at ? low : at,
+                           high < at + VF_LANES ? high : at + VF_LANES);
         vf_store(scores + (at - start), s);
         most = vf_max(s, most);
     }
     float max = vf_largest(most);
+    bool hidden = max == -__builtin_inff(); /* a mask hides all of them */
     for (int64_t at = first; at < high; at += VF_LANES) {
-        vf s = vf_load(scores + (at - start));
-        vf e = vf_select(vf_range(low - at, high - at), vf_exp(vf_sub(s, vf_set(max))), vf_zero());
-        if (max == -__builtin_inff()) /* a mask hides all of them */
-            e = vf_zero();
+        vf e = hidden ? vf_zero() : vf_exp(vf_sub(vf_load(scores + (at - start)), vf_set(max)));
+        if (at < low || at + VF_LANES > high)
+            e = vf_select(vf_range(low - at, high - at), e, vf_zero());
         vf_store(scores + (at - start), e);
         sums = vf_add(sums, e);
     }
