@@ -61,6 +61,8 @@ static qn_status compile(struct qn_compiled *c, struct qn_graph **graph, const s
                          const struct qn_compile_options *options)
 {
     QN_TRY(qn_cpu_features(&c->features));
+    if (!options->is_inner)
+        qn_precompute(graph, model, options, c->allocator);
     QN_TRY(qn_optimise(graph, options->disabled_passes, options->backends, options->backend_count, NULL));
     struct qn_plan_options plan = {.features = c->features,
                                    .f32_activations = options->f32_activations,

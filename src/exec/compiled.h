@@ -18,6 +18,7 @@ struct qn_compile_options {
     void (*partition)(void *context, const struct qn_graph *graph, qn_node node, const struct qn_backend *backend,
                       const char *why); /* see struct qn_plan_options; NULL: none */
     void *partition_context;
+    bool is_inner; /* of what is computed while another graph is compiled */
 };
 
 struct qn_compiled {
@@ -33,6 +34,14 @@ struct qn_compiled {
 qn_status qn_compiled_init(struct qn_compiled *compiled, struct qn_graph *graph, const struct qn_model *model,
                            const struct qn_compile_options *options, const struct qn_allocator *allocator) QN_MUST_USE;
 void qn_compiled_deinit(struct qn_compiled *compiled);
+
+/* Computes what only constants decide and puts the results into the graph. What fails is left to the runs, which tell of
+ * it. Where the pass `fold` is left out, nothing is done. */
+void qn_precompute(struct qn_graph **graph, const struct qn_model *model, const struct qn_compile_options *options,
+                   const struct qn_allocator *allocator);
+
+/* Whether a list of passes to leave out names this one, or all. */
+bool qn_optimise_leaves_out(const char *list, const char *name);
 
 struct qn_pass_report;
 

@@ -24,6 +24,19 @@ static qn_status parse_off(const char *list, struct qn_str off[64], uint32_t *co
     return NULL;
 }
 
+bool qn_optimise_leaves_out(const char *list, const char *name)
+{
+    if (!list || strcmp(list, "all") == 0)
+        return list;
+    size_t length = strlen(name);
+    for (size_t size; *list; list += size + (list[size] == ',')) {
+        size = strcspn(list, ",");
+        if (size == length && memcmp(list, name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
 struct preferred {
     const struct qn_backend *const *backends;
     uint32_t count;

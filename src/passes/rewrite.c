@@ -450,11 +450,11 @@ static qn_status copy(struct qn_rewrite *r)
 }
 
 static qn_status rewrite(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule,
-                         const struct qn_claims *claims)
+                         const struct qn_claims *claims, const void *context)
 {
     struct qn_rewrite_state s = {.allocator = to->allocator, .rule = rule, .claims = claims};
     qn_status status = create_state(from, &s);
-    struct qn_rewrite r = {from, to, s.uses, s.values, &s};
+    struct qn_rewrite r = {from, to, s.uses, s.values, context, &s};
     if (!status) {
         count_uses(from, &s);
         status = match_nodes(&r);
@@ -467,10 +467,15 @@ static qn_status rewrite(const struct qn_graph *from, struct qn_graph *to, qn_ma
 
 qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule)
 {
-    return rewrite(from, to, rule, from->claims);
+    return rewrite(from, to, rule, from->claims, NULL);
 }
 
 qn_status qn_rewrite_simplify(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule)
 {
-    return rewrite(from, to, rule, NULL);
+    return rewrite(from, to, rule, NULL, NULL);
+}
+
+qn_status qn_rewrite_with(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule, const void *context)
+{
+    return rewrite(from, to, rule, NULL, context);
 }

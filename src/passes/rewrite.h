@@ -22,6 +22,7 @@ struct qn_rewrite {
     struct qn_graph *to;
     const uint32_t *uses;   /* readers of each old value: live nodes, outputs, states */
     const qn_value *values; /* new value of each old one */
+    const void *context;    /* of qn_rewrite_with */
     struct qn_rewrite_state *state;
 };
 
@@ -51,6 +52,10 @@ qn_status qn_rewrite_run(const struct qn_graph *from, struct qn_graph *to, qn_ma
 /* The same for a rule that makes less of the graph for whoever runs it. The rules of qn_rewrite_run are for our own
  * kernels: a match that would take in a node that the graph's `claims` want is dropped. */
 qn_status qn_rewrite_simplify(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule) QN_MUST_USE;
+
+/* The same for a rule that needs to know more than the graph: what it finds in r->context. */
+qn_status qn_rewrite_with(const struct qn_graph *from, struct qn_graph *to, qn_match_fn rule,
+                          const void *context) QN_MUST_USE;
 
 /* For emit functions: an old dim or record in terms of the new graph, and the node as it stands on new inputs. */
 qn_status qn_rewrite_dim(struct qn_rewrite *r, qn_dim dim, qn_dim *out) QN_MUST_USE;
