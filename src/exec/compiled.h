@@ -35,8 +35,8 @@ qn_status qn_compiled_init(struct qn_compiled *compiled, struct qn_graph *graph,
                            const struct qn_compile_options *options, const struct qn_allocator *allocator) QN_MUST_USE;
 void qn_compiled_deinit(struct qn_compiled *compiled);
 
-/* Computes what only constants decide and puts the results into the graph. What fails is left to the runs, which tell of
- * it. Where the pass `fold` is left out, nothing is done. */
+/* Computes what only constants decide and puts the results into the graph. What fails is left to the runs, which tell
+ * of it. Where the pass `fold` is left out, nothing is done. */
 void qn_precompute(struct qn_graph **graph, const struct qn_model *model, const struct qn_compile_options *options,
                    const struct qn_allocator *allocator);
 

@@ -6,6 +6,7 @@
  *   vi_nearest(x)              to the nearest integer, ties to even; |x| < 2^31
  *   vi_load_bytes(p, signed)   VF_LANES bytes, widened
  *   vi_store_bytes(p, v)       the low byte of each lane
+ *   vi_load_words, vi_store_words   the same for 16 bits
  *   vi_saturation(zero, floor, signed)   how vi_saturate adds zero, saturates and takes at least floor
  *   vi_saturate(a, b, c, d, s) the bytes of four vectors, in their order
  *   vi_store_half(p, v, upper, n)        the first n, at most 2 VF_LANES, bytes of half a vector
@@ -46,6 +47,15 @@ QN_INLINE vi vi_load_bytes(const void *p, bool is_signed)
 QN_INLINE void vi_store_bytes(void *p, vi v)
 {
     _mm_storeu_si128(p, _mm512_cvtepi32_epi8(v));
+}
+QN_INLINE vi vi_load_words(const void *p, bool is_signed)
+{
+    __m256i v = _mm256_loadu_si256(p);
+    return is_signed ? _mm512_cvtepi16_epi32(v) : _mm512_cvtepu16_epi32(v);
+}
+QN_INLINE void vi_store_words(void *p, vi v)
+{
+    _mm256_storeu_si256(p, _mm512_cvtepi32_epi16(v));
 }
 QN_INLINE vi vi_set_bytes(int32_t byte)
 {
@@ -107,6 +117,16 @@ QN_INLINE void vi_store_bytes(void *p, vi v)
     v = _mm256_and_si256(v, _mm256_set1_epi32(0xff));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64(p, _mm_packus_epi16(words, words));
+}
+QN_INLINE vi vi_load_words(const void *p, bool is_signed)
+{
+    __m128i v = _mm_loadu_si128(p);
+    return is_signed ? _mm256_cvtepi16_epi32(v) : _mm256_cvtepu16_epi32(v);
+}
+QN_INLINE void vi_store_words(void *p, vi v)
+{
+    v = _mm256_and_si256(v, _mm256_set1_epi32(0xffff));
+    _mm_storeu_si128(p, _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
 }
 QN_INLINE vi vi_set_bytes(int32_t byte)
 {
