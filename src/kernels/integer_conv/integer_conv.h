@@ -62,6 +62,21 @@ static inline int64_t qn_integer_conv_rows(const struct qn_integer_conv_params *
     return p->n * p->size[0] * p->size[1] * p->size[2];
 }
 
+/* Channels last, without gaps. */
+static inline bool qn_integer_conv_is_dense(const struct qn_integer_conv_params *p)
+{
+    int64_t x = p->c, y = p->o;
+    if ((p->x_c != 1 && p->c > 1) || (p->y_c != 1 && p->o > 1))
+        return false;
+    for (int i = 2; i >= 0; i--) {
+        if ((p->in[i] > 1 && p->x_s[i] != x) || (p->size[i] > 1 && p->y_s[i] != y))
+            return false;
+        x *= p->in[i];
+        y *= p->size[i];
+    }
+    return p->n <= 1 || (p->x_n == x && p->y_n == y);
+}
+
 extern const struct qn_kernel qn_integer_conv_ref;
 
 #endif

@@ -15,6 +15,15 @@ static void *random_bytes(int64_t n)
     return p;
 }
 
+/* Or, for sums as large as they get, all of the least value. */
+static void *operand(int64_t n, bool is_signed, bool least)
+{
+    uint8_t *p = random_bytes(n);
+    if (least)
+        memset(p, is_signed ? 0x80 : 0, (size_t)n);
+    return p;
+}
+
 struct shape {
     int64_t n, c, o, groups, in[3], kernel[3], strides[3], dilations[3], begin[3], end[3];
 };
@@ -29,6 +38,9 @@ static const struct shape shapes[] = {
     {1, 70, 70, 70, {1, 10, 7}, {1, 5, 4}, {1, 2, 2}, {1, 1, 1}, {0, 2, 1}, {0, 2, 2}},
     {1, 512, 260, 1, {1, 4, 4}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
     {1, 8, 16, 8, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+    {1, 64, 64, 1, {1, 28, 28}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+    {2, 20, 41, 1, {3, 13, 9}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 2}, {0, 1, 1}},
+    {1, 260, 20, 1, {1, 11, 15}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 0}, {0, 2, 1}},
 };
 
 static void run_shape(const struct shape *s, int number)
@@ -44,8 +56,8 @@ static void run_shape(const struct shape *s, int number)
         bias[i] = (int32_t)(cf_random() >> 50) - 8192;
     }
     struct qn_integer_conv_params p = {
-        .x = random_bytes(s->n * pixels * s->c),
-        .w = random_bytes(s->o * s->c / s->groups * taps),
+        .x = operand(s->n * pixels * s->c, choice & 1, (choice >> 9 & 3) == 0),
+        .w = operand(s->o * s->c / s->groups * taps, choice >> 1 & 1, (choice >> 9 & 3) == 0),
         .x_signed = choice & 1,
         .w_signed = choice >> 1 & 1,
         .x_zero = choice >> 2 & 1 ? random_bytes(1) : NULL,
@@ -101,8 +113,8 @@ static void run_shape(const struct shape *s, int number)
         memset(got, 1, bytes);
         p.out.y = got;
         p.w = kernel->pack ? packed : plain;
-        if (kernel->fits)
-            assert_true(kernel->fits(&p));
+        if (kernel->fits && !kernel->fits(&p))
+            continue;
         cf_run_all(kernel, &p);
         for (size_t i = 0; i < bytes; i++)
             if (got[i] != want[i])

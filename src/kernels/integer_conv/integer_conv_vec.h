@@ -242,20 +242,9 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     }
 }
 
-/* Channels last, without gaps. */
 static bool fits(const void *params)
 {
-    const struct qn_integer_conv_params *p = params;
-    int64_t x = p->c, y = p->o;
-    if ((p->x_c != 1 && p->c > 1) || (p->y_c != 1 && p->o > 1))
-        return false;
-    for (int i = 2; i >= 0; i--) {
-        if ((p->in[i] > 1 && p->x_s[i] != x) || (p->size[i] > 1 && p->y_s[i] != y))
-            return false;
-        x *= p->in[i];
-        y *= p->size[i];
-    }
-    return p->n <= 1 || (p->x_n == x && p->y_n == y);
+    return qn_integer_conv_is_dense(params);
 }
 
 const struct qn_kernel KERNEL = {
