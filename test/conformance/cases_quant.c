@@ -233,6 +233,41 @@ struct image {
     int64_t n, c, o, groups, in, kernel, stride, dilation, begin, end;
 };
 
+/* The sums of a case by the definition; then the kernel, on weights in its form. */
+static void integer_conv_run(struct cf *cf, const struct image *s, struct qn_integer_conv_params *p,
+                             const struct cf_tensor *in, struct cf_tensor *y)
+{
+    int64_t per_group = s->c / s->groups, taps = s->kernel * s->kernel, size = p->size[2], rows = s->n * size * size;
+    double *want = calloc((size_t)(rows * s->o), sizeof *want);
+    for (int64_t i = 0; i < rows * s->o; i++) {
+        int64_t o = i % s->o, row = i / s->o, group = o / (s->o / s->groups);
+        double sum = 0, xz = p->x_zero ? at(&in[2], 0) : 0, wz = p->w_zero ? at(&in[3], o * p->w_zero_step) : 0;
+        for (int64_t t = 0; t < taps * per_group; t++) {
+            int64_t c = t / taps, a = row / size % size * s->stride + t % taps / s->kernel * s->dilation - s->begin;
+            int64_t b = row % size * s->stride + t % s->kernel * s->dilation - s->begin;
+            if (a < 0 || a >= s->in || b < 0 || b >= s->in)
+                continue;
+            int64_t from =
+                row / size / size * p->x_n + a * p->x_s[1] + b * p->x_s[2] + (group * per_group + c) * p->x_c;
+            sum += (at(&in[0], from) - xz) * (at(&in[1], o * per_group * taps + t) - wz);
+        }
+        want[i] = finished(&p->out, o, sum);
+    }
+    void *packed = NULL;
+    if (cf->kernel->pack) {
+        packed = bytes_for(qn_integer_conv_packed_bytes(s->o, per_group, s->groups, taps));
+        struct qn_integer_conv_pack_params form = {
+            p->w, p->w_signed, qn_integer_conv_is_depthwise(s->o, per_group, s->groups), s->o, per_group, s->groups,
+            taps, packed};
+        pack(QN_PACK_CONV_I8, &form);
+        p->w = packed;
+    }
+    cf_run(cf, p, (const struct qn_view *[]){&y->view}, 1);
+    cf_check(cf, y, want, 1e-6, room_of(p->out.dtype));
+    free(packed);
+    free(want);
+}
+
 static void integer_conv_case(struct cf *cf, const struct image *s, int number)
 {
     cf_case(cf, "integer conv c %lld o %lld groups %lld number %d", (long long)s->c, (long long)s->o,
@@ -275,34 +310,10 @@ static void integer_conv_case(struct cf *cf, const struct image *s, int number)
                                        .y_s = {0, size * s->o, s->o},
                                        .out = random_out(number, scales, &scale, &bias)};
     p.out.y = y.view.data;
-    double *want = calloc((size_t)(rows * s->o), sizeof *want);
-    for (int64_t i = 0; i < rows * s->o; i++) {
-        int64_t o = i % s->o, row = i / s->o, group = o / (s->o / s->groups);
-        double sum = 0, xz = p.x_zero ? at(&x_zero, 0) : 0, wz = p.w_zero ? at(&w_zero, o * p.w_zero_step) : 0;
-        for (int64_t t = 0; t < taps * per_group; t++) {
-            int64_t c = t / taps, a = row / size % size * s->stride + t % taps / s->kernel * s->dilation - s->begin;
-            int64_t b = row % size * s->stride + t % s->kernel * s->dilation - s->begin;
-            if (a < 0 || a >= s->in || b < 0 || b >= s->in)
-                continue;
-            int64_t from = row / size / size * p.x_n + a * p.x_s[1] + b * p.x_s[2] + (group * per_group + c) * p.x_c;
-            sum += (at(&x, from) - xz) * (at(&w, o * per_group * taps + t) - wz);
-        }
-        want[i] = finished(&p.out, o, sum);
+    if (!cf->kernel->fits || cf->kernel->fits(&p)) {
+        integer_conv_run(cf, s, &p, (const struct cf_tensor[]){x, w, x_zero, w_zero}, &y);
+        cf_ran(cf, "integer_conv", x.view.dtype);
     }
-    void *packed = NULL;
-    if (cf->kernel->pack) {
-        packed = bytes_for(qn_integer_conv_packed_bytes(s->o, per_group, s->groups, taps));
-        struct qn_integer_conv_pack_params form = {
-            p.w,  p.w_signed, qn_integer_conv_is_depthwise(s->o, per_group, s->groups), s->o, per_group, s->groups,
-            taps, packed};
-        pack(QN_PACK_CONV_I8, &form);
-        p.w = packed;
-    }
-    cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
-    cf_check(cf, &y, want, 1e-6, room_of(p.out.dtype));
-    cf_ran(cf, "integer_conv", x.view.dtype);
-    free(packed);
-    free(want);
     struct cf_tensor *all[] = {&x, &w, &x_zero, &w_zero, &scale, &bias, &y};
     for (int i = 0; i < 7; i++)
         cf_release(all[i]);
@@ -315,8 +326,11 @@ void cf_integer_conv(struct cf *cf)
                                           {1, 8, 6, 2, 6, 2, 1, 2, 1, 0},
                                           {1, 24, 24, 24, 7, 3, 1, 1, 1, 1},
                                           {2, 65, 65, 65, 5, 3, 2, 1, 1, 1}};
+    static const struct image squares = {2, 20, 40, 1, 13, 3, 1, 1, 1, 1}; /* for kernels that do only such */
     for (int number = 0; number < 40; number++)
         integer_conv_case(cf, &images[number % 5], number);
+    for (int number = 0; number < 12; number++)
+        integer_conv_case(cf, &squares, number);
 }
 
 /* ---- quantisation --------------------------------------------------------------------------------------------- */
