@@ -208,7 +208,7 @@ static void weigh_row(const struct job *job, int64_t row, int64_t start, int64_t
     float max = vf_largest(most);
     bool hidden = max == -__builtin_inff(); /* a mask hides all of them */
     for (int64_t at = first; at < high; at += VF_LANES) {
-        vf e = hidden ? vf_zero() : vf_exp(vf_sub(vf_load(scores + (at - start)), vf_set(max)));
+        vf e = hidden ? vf_zero() : vf_exp_share(vf_sub(vf_load(scores + (at - start)), vf_set(max)));
         if (at < low || at + VF_LANES > high)
             e = vf_select(vf_range(low - at, high - at), e, vf_zero());
         vf_store(scores + (at - start), e);

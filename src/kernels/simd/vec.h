@@ -8,6 +8,7 @@
  *   vf_nearest                 to an integer, ties to even
  *   vf_floor
  *   vf_scale(a, n)             a * 2^n, |n| <= 252
+ *   vf_scale_normal(a, n)      the same where a and the result are normal numbers
  *   vf_split(a, &e)            the fraction f in [sqrt(1/2), sqrt(2)) and e of a = f 2^e, for a > 0 and finite
  *   vm                         one truth a lane: vf_less, vf_less_equal, vf_equal, vf_nan,
  *                              vf_range(low, high): lanes low <= i < high

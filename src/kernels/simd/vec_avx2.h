@@ -79,6 +79,11 @@ QN_INLINE vf vf_scale(vf a, vf n)
     vf second = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
     return _mm256_mul_ps(_mm256_mul_ps(a, first), second);
 }
+QN_INLINE vf vf_scale_normal(vf a, vf n)
+{
+    __m256i bits = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), bits));
+}
 
 QN_INLINE vm vf_less(vf a, vf b)
 {

@@ -73,6 +73,10 @@ QN_INLINE vf vf_scale(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
 }
+QN_INLINE vf vf_scale_normal(vf a, vf n)
+{
+    return _mm512_scalef_ps(a, n);
+}
 
 QN_INLINE vm vf_less(vf a, vf b)
 {

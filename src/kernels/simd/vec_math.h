@@ -8,19 +8,32 @@
 
 #include "kernels/simd/vec.h"
 
-/* 2^n e^r with |r| <= ln(2)/2; e^r = 1 + r + r^2 P(r), P fitted to 7.5e-9. */
-QN_INLINE vf vf_exp(vf x)
+/* e^x as *n and p with |r| <= ln(2)/2 for 2^n p; p = e^r = 1 + r + r^2 P(r), P fitted to 7.5e-9. */
+QN_INLINE vf vf_exp_parts(vf x, vf *n)
 {
-    x = vf_min(vf_set(89.0f), vf_max(vf_set(-104.0f), x));
-    vf n = vf_nearest(vf_mul(x, vf_set(1.44269504f)));
-    vf r = vf_fnma(n, vf_set(0x1.62e400p-1f), x);
-    r = vf_fnma(n, vf_set(0x1.7f7d1cp-20f), r);
+    *n = vf_nearest(vf_mul(x, vf_set(1.44269504f)));
+    vf r = vf_fnma(*n, vf_set(0x1.62e400p-1f), x);
+    r = vf_fnma(*n, vf_set(0x1.7f7d1cp-20f), r);
     vf p = vf_fma(vf_set(0x1.6a5500p-10f), r, vf_set(0x1.120944p-7f));
     p = vf_fma(p, r, vf_set(0x1.5557b8p-5f));
     p = vf_fma(p, r, vf_set(0x1.5554e0p-3f));
     p = vf_fma(p, r, vf_set(0x1.fffffep-2f));
     p = vf_fma(vf_mul(r, r), p, r);
-    return vf_scale(vf_add(p, vf_set(1.0f)), n);
+    return vf_add(p, vf_set(1.0f));
+}
+
+QN_INLINE vf vf_exp(vf x)
+{
+    vf n, p = vf_exp_parts(vf_min(vf_set(89.0f), vf_max(vf_set(-104.0f), x)), &n);
+    return vf_scale(p, n);
+}
+
+/* exp(x), x <= 0, to be summed with an exp(0): below 2^-126 it is 0. Numbers so small are slow, where they are made and
+ * in every product that they are part of, and what a mask hides comes to them. NaN stays NaN. */
+QN_INLINE vf vf_exp_share(vf x)
+{
+    vf least = vf_set(-87.3f), n, p = vf_exp_parts(vf_max(least, x), &n);
+    return vf_select(vf_less(x, least), vf_zero(), vf_scale_normal(p, n));
 }
 
 /* log(x) for x = 2^e m as e ln 2 + 2 artanh(s), s = (m - 1) / (m + 1), |s| <= 0.172; what s lost in rounding stays in

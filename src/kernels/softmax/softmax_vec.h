@@ -48,12 +48,12 @@ static void softmax_row(float *v, int64_t n)
     vf max = vf_set(row_max(v, n)), sums = vf_zero();
     int64_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES) {
-        vf e = vf_exp(vf_sub(vf_load(v + i), max));
+        vf e = vf_exp_share(vf_sub(vf_load(v + i), max));
         sums = vf_add(sums, e);
         vf_store(v + i, e);
     }
     if (i < n) {
-        vf e = vf_exp(vf_sub(vf_load_part(v + i, n - i), max));
+        vf e = vf_exp_share(vf_sub(vf_load_part(v + i, n - i), max));
         sums = vf_add(sums, vf_select(vf_range(0, n - i), e, vf_zero()));
         vf_store_part(v + i, e, n - i);
     }
@@ -77,7 +77,7 @@ static void softmax_beside(const float *x, int64_t x_along, float *y, int64_t y_
             vf_store(max + i, vf_max(vf_load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
     for (int64_t k = 0; k < length; k++) {
         for (int64_t i = 0; i < n; i += VF_LANES) {
-            vf e = vf_exp(vf_sub(vf_load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
+            vf e = vf_exp_share(vf_sub(vf_load_up_to(x + k * x_along + i, n - i), vf_load(max + i)));
             vf_store(sum + i, vf_add(vf_load(sum + i), e));
             vf_store_up_to(y + k * y_along + i, e, n - i);
         }
