@@ -1,5 +1,5 @@
 /* conv_bench [threads-less]: the convolutions of ResNet-50 and MobileNetV2 on one thread, kernel by kernel: GFLOP/s and
- * the share of what this core's multiply-adds reach in the same run.
+ * the share of what this core's multiply-adds reach in the same run (of floats, for kernels of integers too).
  *
  *     conv_bench [kernel name] [repetitions] [squares: 2 or 4, of Winograd kernels]
  */
@@ -10,6 +10,7 @@
 
 #include "ir/ir.h"
 #include "kernels/conv/conv.h"
+#include "kernels/integer_conv/integer_conv.h"
 #include "platform/cpu.h"
 
 struct layer {
@@ -64,12 +65,6 @@ static float *random_floats(int64_t n)
     for (int64_t i = 0; i < n; i++)
         v[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     return v;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 #if defined(__x86_64__)
@@ -128,6 +123,33 @@ static double peak(const struct qn_kernel *kernel)
     return best;
 }
 
+/* Least seconds of a call, of processor time: other programs may run beside it. */
+static double least_time(const struct qn_kernel *kernel, const void *params, int repetitions)
+{
+    double least = 1e9;
+    void *scratch = kernel->scratch ? random_floats(kernel->scratch(params) / 4 + 16) : NULL;
+    for (int i = 0; i < repetitions; i++) {
+        double start = now();
+        kernel->run(params, 0, kernel->tiles(params), scratch);
+        double seconds = now() - start;
+        least = seconds < least ? seconds : least;
+    }
+    free(scratch);
+    return least;
+}
+
+static void pack_weights(enum qn_pack pack, const void *params)
+{
+    for (uint32_t i = 0; i < qn_kernel_count; i++) {
+        const struct qn_kernel *kernel = qn_kernels[i];
+        if (kernel->family != QN_FAMILY_PACK || kernel->pack != pack)
+            continue;
+        void *scratch = kernel->scratch ? random_floats(kernel->scratch(params) / 4 + 16) : NULL;
+        kernel->run(params, 0, kernel->tiles(params), scratch);
+        free(scratch);
+    }
+}
+
 static struct qn_conv_params params_of(const struct layer *l)
 {
     int64_t out = l->stride == 1 ? l->size : (l->size + 1) / 2, pad = l->kernel / 2;
@@ -147,8 +169,7 @@ static struct qn_conv_params params_of(const struct layer *l)
     return p;
 }
 
-/* Least seconds of a call, of processor time: other programs may run beside it; *macs its multiply-adds. 0: a layer
- * that the kernel does not take. */
+/* Seconds of a layer and *macs, its multiply-adds. 0: a layer that the kernel does not take. */
 static double measure(const struct qn_kernel *kernel, const struct layer *l, int repetitions, int64_t squares,
                       double *macs)
 {
@@ -166,27 +187,67 @@ static double measure(const struct qn_kernel *kernel, const struct layer *l, int
     if (kernel->pack) {
         packed = random_floats(qn_conv_packed_bytes(&p, kernel->pack) / 4);
         struct qn_conv_pack_params pack = {.conv = p, .from = w, .to = packed};
-        for (uint32_t i = 0; i < qn_kernel_count; i++)
-            if (qn_kernels[i]->family == QN_FAMILY_PACK && qn_kernels[i]->pack == kernel->pack)
-                qn_kernels[i]->run(&pack, 0, qn_kernels[i]->tiles(&pack), NULL);
+        pack_weights(kernel->pack, &pack);
     }
     p.w = packed;
-    double times[1000];
-    void *scratch = kernel->scratch ? random_floats(kernel->scratch(&p) / 4 + 16) : NULL;
-    for (int i = 0; i < repetitions; i++) {
-        double start = now();
-        kernel->run(&p, 0, kernel->tiles(&p), scratch);
-        times[i] = now() - start;
-    }
-    qsort(times, (size_t)repetitions, sizeof times[0], by_value);
-    free(scratch);
+    double seconds = least_time(kernel, &p, repetitions);
     if (packed != w)
         free(packed);
     free(w);
     free(x);
     free(y);
     free(bias);
-    return times[0];
+    return seconds;
+}
+
+/* The same for bytes, signed weights. */
+static double measure_integers(const struct qn_kernel *kernel, const struct layer *l, int repetitions, double *macs)
+{
+    int64_t size = l->stride == 1 ? l->size : (l->size + 1) / 2, pad = l->kernel / 2, per_group = l->c / l->groups;
+    int64_t taps = l->kernel * l->kernel, weights = l->o * per_group * taps;
+    float a_scale = 1, b_scale = 0.01f, y_scale = 1;
+    void *w = random_floats(weights / 4 + 1), *x = random_floats(l->size * l->size * l->c / 4 + 1);
+    void *y = random_floats(size * size * l->o / 4 + 1), *bias = random_floats(l->o);
+    void *packed = random_floats(qn_integer_conv_packed_bytes(l->o, per_group, l->groups, taps) / 4 + 16);
+    struct qn_integer_conv_params p = {
+        .x = x,
+        .w = kernel->pack ? packed : w,
+        .w_signed = true,
+        .n = 1,
+        .c = l->c,
+        .o = l->o,
+        .groups = l->groups,
+        .in = {1, l->size, l->size},
+        .size = {1, size, size},
+        .kernel = {1, l->kernel, l->kernel},
+        .strides = {1, l->stride, l->stride},
+        .dilations = {1, 1, 1},
+        .begin = {0, pad, pad},
+        .x_n = l->size * l->size * l->c,
+        .x_c = 1,
+        .x_s = {l->size * l->size * l->c, l->size * l->c, l->c},
+        .y_n = size * size * l->o,
+        .y_c = 1,
+        .y_s = {size * size * l->o, size * l->o, l->o},
+        .out = {.y = y,
+                .dtype = QN_DTYPE_U8,
+                .a_scale = &a_scale,
+                .b_scale = &b_scale,
+                .bias = bias,
+                .y_scale = &y_scale,
+                .activation = QN_ACTIVATION_NONE},
+    };
+    struct qn_integer_conv_pack_params pack = {
+        w, true, qn_integer_conv_is_depthwise(l->o, per_group, l->groups), l->o, per_group, l->groups, taps, packed};
+    pack_weights(kernel->pack, &pack);
+    *macs = (double)weights * (double)(size * size);
+    double seconds = least_time(kernel, &p, repetitions);
+    free(w);
+    free(x);
+    free(y);
+    free(bias);
+    free(packed);
+    return seconds;
 }
 
 int main(int argc, char **argv)
@@ -215,7 +276,9 @@ int main(int argc, char **argv)
             model = l->model;
             total = total_macs = 0;
         }
-        double macs, seconds = measure(kernel, l, repetitions, squares, &macs);
+        double macs, seconds = kernel->family == QN_FAMILY_INTEGER_CONV
+                                   ? measure_integers(kernel, l, repetitions, &macs)
+                                   : measure(kernel, l, repetitions, squares, &macs);
         if (seconds == 0)
             continue;
         total += seconds * (double)l->count;

@@ -45,8 +45,6 @@ static int64_t laid_bytes(const struct qn_integer_conv_params *p)
 static int64_t block_rows(const struct qn_integer_conv_params *p)
 {
     int64_t rows = qn_integer_conv_rows(p), bytes = laid_bytes(p);
-    if (is_depthwise(p))
-        return blocks(rows, most(1, blocks(rows, PIXELS))); /* equal blocks */
     int64_t limit = bytes ? most(INT_ROWS, least(ROWS, ROW_BYTES / bytes / INT_ROWS * INT_ROWS)) : ROWS;
     int64_t count = blocks(rows, limit);
     return count ? blocks(blocks(rows, count), INT_ROWS) * INT_ROWS : INT_ROWS;
@@ -56,8 +54,6 @@ static int64_t block_rows(const struct qn_integer_conv_params *p)
  * rows' taps were to be copied for each. */
 static int64_t block_columns(const struct qn_integer_conv_params *p, int64_t row_blocks)
 {
-    if (is_depthwise(p))
-        return row_blocks >= ENOUGH / 4 ? p->o : COLUMNS;
     if (!is_direct(p) && row_blocks > 1)
         return COLUMNS;
     int64_t share = blocks(p->o * row_blocks, ENOUGH);
@@ -67,9 +63,10 @@ static int64_t block_columns(const struct qn_integer_conv_params *p, int64_t row
 static int64_t tiles(const void *params)
 {
     const struct qn_integer_conv_params *p = params;
+    if (is_depthwise(p))
+        return depthwise_tiles(p);
     int64_t rows = qn_integer_conv_rows(p), row_blocks = rows > 0 ? blocks(rows, block_rows(p)) : 0;
-    int64_t groups = is_depthwise(p) ? 1 : p->groups;
-    return row_blocks && p->o ? row_blocks * groups * blocks(p->o / groups, block_columns(p, row_blocks)) : 0;
+    return row_blocks && p->o ? row_blocks * p->groups * blocks(p->o / p->groups, block_columns(p, row_blocks)) : 0;
 }
 
 static int64_t scratch_bytes(const void *params)
@@ -220,8 +217,12 @@ static void run_block(const struct qn_integer_conv_params *p, const struct int_r
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     const struct qn_integer_conv_params *p = params;
+    if (is_depthwise(p)) {
+        run_depthwise(p, begin, end, scratch);
+        return;
+    }
     int64_t height = block_rows(p), rows = qn_integer_conv_rows(p), row_blocks = blocks(rows, height);
-    int64_t width = block_columns(p, row_blocks), groups = is_depthwise(p) ? 1 : p->groups, n = p->o / groups;
+    int64_t width = block_columns(p, row_blocks), n = p->o / p->groups;
     int64_t per_group = blocks(n, width), laid_row = -1, laid_group = -1;
     bool sums = needs_sums(p);
     struct int_columns columns[COLUMNS / QN_INTEGER_PANEL];
@@ -230,10 +231,6 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
         int64_t row = tile % row_blocks * height, count = least(rows - row, height);
         int64_t group = tile / row_blocks / per_group, first = tile / row_blocks % per_group * width;
         int64_t last = least(n, first + width);
-        if (is_depthwise(p)) {
-            run_depthwise(p, row, count, first, last, scratch);
-            continue;
-        }
         if (row != laid_row || group != laid_group)
             block = lay_rows(p, row, count, group, sums, scratch);
         laid_row = row;

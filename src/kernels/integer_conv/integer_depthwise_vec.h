@@ -1,12 +1,10 @@
-/* Depthwise convolutions of bytes on vectors, channels last: a panel of channels of a pixel at a time. A part of
- * integer_conv_vec.h. */
+/* Depthwise convolutions of bytes on vectors, channels last: a panel of channels of a pixel at a time with VNNI
+ * (AVX2 without: integer_depthwise_words.h). A part of integer_conv_vec.h. */
 #ifndef QN_KERNELS_INTEGER_DEPTHWISE_VEC_H
 #define QN_KERNELS_INTEGER_DEPTHWISE_VEC_H
 
 #include "kernels/integer_conv/integer_conv.h"
 #include "kernels/integer_gemm/integer_tile.h"
-
-enum { PIXELS = 64 /* a tile's */ };
 
 static int64_t blocks(int64_t n, int64_t block)
 {
@@ -67,6 +65,15 @@ static bool needs_sums(const struct qn_integer_conv_params *p)
         found |= qn_integer_byte(p->w_zero, j, p->w_signed) != none;
     return found;
 }
+
+#ifdef QN_INT_WIDENS
+#include "kernels/integer_conv/integer_depthwise_words.h"
+#else
+enum {
+    PIXELS = 64,    /* a tile's, at most */
+    CHANNELS = 256, /* a tile's where blocks of pixels are FEW; otherwise all */
+    FEW = 4,
+};
 
 /* ---- taps ----------------------------------------------------------------------------------------------------- */
 
@@ -153,9 +160,10 @@ static void find_taps(const struct qn_integer_conv_params *p, int64_t row, int64
 /* What a panel of channels has in common. */
 struct depthwise {
     struct int_columns columns;
-    const int8_t *w;      /* of the panel's first channel */
-    const int32_t *pairs; /* AVX2: [pair of taps][QN_INTEGER_PANEL] pairs of 16-bit numbers, zero points taken off */
-    int64_t wide;         /* channels in a row of the packed weights */
+    const int8_t *w; /* of the panel's first channel */
+    const int32_t
+        *pairs;   /* AVX-VNNI: [pair of taps][QN_INTEGER_PANEL] pairs of 16-bit numbers, zero points taken off */
+    int64_t wide; /* channels in a row of the packed weights */
     int64_t taps, fours, first, channels;
     bool is_signed, zeros; /* x; weights have zero points */
 };
@@ -359,8 +367,8 @@ QN_INLINE void depthwise_panel(const struct qn_integer_conv_params *p, const str
 }
 
 /* Channels channel .. end, of which the first stands at the beginning of a panel. */
-static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t channel,
-                          int64_t end, char *scratch)
+static void run_depthwise_tile(const struct qn_integer_conv_params *p, int64_t row, int64_t rows, int64_t channel,
+                               int64_t end, char *scratch)
 {
     char *pairs = scratch;
     uint8_t *outside = (uint8_t *)scratch + pairs_bytes(p);
@@ -376,5 +384,33 @@ static void run_depthwise(const struct qn_integer_conv_params *p, int64_t row, i
             depthwise_panel(p, taps, row, rows, first, false, pairs);
     }
 }
+
+static int64_t depthwise_rows(const struct qn_integer_conv_params *p)
+{
+    int64_t rows = qn_integer_conv_rows(p);
+    return blocks(rows, most(1, blocks(rows, PIXELS))); /* equal blocks */
+}
+
+static int64_t depthwise_columns(const struct qn_integer_conv_params *p, int64_t row_blocks)
+{
+    return row_blocks >= FEW ? p->o : CHANNELS;
+}
+
+static int64_t depthwise_tiles(const struct qn_integer_conv_params *p)
+{
+    int64_t rows = qn_integer_conv_rows(p), row_blocks = rows > 0 ? blocks(rows, depthwise_rows(p)) : 0;
+    return row_blocks && p->o ? row_blocks * blocks(p->o, depthwise_columns(p, row_blocks)) : 0;
+}
+
+static void run_depthwise(const struct qn_integer_conv_params *p, int64_t begin, int64_t end, char *scratch)
+{
+    int64_t height = depthwise_rows(p), rows = qn_integer_conv_rows(p), row_blocks = blocks(rows, height);
+    int64_t width = depthwise_columns(p, row_blocks);
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t row = tile % row_blocks * height, first = tile / row_blocks * width;
+        run_depthwise_tile(p, row, least(rows - row, height), first, least(p->o, first + width), scratch);
+    }
+}
+#endif
 
 #endif
