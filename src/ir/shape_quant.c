@@ -84,7 +84,9 @@ static qn_status take_scales(const struct qn_shape_context *c, qn_dtype quantise
     const struct qn_type *scale = c->inputs[1], *zero = input(c, 2);
     if (!is_float(scale->dtype) && scale->dtype != QN_DTYPE_F8E8M0)
         return QN_ERROR(QN_INVALID_ARGUMENT, "scale is %s: expected a float", TEXT(c, 1));
-    if (zero && (zero->dtype != quantised || zero->rank != scale->rank))
+    struct qn_type like = *scale;
+    like.dtype = quantised;
+    if (zero && !qn_type_equal(zero, &like))
         return QN_ERROR(QN_INVALID_ARGUMENT, "zero point is %s, scale is %s: expected %s and one shape", TEXT(c, 2),
                         TEXT(c, 1), qn_dtype_name(quantised));
     QN_TRY(take_scale(c, 1, attr));

@@ -20,13 +20,19 @@ qn_value qn_onnx_f32(struct qn_lower *l, qn_value v)
                                                                               : qn_build_cast(l->b, v, QN_DTYPE_F32);
 }
 
-/* A zero point has the scale's rank: [1] and [] are the same. */
+/* A zero point has the scale's shape: one serves all scales, and [1] and [] are the same. */
 static qn_value like_scale(struct qn_lower *l, qn_value zero, qn_value scale)
 {
-    uint32_t rank = qn_onnx_rank(l, scale);
-    if (!zero || l->b->status || qn_onnx_rank(l, zero) == rank || !qn_onnx_is_one(l, zero) || rank > 1)
+    const struct qn_type *type = qn_onnx_type_of(l, scale);
+    if (!zero || l->b->status || !qn_onnx_is_one(l, zero))
         return zero;
-    return qn_build_reshape(l->b, zero, rank, (const qn_dim[]){1});
+    if (qn_onnx_is_one(l, scale))
+        return qn_onnx_rank(l, zero) == type->rank ? zero
+                                                   : qn_build_reshape(l->b, zero, type->rank, (const qn_dim[]){1});
+    struct qn_attr_reshape shape = {.dims.count = type->rank};
+    for (uint32_t i = 0; i < type->rank; i++)
+        shape.dims.items[i] = type->dims[i];
+    return qn_build_node(l->b, QN_OP_expand, &zero, 1, &shape, NULL);
 }
 
 qn_value qn_onnx_quantize(struct qn_lower *l, qn_value x, qn_value scale, qn_value zero, qn_dtype dtype)
