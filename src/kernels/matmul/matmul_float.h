@@ -11,7 +11,8 @@
  *                    a register tile of ROWS x COLUMNS accumulators runs down one chain, then adds it to the totals.
  *
  * The including file defines COLUMN_VECTORS (vectors of a panel's width: ROWS * COLUMN_VECTORS accumulators must fit
- * the registers), and for pairs QN_MULTIPLY_ADD, QN_UNIT_ELEMENTS 2 and load_pairs_part; then NEEDS and RANK for the
+ * the registers), for pairs QN_MULTIPLY_ADD, QN_UNIT_ELEMENTS 2 and load_pairs_part, and where codes in blocks are read
+ * without a buffer between QN_LOAD_CODES(bits, bytes), VF_LANES codes of 4 or 8 bits as a vi; then NEEDS and RANK for
  * the kernels, QN_MATMUL_KERNEL.
  */
 #ifndef QN_MATMUL_FLOAT_H
@@ -32,6 +33,7 @@ enum {
     MANY = 6,        /* rows of x from which unpacking pays */
     AHEAD = 12288,   /* bytes that weights are asked for before they are used, where they are used once */
     ROWS_HELD = 512, /* rows of x whose totals a panel keeps in scratch */
+    TOGETHER = 4,    /* rows of codes that few rows of x meet at once */
 };
 
 /* How weights turn into vectors of units. */
@@ -41,6 +43,8 @@ enum source {
     SOURCE_BF16,
     SOURCE_PAIRS,   /* bfloat pairs as they lie */
     SOURCE_GENERIC, /* any dtype, dequantised to F32 a block at a time */
+    SOURCE_Q4_F32,  /* codes in blocks, dequantised in registers */
+    SOURCE_Q8_F32,
 };
 
 static inline int64_t least(int64_t a, int64_t b)
@@ -53,15 +57,42 @@ QN_INLINE int64_t unit_count(const struct qn_matmul_params *p)
     return (p->k + QN_UNIT_ELEMENTS - 1) / QN_UNIT_ELEMENTS;
 }
 
+QN_INLINE bool is_codes(enum source source)
+{
+    return source == SOURCE_Q4_F32 || source == SOURCE_Q8_F32;
+}
+
 /* Bytes from unit to unit of a source that is read in place. */
 QN_INLINE int64_t unit_bytes(enum source source)
 {
     return source == SOURCE_F16 || source == SOURCE_BF16 ? 2 : 4;
 }
 
-/* A vector of units; `elements` are left in the row from here on, and nothing behind them is read. */
-QN_INLINE vf load_units(enum source source, const uint8_t *w, int64_t elements)
+#ifdef QN_LOAD_CODES
+enum { CODES = 32 /* in a block, behind its scale and zero point */, CODES_AT = 2 * sizeof(float) };
+
+/* Vector s of a row in blocks. */
+QN_INLINE vf load_codes(enum source source, const uint8_t *w, int64_t s)
 {
+    const int bits = source == SOURCE_Q4_F32 ? 4 : 8;
+    const uint64_t vectors = CODES / VF_LANES, block = (uint64_t)s / vectors, vector = (uint64_t)s % vectors;
+    float scale, zero;
+    w += block * (CODES_AT + CODES / 8 * bits);
+    __builtin_memcpy(&scale, w, sizeof scale);
+    __builtin_memcpy(&zero, w + sizeof scale, sizeof zero);
+    vf codes = vi_float(QN_LOAD_CODES(bits, w + CODES_AT + vector * VF_LANES / 8 * bits));
+    return vf_mul(vf_set(scale), vf_sub(codes, vf_set(zero)));
+}
+#endif
+
+/* Vector s of units from w on; `elements` are left in the row from it on, and nothing behind them is read. */
+QN_INLINE vf load_units(enum source source, const uint8_t *w, int64_t s, int64_t elements)
+{
+#ifdef QN_LOAD_CODES
+    if (is_codes(source))
+        return load_codes(source, w, s);
+#endif
+    w += s * unit_bytes(source) * VF_LANES;
     const uint16_t *half = (const uint16_t *)(const void *)w;
     const float *full = (const float *)(const void *)w;
     if (elements >= VF_LANES * QN_UNIT_ELEMENTS)
@@ -81,10 +112,13 @@ QN_INLINE const uint8_t *row_block(enum source source, const struct qn_matmul_pa
                                    int64_t elements, float *buffer)
 {
     const uint8_t *row = (const uint8_t *)p->w + least(n, p->n - 1) * p->w_stride;
-    if (source != SOURCE_GENERIC)
+    if (source < SOURCE_GENERIC)
         return row + unit * unit_bytes(source);
     const struct qn_dtype_info *info = qn_dtype_info(p->w_dtype);
-    qn_quant(p->w_dtype)->dequantise(row + unit / info->block_elems * info->block_bytes, buffer, elements);
+    row += unit / info->block_elems * info->block_bytes;
+    if (is_codes(source))
+        return row;
+    qn_quant(p->w_dtype)->dequantise(row, buffer, elements);
     return (const uint8_t *)buffer;
 }
 
@@ -105,17 +139,35 @@ QN_INLINE vf dot_block(enum source source, const uint8_t *w, const float *x, int
     for (int64_t i = 0; i < whole; i++) {
         if (source != SOURCE_GENERIC)
             __builtin_prefetch(w + i * step + AHEAD);
-        sum = QN_MULTIPLY_ADD(load_units(source, w + i * step, INT64_MAX), vf_load(x + i * VF_LANES), sum);
+        sum = QN_MULTIPLY_ADD(load_units(source, w, i, INT64_MAX), vf_load(x + i * VF_LANES), sum);
     }
     int64_t rest = elements - whole * VF_LANES * QN_UNIT_ELEMENTS;
     if (rest) {
         int64_t rest_units = (rest + QN_UNIT_ELEMENTS - 1) / QN_UNIT_ELEMENTS;
         vf value = vf_load_part(x + whole * VF_LANES, rest_units);
-        vf next = QN_MULTIPLY_ADD(load_units(source, w + whole * step, rest), value, sum);
+        vf next = QN_MULTIPLY_ADD(load_units(source, w, whole, rest), value, sum);
         sum = vf_keep(next, sum, rest_units);
     }
     return sum;
 }
+
+#ifdef QN_LOAD_CODES
+/* The same for TOGETHER rows of codes, whose chains hide each other's latency: a row takes too many instructions for
+ * the next one to start meanwhile. */
+QN_INLINE void dot_codes(enum source source, const uint8_t *const w[TOGETHER], const float *x, int64_t elements,
+                         vf sums[TOGETHER])
+{
+    QN_UNROLL
+    for (int r = 0; r < TOGETHER; r++)
+        sums[r] = vf_zero();
+    for (int64_t i = 0; i < elements / VF_LANES; i++) {
+        vf value = vf_load(x + i * VF_LANES);
+        QN_UNROLL
+        for (int r = 0; r < TOGETHER; r++)
+            sums[r] = QN_MULTIPLY_ADD(load_codes(source, w[r], i), value, sums[r]);
+    }
+}
+#endif
 
 /* Adds the chains of VF_LANES rows of weights, block after block, and stores the outputs of one row of x. */
 static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p, int64_t m, int64_t n,
@@ -138,6 +190,31 @@ static __attribute__((noinline)) void fold_few(const struct qn_matmul_params *p,
         qn_matmul_store(p, m, n + i, sums[i]);
 }
 
+/* The chains of VF_LANES rows of weights from n on, a block of K after the other, for each row of x. */
+QN_INLINE void run_chains(enum source source, const struct qn_matmul_params *p, int64_t n, float *buffer,
+                          float (*lanes)[VF_LANES][VF_LANES], int64_t blocks)
+{
+    const int together = is_codes(source) ? TOGETHER : 1;
+    for (int i = 0; i < VF_LANES; i += together)
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t unit = b * BLOCK, elements = least(BLOCK * QN_UNIT_ELEMENTS, p->k - unit * QN_UNIT_ELEMENTS);
+            const uint8_t *w[TOGETHER];
+            vf sums[TOGETHER];
+            for (int r = 0; r < together; r++)
+                w[r] = row_block(source, p, n + i + r, unit, elements, buffer);
+            for (int64_t m = 0; m < p->m; m++) {
+#ifdef QN_LOAD_CODES
+                if (is_codes(source))
+                    dot_codes(source, w, x_row(p, m) + unit, elements, sums);
+                else
+#endif
+                    sums[0] = dot_block(source, w[0], x_row(p, m) + unit, elements);
+                for (int r = 0; r < together; r++)
+                    vf_store(lanes[m * blocks + b][i + r], sums[r]);
+            }
+        }
+}
+
 /* A tile is VF_LANES rows of weights. */
 QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int64_t begin, int64_t end, float *scratch)
 {
@@ -145,13 +222,7 @@ QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int
     float *buffer = scratch;
     float(*lanes)[VF_LANES][VF_LANES] = (float(*)[VF_LANES][VF_LANES])(buffer + BLOCK);
     for (int64_t n = begin * VF_LANES; n < least(end * VF_LANES, p->n); n += VF_LANES) {
-        for (int i = 0; i < VF_LANES; i++)
-            for (int64_t b = 0; b < blocks; b++) {
-                int64_t unit = b * BLOCK, elements = least(BLOCK * QN_UNIT_ELEMENTS, p->k - unit * QN_UNIT_ELEMENTS);
-                const uint8_t *w = row_block(source, p, n + i, unit, elements, buffer);
-                for (int64_t m = 0; m < p->m; m++)
-                    vf_store(lanes[m * blocks + b][i], dot_block(source, w, x_row(p, m) + unit, elements));
-            }
+        run_chains(source, p, n, buffer, lanes, blocks);
         for (int64_t m = 0; m < p->m; m++)
             fold_few(p, m, n, lanes + m * blocks, blocks);
     }
@@ -163,7 +234,6 @@ QN_INLINE void run_few(enum source source, const struct qn_matmul_params *p, int
 QN_INLINE void unpack(enum source source, const struct qn_matmul_params *p, int64_t n, int64_t unit, float *panel,
                       float (*buffer)[BLOCK])
 {
-    const int64_t step = unit_bytes(source) * VF_LANES;
     int64_t elements = least(BLOCK * QN_UNIT_ELEMENTS, p->k - unit * QN_UNIT_ELEMENTS);
     int64_t steps = (elements + VF_LANES * QN_UNIT_ELEMENTS - 1) / (VF_LANES * QN_UNIT_ELEMENTS);
     for (int column = 0; column < COLUMNS; column += VF_LANES) {
@@ -174,7 +244,7 @@ QN_INLINE void unpack(enum source source, const struct qn_matmul_params *p, int6
             vf v[VF_LANES];
             QN_UNROLL
             for (int i = 0; i < VF_LANES; i++)
-                v[i] = load_units(source, w[i] + s * step, elements - s * VF_LANES * QN_UNIT_ELEMENTS);
+                v[i] = load_units(source, w[i], s, elements - s * VF_LANES * QN_UNIT_ELEMENTS);
             vf_transpose(v);
             QN_UNROLL
             for (int j = 0; j < VF_LANES; j++)
@@ -223,8 +293,8 @@ QN_INLINE void multiply_block(int rows, const float *panel, int64_t units, const
     for (int j = 0; j < least(VF_LANES, units); j++) {
         int64_t steps = (units - j + VF_LANES - 1) / VF_LANES;
         for (int r = 0; r < rows; r++)
-            for (int i = 0; i < BLOCK / VF_LANES; i += 64 / (int)sizeof(float))
-                __builtin_prefetch(x + (rows + r) * x_stride + j * (BLOCK / VF_LANES) + i);
+            for (int64_t i = 0; i < steps; i += 64 / (int)sizeof(float))
+                __builtin_prefetch(x + (rows + r) * x_stride + j * steps + i);
         multiply_chain(rows, panel + j * (BLOCK / VF_LANES) * COLUMNS, steps, x + j, x_stride, totals);
     }
 }
@@ -265,8 +335,8 @@ QN_INLINE void run_many(enum source source, const struct qn_matmul_params *p, in
     for (int64_t n = begin * COLUMNS; n < least(end * COLUMNS, p->n); n += COLUMNS)
         for (int64_t first = 0; first < p->m; first += ROWS_HELD) {
             int64_t rows = least(ROWS_HELD, p->m - first), columns = least(COLUMNS, p->n - n);
-            for (int64_t i = 0; i < rows * COLUMNS; i++)
-                totals[i / COLUMNS][i % COLUMNS] = 0;
+            for (int64_t i = 0; i < rows * COLUMN_VECTORS; i++)
+                vf_store(totals[0] + i * VF_LANES, vf_zero());
             for (int64_t unit = 0; unit < unit_count(p); unit += BLOCK) {
                 unpack(source, p, n, unit, panel, buffer);
                 multiply(p, first, rows, unit, panel, totals, held);
@@ -305,11 +375,31 @@ QN_INLINE void float_run(enum source source, const void *params, int64_t begin, 
         run_many(source, p, begin, end, scratch);
 }
 
+/* Of SOURCE_GENERIC where the weights have a way of their own. */
+QN_INLINE void generic_run(const void *params, int64_t begin, int64_t end, void *scratch)
+{
+#ifdef QN_LOAD_CODES
+    qn_dtype dtype = ((const struct qn_matmul_params *)params)->w_dtype;
+    if (dtype == QN_DTYPE_Q4_F32) {
+        float_run(SOURCE_Q4_F32, params, begin, end, scratch);
+        return;
+    }
+    if (dtype == QN_DTYPE_Q8_F32) {
+        float_run(SOURCE_Q8_F32, params, begin, end, scratch);
+        return;
+    }
+#endif
+    float_run(SOURCE_GENERIC, params, begin, end, scratch);
+}
+
 /* qn_matmul_<name>: one kernel, with weights in `source_dtype` and x as `form` says. */
 #define QN_MATMUL_KERNEL(number, kernel_name, source, source_dtype, form)                        \
     static void run_##kernel_name(const void *params, int64_t begin, int64_t end, void *scratch) \
     {                                                                                            \
-        float_run(source, params, begin, end, scratch);                                          \
+        if (source == SOURCE_GENERIC)                                                            \
+            generic_run(params, begin, end, scratch);                                            \
+        else                                                                                     \
+            float_run(source, params, begin, end, scratch);                                      \
     }                                                                                            \
     const struct qn_kernel qn_matmul_##kernel_name = {                                           \
         .serial = number,                                                                        \

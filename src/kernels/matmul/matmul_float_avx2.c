@@ -1,8 +1,17 @@
 /* Float matmul with AVX2: weights in F32, F16, BF16, and through dequantisation in every other dtype. */
-#include "kernels/simd/simd_avx2.h"
+#include "kernels/simd/vec.h"
 
 #include "platform/cpu.h"
 
+/* 8 codes of 8 or 4 bits; of these the even ones lie in the low halves of their bytes. */
+QN_INLINE vi load_8_codes(int bits, const uint8_t *bytes)
+{
+    if (bits == 8)
+        return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)bytes));
+    return vi_and(_mm256_srlv_epi32(vi_set4(bytes), _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28)), vi_set(15));
+}
+
+#define QN_LOAD_CODES load_8_codes
 #define COLUMN_VECTORS 2
 #define NEEDS QN_CPU_AVX2
 #define RANK 10
