@@ -207,7 +207,7 @@ static qn_status find_blobs(struct qn_exec *e)
     for (uint32_t i = 0; i < plan->blobs.count; i++) {
         const struct qn_blob *blob = &plan->blobs.items[i];
         if (blob->place == QN_BLOB_MEMORY) {
-            e->blobs[i] = blob->bytes ? plan->data.items + blob->offset : NULL;
+            e->blobs[i] = blob->owner ? blob->data : blob->bytes ? plan->data.items + blob->offset : NULL;
             continue;
         }
         uint64_t end;

@@ -378,6 +378,19 @@ qn_status qn_exec_prepare(struct qn_exec *e)
     return status;
 }
 
+/* Lets go of the bytes that others hold too, or held, where no step reads them. */
+static void forget_shared(struct qn_exec *e, struct qn_plan *plan, const bool *read)
+{
+    for (uint32_t i = 0; i < plan->blobs.count; i++) {
+        struct qn_blob *blob = &plan->blobs.items[i];
+        if (!blob->owner || read[i])
+            continue;
+        qn_bytes_release(blob->owner);
+        *blob = (struct qn_blob){.place = QN_BLOB_MEMORY};
+        e->blobs[i] = NULL;
+    }
+}
+
 qn_status qn_exec_forget_packed(struct qn_exec *e, struct qn_plan *plan)
 {
     const struct qn_allocator *a = e->allocator;
@@ -387,14 +400,15 @@ qn_status qn_exec_forget_packed(struct qn_exec *e, struct qn_plan *plan)
     if (!read)
         return QN_OOM();
     find_readers(plan, read);
+    forget_shared(e, plan, read);
     for (uint32_t i = 0; i < plan->blobs.count; i++)
-        if (read[i] && plan->blobs.items[i].place == QN_BLOB_MEMORY)
+        if (read[i] && plan->blobs.items[i].place == QN_BLOB_MEMORY && !plan->blobs.items[i].owner)
             total += (plan->blobs.items[i].bytes + 63) & ~63ull;   /* no more than they take now */
     bool worth = total < plan->data.count && !plan->holds_strings; /* strings hold addresses */
     bool good = !worth || total == 0 || qn_array_reserve(&kept, plan->allocator, total);
     for (uint32_t i = 0; worth && good && i < plan->blobs.count; i++) {
         struct qn_blob *blob = &plan->blobs.items[i];
-        if (blob->place != QN_BLOB_MEMORY)
+        if (blob->place != QN_BLOB_MEMORY || blob->owner)
             continue;
         if (!read[i])
             blob->bytes = 0;

@@ -55,6 +55,8 @@ void qn_graph_destroy(struct qn_graph *g)
     qn_array_free(&g->exprs, g->allocator);
     qn_array_free(&g->checks, g->allocator);
     qn_array_free(&g->encodings, g->allocator);
+    for (uint32_t i = 0; i < g->blobs.count; i++)
+        qn_bytes_release(g->blobs.items[i].owner);
     qn_array_free(&g->blobs, g->allocator);
     qn_array_free(&g->values, g->allocator);
     qn_array_free(&g->nodes, g->allocator);
@@ -223,10 +225,16 @@ qn_status qn_blob_check(const struct qn_graph *g, const struct qn_type *type, co
     return NULL;
 }
 
-/* The bytes in the graph's arena, those of strings too. */
-static const void *copy_data(struct qn_graph *g, qn_dtype dtype, const struct qn_blob *blob)
+enum { SHARED_FROM = 1 << 14 /* bytes of a constant that graphs share instead of copying them */ };
+
+/* The bytes in the graph's arena, those of strings too, or, where they are many, on their own. */
+static const void *copy_data(struct qn_graph *g, qn_dtype dtype, struct qn_blob *blob)
 {
-    void *copy = qn_arena_alloc(&g->arena, blob->bytes, 64);
+    void *copy = NULL;
+    if (blob->bytes < SHARED_FROM || dtype == QN_DTYPE_STRING)
+        copy = qn_arena_alloc(&g->arena, blob->bytes, 64);
+    else if ((blob->owner = qn_bytes_create(g->allocator, blob->bytes)))
+        copy = qn_bytes_data(blob->owner);
     if (!copy)
         return NULL;
     if (blob->bytes)
@@ -259,10 +267,14 @@ qn_status qn_graph_add_constant(struct qn_graph *g, struct qn_str name, const st
     QN_TRY(reserve_values(g, 1));
     struct qn_value_info info = {.type = clean_type(type), .kind = QN_VALUE_CONSTANT, .index = g->blobs.count};
     QN_TRY(copy_name(g, name, &info.name));
-    if (clean.place == QN_BLOB_MEMORY && !(clean.data = copy_data(g, type->dtype, &clean)))
+    if (clean.place == QN_BLOB_MEMORY && blob->owner)
+        clean.owner = qn_bytes_hold(blob->owner);
+    else if (clean.place == QN_BLOB_MEMORY && !(clean.data = copy_data(g, type->dtype, &clean)))
         return QN_OOM();
-    if (!qn_array_push(&g->blobs, g->allocator, clean))
+    if (!qn_array_push(&g->blobs, g->allocator, clean)) {
+        qn_bytes_release(clean.owner);
         return QN_OOM();
+    }
     *out = push_value(g, info);
     qn_share_add(g, QN_SHARE_CONSTANT, *out);
     return NULL;

@@ -15,6 +15,7 @@
 
 #include "base/activation_kind.h"
 #include "base/array.h"
+#include "base/bytes.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "quern/dtype.h"
@@ -96,7 +97,7 @@ struct qn_type {
 
 enum qn_blob_place {
     QN_BLOB_FILE = 0,   /* a range of source file number `file` */
-    QN_BLOB_MEMORY = 1, /* bytes owned by the graph's arena (small tables that an importer computes) */
+    QN_BLOB_MEMORY = 1, /* bytes owned by the graph (what an importer or a pass computes) */
 };
 
 struct qn_blob {
@@ -107,6 +108,7 @@ struct qn_blob {
     /* The bytes. MEMORY: owned by the graph, strings as struct qn_string views whose bytes it owns too. FILE: where the
      * importer has them mapped, at any alignment, as long as the source stays open; or NULL. */
     const void *data;
+    struct qn_bytes *owner; /* of MEMORY that graphs and plans share, each holds it; NULL: it lies in the arena */
 };
 
 /* ---- values, nodes, graph ------------------------------------------------------------------------------------- */

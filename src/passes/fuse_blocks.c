@@ -151,7 +151,7 @@ static qn_status emit_blocks(struct qn_rewrite *r, qn_node root, const struct qn
 {
     const struct qn_attr_matmul product = {.trans_b = true};
     struct weight w;
-    uint64_t bytes;
+    struct qn_blob blob = {.place = QN_BLOB_MEMORY};
     (void)match;
     if (!find_weight(r, root, &w))
         return QN_ERROR(QN_INTERNAL, "a weight is gone");
@@ -161,13 +161,15 @@ static qn_status emit_blocks(struct qn_rewrite *r, qn_node root, const struct qn
                             .scales = data_of(r, w.scales),
                             .zeros = w.zeros ? data_of(r, w.zeros) : NULL,
                             .scale_dtype = qn_match_type(r, w.scales)->dtype};
-    uint8_t *made = qn_type_bytes(&type, &bytes) ? qn_alloc(r->to->allocator, bytes) : NULL;
-    if (!made)
+    if (qn_type_bytes(&type, &blob.bytes))
+        blob.owner = qn_bytes_create(r->to->allocator, blob.bytes);
+    if (!blob.owner)
         return QN_OOM();
-    fill(&w, &source, qn_dtype_info(type.dtype)->block_bytes, made);
+    blob.data = qn_bytes_data(blob.owner);
+    fill(&w, &source, qn_dtype_info(type.dtype)->block_bytes, qn_bytes_data(blob.owner));
     qn_value in[2] = {inputs[0], 0};
-    qn_status status = qn_graph_add_data(r->to, qn_graph_value(r->from, w.codes)->name, &type, made, &in[1]);
-    qn_free(r->to->allocator, made, bytes);
+    qn_status status = qn_graph_add_constant(r->to, qn_graph_value(r->from, w.codes)->name, &type, &blob, &in[1]);
+    qn_bytes_release(blob.owner);
     return status ? status
                   : qn_graph_add_node(r->to, QN_OP_matmul, in, 2, &product, qn_graph_node(r->from, root)->name, outs);
 }

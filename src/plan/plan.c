@@ -23,6 +23,8 @@ void qn_plan_destroy(struct qn_plan *plan)
     qn_array_free(&plan->exprs, a);
     qn_array_free(&plan->symbols, a);
     qn_array_free(&plan->symbol_names, a);
+    for (uint32_t i = 0; i < plan->blobs.count; i++)
+        qn_bytes_release(plan->blobs.items[i].owner);
     qn_array_free(&plan->blobs, a);
     qn_array_free(&plan->data, a);
     qn_array_free(&plan->inputs, a);

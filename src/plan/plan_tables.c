@@ -144,12 +144,17 @@ static qn_status copy_used_blobs(struct qn_planner *p, const uint8_t *kinds)
         const struct qn_blob *from = &p->graph->blobs.items[i];
         struct qn_blob blob = *from;
         blob.data = NULL;
+        blob.owner = NULL;
         if (!kinds[i])
             blob = (struct qn_blob){.place = QN_BLOB_MEMORY};
-        else if (from->place == QN_BLOB_MEMORY)
+        else if (from->place == QN_BLOB_MEMORY && !from->owner)
             QN_TRY(copy_bytes(plan, from->data, from->data ? from->bytes : 0, 64, &blob.offset));
         if (!qn_array_push(&plan->blobs, plan->allocator, blob))
             return QN_OOM();
+        if (kinds[i] && from->owner) {
+            plan->blobs.items[i].data = from->data;
+            plan->blobs.items[i].owner = qn_bytes_hold(from->owner);
+        }
         if (kinds[i] == 2 && from->place == QN_BLOB_MEMORY && from->data)
             QN_TRY(copy_strings(plan, from));
     }
