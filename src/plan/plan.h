@@ -108,8 +108,9 @@ struct qn_plan {
     QN_ARRAY(struct qn_expr) exprs;
     QN_ARRAY(struct qn_symbol) symbols; /* names borrowed from the graph are not kept: name.data is NULL */
     QN_ARRAY(uint32_t) symbol_names;    /* offsets into text */
-    QN_ARRAY(struct qn_blob) blobs;     /* in-memory ones without an owner: offset into `data`; those that no step reads have no bytes */
-    QN_ARRAY(uint8_t) data;             /* small constants, 64-byte aligned offsets */
+    QN_ARRAY(struct qn_blob)
+    blobs; /* in-memory ones without an owner: offset into `data`; those that no step reads have no bytes */
+    QN_ARRAY(uint8_t) data; /* small constants, 64-byte aligned offsets */
     QN_ARRAY(struct qn_plan_slot) inputs, outputs, states;
     QN_ARRAY(struct qn_plan_packed) packed;
     QN_ARRAY(struct qn_plan_group) groups;
