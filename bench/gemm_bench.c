@@ -149,21 +149,42 @@ static void bench_f32(int64_t m, int64_t n, int64_t k, double limit)
     free(packed);
 }
 
+/* Weights in the form that a kernel reads; the caller frees them. */
+static void *packed_i8(const struct qn_kernel *kernel, const void *b, int64_t n, int64_t k)
+{
+    void *packed = aligned_alloc(64, ((size_t)qn_integer_form_bytes(kernel->pack, k, n) + 127) / 64 * 64);
+    struct qn_integer_pack_params pack = {b, true, k, n, n, 1, 1, 0, packed};
+    for (uint32_t i = 0; i < qn_kernel_count; i++)
+        if (qn_kernels[i]->family == QN_FAMILY_PACK && qn_kernels[i]->pack == kernel->pack) {
+            double s = seconds(qn_kernels[i], &pack);
+            printf("%32s %-24s %9.1f us %26.2f GB/s of weights\n", "", qn_kernels[i]->name, s * 1e6,
+                   (double)(k * n) / s * 1e-9);
+        }
+    return packed;
+}
+
+/* Weights as training leaves them, most of them small. */
+static int8_t *weights_i8(int64_t count)
+{
+    int8_t *w = aligned_alloc(64, ((size_t)count + 63) / 64 * 64);
+    uint32_t state = 1;
+    for (int64_t i = 0; i < count; i++) {
+        state = state * 1664525 + 1013904223;
+        w[i] = (int8_t)((state >> 24 & 31) + (state >> 18 & 31) + (state >> 12 & 31) - 46);
+    }
+    return w;
+}
+
 /* Bytes by bytes to bytes, one scale a column. */
 static void bench_i8(int64_t m, int64_t n, int64_t k)
 {
     float *scales = numbers(n), one = 0.01f;
-    uint8_t *a = (uint8_t *)numbers(m * k / 4 + 1), *b = (uint8_t *)numbers(k * n / 4 + 1), zero = 128;
+    uint8_t *a = (uint8_t *)numbers(m * k / 4 + 1), zero = 128;
+    int8_t *b = weights_i8(k * n);
     uint8_t *y = (uint8_t *)numbers(m * n / 4 + 1);
-    void *packed = aligned_alloc(64, (size_t)qn_integer_packed_bytes(k, n) + 64);
-    struct qn_integer_pack_params pack = {b, true, k, n, n, 1, 1, 0, packed};
-    for (uint32_t i = 0; i < qn_kernel_count; i++)
-        if (qn_kernels[i]->family == QN_FAMILY_PACK && qn_kernels[i]->pack == QN_PACK_PANELS_I8)
-            qn_kernels[i]->run(&pack, 0, qn_kernels[i]->tiles(&pack), NULL);
     struct qn_integer_gemm_params p = {.a = a,
                                        .a_stride = k,
                                        .b_signed = true,
-                                       .b = packed,
                                        .a_zero = &zero,
                                        .m = m,
                                        .n = n,
@@ -180,7 +201,10 @@ static void bench_i8(int64_t m, int64_t n, int64_t k)
         const struct qn_kernel *kernel = qn_kernels[i];
         if (kernel->family != QN_FAMILY_INTEGER_GEMM || !kernel->pack || (kernel->needs & ~features))
             continue;
+        void *packed = packed_i8(kernel, b, n, k);
+        p.b = packed;
         double s = seconds(kernel, &p), rate = 2.0 * (double)m * (double)n * (double)k / s * 1e-9;
+        free(packed);
         printf("%5lld x %5lld x %5lld  %-24s %9.1f us %8.1f Gop/s %7.2f GB/s of weights\n", (long long)m, (long long)n,
                (long long)k, kernel->name, s * 1e6, rate, (double)(k * n) / s * 1e-9);
     }
@@ -188,7 +212,6 @@ static void bench_i8(int64_t m, int64_t n, int64_t k)
     free(a);
     free(b);
     free(y);
-    free(packed);
 }
 
 int main(int argc, char **argv)
@@ -219,6 +242,7 @@ int main(int argc, char **argv)
     printf("%u threads, peak %.1f Gflop/s\n", threads, limit);
     if (given == 3) {
         bench_f32(shape[0], shape[1], shape[2], limit);
+        bench_i8(shape[0], shape[1], shape[2]);
     } else {
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
             bench_f32(shapes[i][0], shapes[i][1], shapes[i][2], limit);

@@ -85,6 +85,7 @@ enum qn_pack {
     QN_PACK_CONV_F32_16 = 6,
     QN_PACK_WINOGRAD_8 = 7, /* conv/winograd.h, likewise */
     QN_PACK_WINOGRAD_16 = 8,
+    QN_PACK_SORTED_I8 = 9, /* integer_gemm/integer_gemm.h */
     QN_PACK_LIMIT = 32,
 };
 
@@ -100,6 +101,7 @@ struct qn_kernel {
     int64_t (*scratch)(const void *params); /* bytes of scratch a thread needs, 64-byte aligned; NULL: none */
     void (*run)(const void *params, int64_t begin, int64_t end, void *scratch);
     enum qn_pack pack; /* of its weights; PACK: what it writes */
+    bool packs_once;   /* PACK: takes too long for weights that change, which are packed in every run */
     /* Whether the kernel computes a call with these parameters (data pointers are NULL); NULL: any. */
     bool (*fits)(const void *params);
 };

@@ -83,6 +83,11 @@ static uint32_t candidates(const struct qn_planner *p, qn_node n, const struct q
     return qn_kernel_candidates(row->family, row_dtype(p, n, row), act, p->options->features, list, CANDIDATES);
 }
 
+bool qn_planner_is_constant(const struct qn_planner *p, qn_value v)
+{
+    return v && qn_graph_value(p->graph, p->root[v])->kind == QN_VALUE_CONSTANT;
+}
+
 /* The kernel that makes the form in which another reads its weights. */
 static const struct qn_kernel *pack_kernel(const struct qn_planner *p, qn_node n, const struct qn_backend_row *row,
                                            enum qn_pack form)
@@ -90,10 +95,12 @@ static const struct qn_kernel *pack_kernel(const struct qn_planner *p, qn_node n
     const struct qn_kernel *list[CANDIDATES];
     if (!row->bind_pack || !row->packed_bytes)
         return NULL;
-    qn_dtype dtype = qn_graph_type(p->graph, qn_graph_input_of(p->graph, n, row->pack_operand))->dtype;
+    qn_value weights = qn_graph_input_of(p->graph, n, row->pack_operand);
+    bool constant = qn_planner_is_constant(p, weights);
+    qn_dtype dtype = qn_graph_type(p->graph, weights)->dtype;
     uint32_t count = qn_kernel_candidates(QN_FAMILY_PACK, dtype, -1, p->options->features, list, CANDIDATES);
     for (uint32_t i = 0; i < count; i++)
-        if (list[i]->pack == form)
+        if (list[i]->pack == form && (constant || !list[i]->packs_once))
             return list[i];
     return NULL;
 }

@@ -111,11 +111,6 @@ static qn_status add_attr(struct qn_planner *p, qn_node n, struct qn_plan_step *
 
 /* ---- packed weights ------------------------------------------------------------------------------------------- */
 
-static bool is_constant(const struct qn_planner *p, qn_value v)
-{
-    return v && qn_graph_value(p->graph, p->root[v])->kind == QN_VALUE_CONSTANT;
-}
-
 /* Weights that are packed once: the tensor under which the step finds them. */
 static qn_status packed_constant(struct qn_planner *p, qn_node n, const struct qn_choice *choice, uint32_t *out)
 {
@@ -191,7 +186,7 @@ static qn_status plan_inputs(struct qn_planner *p, qn_node n, const struct qn_ch
         qn_value v = qn_graph_input_of(p->graph, n, i);
         if (i == 0 && converts)
             QN_TRY(activation(p, v, kernel->act, name, &p->operands[0]));
-        else if (choice->pack && i == choice->row->pack_operand && is_constant(p, v))
+        else if (choice->pack && i == choice->row->pack_operand && qn_planner_is_constant(p, v))
             continue; /* the packed form takes its place */
         else
             QN_TRY(qn_planner_value(p, v, false, &p->operands[i]));
@@ -231,7 +226,7 @@ static qn_status plan_kernel(struct qn_planner *p, qn_node n, struct qn_plan_ste
     QN_TRY(plan_inputs(p, n, &choice, step.name));
     if (choice.pack) {
         uint32_t operand = choice.row->pack_operand;
-        if (is_constant(p, qn_graph_input_of(p->graph, n, operand)))
+        if (qn_planner_is_constant(p, qn_graph_input_of(p->graph, n, operand)))
             QN_TRY(packed_constant(p, n, &choice, &p->operands[operand]));
         else
             QN_TRY(packed_in_run(p, n, &choice, step, p->operands));

@@ -46,6 +46,9 @@ struct qn_planner {
 qn_status qn_planner_sizes(struct qn_planner *p) QN_MUST_USE;
 bool qn_planner_dims_late(const struct qn_planner *p, const struct qn_type *type);
 
+/* Whether a value is a constant or a view of one. */
+bool qn_planner_is_constant(const struct qn_planner *p, qn_value v);
+
 /* plan_tables.c. Offset into text, UINT32_MAX without memory. */
 uint32_t qn_planner_text(struct qn_planner *p, struct qn_str text);
 struct qn_str qn_planner_name(const struct qn_planner *p, qn_node n);

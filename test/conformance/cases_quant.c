@@ -207,9 +207,9 @@ static void integer_gemm_case(struct cf *cf, int64_t m, int64_t n, int64_t k, in
     }
     void *packed = NULL;
     if (cf->kernel->pack) {
-        packed = bytes_for(qn_integer_packed_bytes(k, n));
+        packed = bytes_for(qn_integer_form_bytes(cf->kernel->pack, k, n));
         struct qn_integer_pack_params form = {p.b, p.b_signed, k, n, n, 1, 1, 0, packed};
-        pack(QN_PACK_PANELS_I8, &form);
+        pack(cf->kernel->pack, &form);
         p.b = packed;
     }
     cf_run(cf, &p, (const struct qn_view *[]){&y.view}, 1);
@@ -568,6 +568,77 @@ static void pack_bytes(struct cf *cf, int64_t k, int64_t n)
     cf_release(&to);
 }
 
+/* Units of 8 k and 8 columns stand in their panels by what they allow; the tables say where they come from. */
+static int unit_class(const struct cf_tensor *b, int64_t k, int64_t n, int64_t row, int64_t column)
+{
+    int found = 0;
+    for (int64_t j = column; j < column + 8 && j < n; j++) {
+        int32_t high[4] = {0}, low[4] = {0};
+        for (int64_t i = row; i < row + 8 && i < k; i++) {
+            int32_t value = at(b, i * n + j);
+            (value > 0 ? high : low)[(i - row) / 2] += value;
+        }
+        for (int i = 0; i < 2; i++) {
+            if (high[i] > 128 || high[i + 2] > 128 || low[i] < -128 || low[i + 2] < -128)
+                found = 2;
+            else if (found < 2 && (high[i] + high[i + 2] > 128 || low[i] + low[i + 2] < -128))
+                found = 1;
+        }
+    }
+    return found;
+}
+
+static void put_bytes(double *to, int32_t value, int count)
+{
+    for (int i = 0; i < count; i++)
+        to[i] = (int8_t)(uint32_t)(value >> 8 * i);
+}
+
+static void pack_sorted(struct cf *cf, int64_t k, int64_t n)
+{
+    int64_t units = (k + 7) / 8, bytes = qn_integer_sorted_panel_bytes(k), head = qn_integer_sorted_head_bytes(k);
+    int64_t panels = (n + QN_INTEGER_PANEL - 1) / QN_INTEGER_PANEL;
+    cf_case(cf, "sorted panels k %lld n %lld", (long long)k, (long long)n);
+    struct cf_tensor b = random_bytes(QN_DTYPE_I8, k * n);
+    struct cf_tensor to = cf_tensor(QN_DTYPE_I8, CF_CONTIGUOUS, 2, (const int64_t[]){panels, bytes});
+    double *want = calloc((size_t)(panels * bytes), sizeof *want);
+    int8_t *weights = b.view.data;
+    for (int64_t i = 0; i < k * n; i++)
+        weights[i] = (int8_t)(weights[i] / (int[]){8, 2, 1}[i / n / 8 % 3]);
+    for (int64_t part = 0; part < panels * QN_INTEGER_PANEL / 8; part++) {
+        double *panel = want + part / 4 * bytes, *table = panel + QN_INTEGER_PANEL * 4 + part % 4 * (units + 2) * 2;
+        int64_t count = 0, ends[3];
+        for (int class = 0; class < 3; class ++) {
+            for (int64_t u = 0; u < units; u++) {
+                if (unit_class(&b, k, n, u * 8, part * 8) != class)
+                    continue;
+                double *unit = panel + head + (part % 4 * units + count) * 64;
+                for (int i = 0; i < 64; i++) {
+                    int64_t row = u * 8 + i / 32 * 4 + i % 4, column = part * 8 + i % 32 / 4;
+                    unit[i] = row < k && column < n ? at(&b, row * n + column) : 0;
+                }
+                put_bytes(table + 2 * (2 + count++), (int32_t)u, 2);
+            }
+            ends[class] = count;
+        }
+        put_bytes(table, (int32_t)ends[0], 2);
+        put_bytes(table + 2, (int32_t)(ends[1] - ends[0]), 2);
+    }
+    for (int64_t j = 0; j < n; j++) {
+        int32_t sum = 0;
+        for (int64_t i = 0; i < k; i++)
+            sum += at(&b, i * n + j);
+        put_bytes(want + j / QN_INTEGER_PANEL * bytes + j % QN_INTEGER_PANEL * 4, sum, 4);
+    }
+    struct qn_integer_pack_params p = {b.view.data, true, k, n, n, 1, 1, 0, to.view.data};
+    cf_run(cf, &p, (const struct qn_view *[]){&to.view}, 1);
+    cf_check(cf, &to, want, 0, 0);
+    cf_ran(cf, "pack_sorted", QN_DTYPE_I8);
+    free(want);
+    cf_release(&b);
+    cf_release(&to);
+}
+
 void cf_pack(struct cf *cf)
 {
     switch (cf->kernel->pack) {
@@ -580,6 +651,10 @@ void cf_pack(struct cf *cf)
     case QN_PACK_CONV_I8:
         pack_bytes(cf, 7, 40);
         pack_bytes(cf, 64, 32);
+        break;
+    case QN_PACK_SORTED_I8:
+        pack_sorted(cf, 7, 40);
+        pack_sorted(cf, 300, 70);
         break;
     default:
         cf_pack_conv(cf);

@@ -61,7 +61,8 @@ void qn_bind_matmul_integer(const struct qn_bind *b, int64_t call, struct qn_par
     p->a_stride = p->k;
     p->a_signed = is_signed(x);
     p->b_signed = is_signed(w);
-    int64_t b_bytes = b->kernel->pack ? qn_integer_packed_bytes(p->k, p->n) : p->k * p->n;
+    enum qn_pack form = b->kernel->pack;
+    int64_t b_bytes = form ? qn_integer_form_bytes(form, p->k, p->n) : p->k * p->n;
     p->b = w->data ? (const char *)w->data + b_at * b_bytes : NULL;
     p->b_k = p->n;
     p->b_n = 1;
@@ -77,7 +78,7 @@ void qn_bind_matmul_integer(const struct qn_bind *b, int64_t call, struct qn_par
 int64_t qn_bind_matmul_integer_bytes(const struct qn_bind *b)
 {
     const struct qn_view *w = &b->in[1];
-    int64_t bytes = qn_integer_packed_bytes(w->dims[w->rank - 2], w->dims[w->rank - 1]);
+    int64_t bytes = qn_integer_form_bytes(b->kernel->pack, w->dims[w->rank - 2], w->dims[w->rank - 1]);
     return __builtin_mul_overflow(bytes, matrices(w), &bytes) ? INT64_MAX : bytes;
 }
 
@@ -141,7 +142,7 @@ int64_t qn_bind_q_linear_bytes(const struct qn_bind *b)
 {
     const struct qn_attr_q_linear *attr = b->attr;
     const struct qn_view *w = &b->in[3];
-    return qn_integer_packed_bytes(w->dims[attr->trans_b ? 1 : 0], w->dims[attr->trans_b ? 0 : 1]);
+    return qn_integer_form_bytes(b->kernel->pack, w->dims[attr->trans_b ? 1 : 0], w->dims[attr->trans_b ? 0 : 1]);
 }
 
 void qn_bind_q_linear_pack(const struct qn_bind *b, struct qn_params *params)

@@ -6,6 +6,12 @@
  * each column over k as i32. Unsigned b is stored less 128, and its zero point means one less 128; likewise a signed a
  * is read plus 128. Both shifts cancel exactly.
  *
+ * AVX2 without VNNI reads constant b in sorted panels (QN_PACK_SORTED_I8): the column sums; for each 8 columns a table
+ * of u16, padded together to 64 bytes; for each 8 columns the units of 8 k, as bytes [2][8 columns][4 k], zeros behind
+ * the last k and column, sorted by what their weights allow (enum qn_integer_class; a unit allows what each of its
+ * columns does). The table has the number of quads, that of pairs, then each unit's place along k; k is at most
+ * 8 * 65535.
+ *
  * Results are the same bits on every instruction set but for what an activation other than clipping rounds. */
 #ifndef QN_KERNELS_INTEGER_GEMM_H
 #define QN_KERNELS_INTEGER_GEMM_H
@@ -61,6 +67,15 @@ struct qn_integer_pack_params {
 /* Bytes of the panels of one matrix; INT64_MAX when that overflows. */
 int64_t qn_integer_packed_bytes(int64_t k, int64_t n);
 
+/* Bytes of a matrix in the form PANELS_I8 or SORTED_I8, likewise. */
+int64_t qn_integer_form_bytes(enum qn_pack form, int64_t k, int64_t n);
+
+/* A tile of the packing of PANELS_I8: gives its first panel and their number. bytes: between panels, at least
+ * qn_integer_panel_bytes(k). scratch: qn_integer_columns_scratch(k) bytes where b_k is 1. */
+char *qn_integer_pack_tile(const struct qn_integer_pack_params *p, int64_t tile, int64_t bytes, void *scratch,
+                           int64_t *count);
+int64_t qn_integer_pack_tiles(const void *params);
+
 /* A panel (32-byte aligned) from columns that are contiguous along k, column_bytes apart; `flip` takes 128 off unsigned
  * bytes. scratch: qn_integer_columns_scratch(k) bytes. */
 void qn_integer_pack_columns(const uint8_t *from, int64_t column_bytes, int64_t columns, int64_t k, bool flip,
@@ -70,6 +85,31 @@ int64_t qn_integer_columns_scratch(int64_t k);
 static inline int64_t qn_integer_panel_bytes(int64_t k)
 {
     return ((k + 3) / 4 + 1) * QN_INTEGER_PANEL * 4;
+}
+
+/* How the products of u8 rows with a column's weights may be summed in 16 bits, without exceeding them. */
+enum qn_integer_class {
+    QN_INTEGER_QUAD,  /* by fours, k 0, 1, 4, 5 and 2, 3, 6, 7: those above 0 sum up to 128 at most, those below too */
+    QN_INTEGER_PAIRS, /* by neighbours, likewise */
+    QN_INTEGER_WORDS, /* not at all */
+    QN_INTEGER_CLASSES,
+};
+
+/* Units of 8 k along k. */
+static inline int64_t qn_integer_units(int64_t k)
+{
+    return (k + 7) / 8;
+}
+
+/* Column sums and tables. */
+static inline int64_t qn_integer_sorted_head_bytes(int64_t k)
+{
+    return QN_INTEGER_PANEL * 4 + (QN_INTEGER_PANEL / 8 * (qn_integer_units(k) + 2) * 2 + 63) / 64 * 64;
+}
+
+static inline int64_t qn_integer_sorted_panel_bytes(int64_t k)
+{
+    return qn_integer_sorted_head_bytes(k) + qn_integer_units(k) * (8 * QN_INTEGER_PANEL);
 }
 
 static inline int32_t qn_integer_byte(const void *p, int64_t i, bool is_signed)

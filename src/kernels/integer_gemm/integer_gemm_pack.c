@@ -88,7 +88,7 @@ static int64_t groups_of(const struct qn_integer_pack_params *p)
     return (panels_of(p) + GROUP - 1) / GROUP;
 }
 
-static int64_t tiles(const void *params)
+int64_t qn_integer_pack_tiles(const void *params)
 {
     const struct qn_integer_pack_params *p = params;
     return p->batches * groups_of(p);
@@ -147,12 +147,13 @@ static inline __attribute__((always_inline)) void pack_step(const struct qn_inte
     }
 }
 
-/* Panels [first, last) of a matrix whose rows are contiguous, four rows at a time, so that these are read in stretches.
- * Rows may be pages apart, which no hardware fetches ahead. */
-static void pack_rows(const struct qn_integer_pack_params *p, const char *from, int64_t first, int64_t last, char *out)
+/* Panels [first, last), `bytes` apart, of a matrix whose rows are contiguous, four rows at a time, so that these are
+ * read in stretches. Rows may be pages apart, which no hardware fetches ahead. */
+static void pack_rows(const struct qn_integer_pack_params *p, const char *from, int64_t first, int64_t last,
+                      int64_t bytes, char *out)
 {
     int32_t sums[GROUP][QN_INTEGER_PANEL] = {0};
-    int64_t bytes = qn_integer_panel_bytes(p->k), sums_at = bytes - QN_INTEGER_PANEL * 4;
+    int64_t sums_at = qn_integer_panel_bytes(p->k) - QN_INTEGER_PANEL * 4;
     int64_t rest = p->n - (last - 1) * QN_INTEGER_PANEL, full = rest < QN_INTEGER_PANEL ? last - 1 : last;
     for (int64_t begin = 0; begin < p->k; begin += ROWS_OF_SUM) {
         int64_t end = p->k - begin < ROWS_OF_SUM ? p->k : begin + ROWS_OF_SUM;
@@ -201,37 +202,44 @@ static void pack_strided(const struct qn_integer_pack_params *p, const char *fro
     __builtin_memcpy(out + (p->k + 3) / 4 * (QN_INTEGER_PANEL * 4), sums, sizeof sums);
 }
 
+char *qn_integer_pack_tile(const struct qn_integer_pack_params *p, int64_t tile, int64_t bytes, void *scratch,
+                           int64_t *count)
+{
+    int64_t batch = tile / groups_of(p), first = tile % groups_of(p) * GROUP;
+    int64_t last = panels_of(p) - first < GROUP ? panels_of(p) : first + GROUP;
+    char *out = (char *)p->out + batch * panels_of(p) * bytes;
+    const char *from = (const char *)p->b + batch * p->b_batch;
+    *count = last - first;
+    if (p->b_n == 1) {
+        pack_rows(p, from, first, last, bytes, out);
+        return out + first * bytes;
+    }
+    for (int64_t i = first; i < last; i++) {
+        int64_t column = i * QN_INTEGER_PANEL;
+        int64_t columns = p->n - column < QN_INTEGER_PANEL ? p->n - column : QN_INTEGER_PANEL;
+        const char *source = from + column * p->b_n;
+        if (p->b_k == 1)
+            qn_integer_pack_columns((const uint8_t *)source, p->b_n, columns, p->k, !p->b_signed, out + i * bytes,
+                                    scratch);
+        else
+            pack_strided(p, source, columns, out + i * bytes);
+    }
+    return out + first * bytes;
+}
+
 static void run(const void *params, int64_t begin, int64_t end, void *scratch)
 {
     const struct qn_integer_pack_params *p = params;
-    int64_t bytes = qn_integer_panel_bytes(p->k);
-    for (int64_t tile = begin; tile < end; tile++) {
-        int64_t batch = tile / groups_of(p), first = tile % groups_of(p) * GROUP;
-        int64_t last = panels_of(p) - first < GROUP ? panels_of(p) : first + GROUP;
-        char *out = (char *)p->out + batch * panels_of(p) * bytes;
-        const char *from = (const char *)p->b + batch * p->b_batch;
-        if (p->b_n == 1) {
-            pack_rows(p, from, first, last, out);
-            continue;
-        }
-        for (int64_t i = first; i < last; i++) {
-            int64_t column = i * QN_INTEGER_PANEL;
-            int64_t columns = p->n - column < QN_INTEGER_PANEL ? p->n - column : QN_INTEGER_PANEL;
-            const char *source = from + column * p->b_n;
-            if (p->b_k == 1)
-                qn_integer_pack_columns((const uint8_t *)source, p->b_n, columns, p->k, !p->b_signed, out + i * bytes,
-                                        scratch);
-            else
-                pack_strided(p, source, columns, out + i * bytes);
-        }
-    }
+    int64_t count;
+    for (int64_t tile = begin; tile < end; tile++)
+        qn_integer_pack_tile(p, tile, qn_integer_panel_bytes(p->k), scratch, &count);
 }
 
 const struct qn_kernel qn_pack_panels_i8 = {
     .serial = 1702,
     .name = "pack_panels_i8",
     .family = QN_FAMILY_PACK,
-    .tiles = tiles,
+    .tiles = qn_integer_pack_tiles,
     .scratch = scratch_bytes,
     .run = run,
     .pack = QN_PACK_PANELS_I8,

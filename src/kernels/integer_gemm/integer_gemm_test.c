@@ -15,6 +15,28 @@ static void *random_bytes(int64_t n)
     return p;
 }
 
+/* Weights of which sums of products fit in 16 bits always, never, at their limits, or in some steps of k. */
+static void *random_weights(int64_t k, int64_t n, int64_t b_k, int64_t b_n, bool is_signed, int kind)
+{
+    static const int8_t limits[] = {32, -32, 33, 64, -64, 65, -65, 127, -127, -128};
+    uint8_t *p = malloc((size_t)(k * n) + 1);
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < n; j++) {
+            uint64_t r = cf_random() >> 32;
+            int step = kind == 4 ? (int)((i / 8 + j / 8) % 4) : kind, value;
+            if (step == 0)
+                value = (int)(r % 65) - 32;
+            else if (step == 1)
+                value = r & 1 ? 127 : -128;
+            else if (step == 2)
+                value = limits[(size_t)(r >> 8) % (r & 7 ? 2 : sizeof limits)];
+            else
+                value = (int)(r & 255) - 128;
+            p[i * b_k + j * b_n] = (uint8_t)(is_signed ? value : value + 128);
+        }
+    return p;
+}
+
 static float *random_floats(int64_t n, double low, double high)
 {
     float *p = malloc((size_t)(n + 1) * sizeof *p);
@@ -23,13 +45,13 @@ static float *random_floats(int64_t n, double low, double high)
     return p;
 }
 
-static void *pack(const struct qn_integer_gemm_params *p)
+static void *pack(const struct qn_integer_gemm_params *p, enum qn_pack form)
 {
-    void *out = aligned_alloc(64, (size_t)qn_integer_packed_bytes(p->k, p->n) + 64);
+    void *out = aligned_alloc(64, ((size_t)qn_integer_form_bytes(form, p->k, p->n) + 127) / 64 * 64);
     struct qn_integer_pack_params pack = {p->b, p->b_signed, p->k, p->n, p->b_k, p->b_n, 1, 0, out};
     uint32_t at = 0;
     for (const struct qn_kernel *kernel; (kernel = cf_next_kernel(QN_FAMILY_PACK, &at));)
-        if (kernel->pack == QN_PACK_PANELS_I8)
+        if (kernel->pack == form)
             cf_run_all(kernel, &pack);
     return out;
 }
@@ -38,7 +60,6 @@ static void check(struct qn_integer_gemm_params p, int number)
 {
     static const qn_dtype dtypes[] = {QN_DTYPE_I32, QN_DTYPE_F32, QN_DTYPE_U8, QN_DTYPE_I8};
     const void *plain = p.b;
-    void *packed = pack(&p);
     p.out.dtype = dtypes[number % 4];
     size_t bytes = (size_t)((p.m - 1) * p.out.stride + p.n) * (number % 4 < 2 ? 4 : 1);
     char *want = malloc(bytes + 1), *got = malloc(bytes + 1);
@@ -49,23 +70,27 @@ static void check(struct qn_integer_gemm_params p, int number)
     for (const struct qn_kernel *kernel; (kernel = cf_next_kernel(QN_FAMILY_INTEGER_GEMM, &at));) {
         memset(got, 1, bytes);
         p.out.y = got;
-        p.b = kernel->pack ? packed : plain;
+        p.b = plain;
+        void *packed = kernel->pack ? pack(&p, kernel->pack) : NULL;
+        p.b = packed ? packed : plain;
         cf_run_all(kernel, &p);
+        free(packed);
         if (memcmp(got, want, bytes) != 0)
             fail_msg("%s: m %lld n %lld k %lld number %d differs", kernel->name, (long long)p.m, (long long)p.n,
                      (long long)p.k, number);
     }
     free(want);
     free(got);
-    free(packed);
 }
 
 static void test_same_bits(void **state)
 {
     (void)state;
-    static const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {13, 33, 64}, {40, 70, 131}, {100, 260, 30}, {2, 64, 500}};
-    for (int number = 0; number < 96; number++) {
-        const int64_t *size = sizes[number % 6];
+    static const int64_t sizes[][3] = {{1, 1, 1},      {3, 5, 7},     {13, 33, 64}, {40, 70, 131},
+                                       {100, 260, 30}, {2, 64, 500},  {1, 40, 200}, {24, 8, 72},
+                                       {11, 47, 1000}, {107, 24, 16}, {9, 31, 129}};
+    for (int number = 0; number < 220; number++) {
+        const int64_t *size = sizes[number % 11];
         int64_t m = size[0], n = size[1], k = size[2];
         cf_seed((uint64_t)number + 1);
         float *a_scale = random_floats(1, 0.001, 0.01), *b_scale = random_floats(n, 0.001, 0.02);
@@ -79,7 +104,7 @@ static void test_same_bits(void **state)
             .a_stride = k + (choice & 1) * 3,
             .a_signed = choice >> 1 & 1,
             .b_signed = choice >> 2 & 1,
-            .b = random_bytes(k * n),
+            .b = random_weights(k, n, choice >> 3 & 1 ? n : 1, choice >> 3 & 1 ? 1 : k, choice >> 2 & 1, number % 5),
             .b_k = choice >> 3 & 1 ? n : 1,
             .b_n = choice >> 3 & 1 ? 1 : k,
             .a_zero = choice >> 4 & 1 ? random_bytes(m) : NULL,

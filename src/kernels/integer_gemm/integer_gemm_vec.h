@@ -39,7 +39,9 @@ static int64_t scratch_bytes(const void *params)
 {
     const struct qn_integer_gemm_params *p = params;
     int64_t bytes = 2 * (ROWS + INT_ROWS) * 4;
-#ifdef QN_INT_WIDENS
+#if defined(QN_INT_SORTED)
+    bytes += int_copy_bytes(ROWS, p->k);
+#elif defined(QN_INT_WIDENS)
     bytes += ROWS * wide_row(p->k);
 #endif
     (void)p;
@@ -80,7 +82,9 @@ static void run_tile(const struct qn_integer_gemm_params *p, int64_t row, int64_
     } else {
         block.a_zero = int_zero(p->a_zero, 0, p->a_signed, shift);
     }
-#ifdef QN_INT_WIDENS
+#if defined(QN_INT_SORTED)
+    int_copy_rows(&block, (char *)(zeros + ROWS + INT_ROWS));
+#elif defined(QN_INT_WIDENS)
     char *wide = (char *)(zeros + ROWS + INT_ROWS);
     for (int64_t r = 0; r < rows; r++)
         int_widen((int16_t *)(void *)(wide + r * wide_row(p->k)), a + r * p->a_stride, p->k, p->a_signed);
@@ -106,6 +110,13 @@ static void run(const void *params, int64_t begin, int64_t end, void *scratch)
     }
 }
 
+#if defined(QN_INT_SORTED)
+static bool fits(const void *params)
+{
+    return qn_integer_units(((const struct qn_integer_gemm_params *)params)->k) <= UINT16_MAX;
+}
+#endif
+
 const struct qn_kernel KERNEL = {
     .serial = SERIAL,
     .name = NAME,
@@ -115,5 +126,10 @@ const struct qn_kernel KERNEL = {
     .tiles = tiles,
     .scratch = scratch_bytes,
     .run = run,
+#if defined(QN_INT_SORTED)
+    .pack = QN_PACK_SORTED_I8,
+    .fits = fits,
+#else
     .pack = QN_PACK_PANELS_I8,
+#endif
 };

@@ -15,7 +15,9 @@
 #include "kernels/simd/vec_activation.h"
 #include "kernels/simd/vec_bytes.h"
 
-#if defined(__AVX512VNNI__)
+#if defined(QN_INT_SORTED)
+enum { INT_ROWS = 12 };
+#elif defined(__AVX512VNNI__)
 enum { INT_ROWS = 12 };
 QN_INLINE vi int_dot(vi sum, vi u, vi s)
 {
@@ -35,6 +37,8 @@ enum { INT_ROWS = 6 };
 #endif
 
 enum { INT_UNIT = 2 * VF_LANES /* columns of a register tile */, INT_VECTORS = QN_INTEGER_PANEL / VF_LANES };
+
+enum { INT_STORE = 6 /* rows whose vectors stay in registers */ };
 
 /* What stands in front of the sums of a panel's columns. */
 struct int_columns {
@@ -58,6 +62,30 @@ struct int_rows {
     int32_t a_zero;
     int32_t ahead; /* bytes of the next panel to fetch with 16 bytes of each row, at most 128; 0: do not */
 };
+
+#if defined(QN_INT_SORTED)
+static inline int64_t int_panel_bytes(int64_t k)
+{
+    return qn_integer_sorted_panel_bytes(k);
+}
+
+/* Where a panel has the sums of its columns. */
+static inline int64_t int_sums_at(int64_t k)
+{
+    (void)k;
+    return 0;
+}
+#else
+static inline int64_t int_panel_bytes(int64_t k)
+{
+    return qn_integer_panel_bytes(k);
+}
+
+static inline int64_t int_sums_at(int64_t k)
+{
+    return qn_integer_panel_bytes(k) - QN_INTEGER_PANEL * 4;
+}
+#endif
 
 /* A panel is fetched while the rows pass over the one before it. Under fewer than three tiles it streams in anyhow. */
 static inline int32_t int_fetch_ahead(int64_t rows)
@@ -116,16 +144,44 @@ QN_INLINE void int_store_rows(const int rows, const struct int_bytes *f, int64_t
     }
 }
 
+QN_INLINE void int_store_part(const int rows, const struct int_bytes *f, int64_t row, int64_t column,
+                              const int32_t *out)
+{
+    vi acc[2 * INT_STORE];
+    QN_UNROLL
+    for (int j = 0; j < rows * 2; j++) {
+        int64_t at = column + j % 2 * VF_LANES;
+        acc[j] = vi_add(vi_load(out + j / 2 * QN_INTEGER_PANEL + at), vi_load(f->columns->offset + at));
+    }
+    if (f->left - column >= INT_UNIT)
+        int_store_rows(rows, f, row, column, acc, true);
+    else
+        int_store_rows(rows, f, row, column, acc, false);
+}
+
+/* Sums of a panel, out[rows][QN_INTEGER_PANEL], offsets not included, brought to y. */
+QN_INLINE void int_store_sums(const int rows, const struct int_bytes *f, int64_t row, const int32_t *out)
+{
+    const int first = rows < INT_STORE ? rows : INT_STORE;
+    for (int64_t column = 0; column < f->left; column += INT_UNIT) {
+        int_store_part(first, f, row, column, out);
+        if (rows > first)
+            int_store_part(rows - first, f, row + first, column, out + first * QN_INTEGER_PANEL);
+    }
+}
+
 enum { INT_LINES = (INT_ROWS + 2) / 3 };
 
 /* Where the tile of rows from `row` on fetches the next panel, counted from this one. The tiles of a panel share it, so
  * that it comes from memory no faster than this one is worked off; a burst at its beginning would be waited for. */
 QN_INLINE int64_t int_ahead(const struct int_rows *block, int64_t row)
 {
-    return qn_integer_panel_bytes(block->k) + block->k / 16 * block->ahead * (row / INT_ROWS);
+    return int_panel_bytes(block->k) + block->k / 16 * block->ahead * (row / INT_ROWS);
 }
 
-#ifdef QN_INT_WIDENS
+#if defined(QN_INT_SORTED)
+#include "kernels/integer_gemm/integer_sorted.h"
+#elif defined(QN_INT_WIDENS)
 #include "kernels/integer_gemm/integer_words.h"
 #else
 /* Adds the products of the next 4 `steps` bytes of each row. Rows are found from every third one: x86 addresses reach
@@ -220,10 +276,9 @@ QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int6
 }
 #endif
 
-/* A tile of the rows from `row` on; gives their number. What fills no tile is shared between the last two. Heights are
- * even: an odd end goes with the row before it, which gets its values again. */
-static inline int64_t int_tile_rows(const struct int_rows *block, int64_t *row, const char *panel, int32_t *out,
-                                    const struct int_bytes *bytes)
+/* The number of rows in the tile from `row` on. What fills no tile is shared between the last two. Heights are even: an
+ * odd end goes with the row before it, which gets its values again. */
+static inline int64_t int_height(const struct int_rows *block, int64_t *row)
 {
     int64_t left = block->rows - *row, height = left < INT_ROWS ? left : INT_ROWS;
     if (left > INT_ROWS && left < 2 * INT_ROWS)
@@ -232,8 +287,16 @@ static inline int64_t int_tile_rows(const struct int_rows *block, int64_t *row, 
         --*row, height++;
     else if (height > 1)
         height &= ~(int64_t)1;
+    return height;
+}
+
+/* A tile of the rows from `row` on; gives their number. */
+static inline int64_t int_tile_rows(const struct int_rows *block, int64_t *row, const char *panel, int32_t *out,
+                                    const struct int_bytes *bytes)
+{
+    int64_t height = int_height(block, row);
     switch (height) {
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__) || defined(QN_INT_SORTED)
     case 12:
         int_tile_panel(12, block, *row, panel, out, bytes);
         break;
@@ -390,8 +453,8 @@ static inline void int_block(const struct int_rows *block, const struct int_pane
 {
     _Alignas(64) int32_t sums[INT_ROWS * QN_INTEGER_PANEL] = {0};
     for (int64_t column = first; column < end; column += QN_INTEGER_PANEL, columns++) {
-        const char *panel = b->panels + column / QN_INTEGER_PANEL * qn_integer_panel_bytes(b->k);
-        const int32_t *column_sums = (const int32_t *)(const void *)(panel + (b->k + 3) / 4 * (QN_INTEGER_PANEL * 4));
+        const char *panel = b->panels + column / QN_INTEGER_PANEL * int_panel_bytes(b->k);
+        const int32_t *column_sums = (const int32_t *)(const void *)(panel + int_sums_at(b->k));
         if (fresh)
             int_prepare(columns, out, block, column_sums, column, b);
         int64_t count = end - column < QN_INTEGER_PANEL ? end - column : QN_INTEGER_PANEL, done;

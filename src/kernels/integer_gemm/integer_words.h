@@ -87,18 +87,8 @@ QN_INLINE void int_tile_panel(const int rows, const struct int_rows *block, int6
     int64_t end = bytes ? bytes->left : QN_INTEGER_PANEL;
     for (int64_t column = 0; column < end; column += vectors * INT_LANES)
         int_tile(rows, vectors, block, row, panel, column, out);
-    for (int64_t column = 0; bytes && column < end; column += INT_UNIT) {
-        vi acc[INT_ROWS * 2];
-        QN_UNROLL
-        for (int j = 0; j < rows * 2; j++) {
-            int64_t at = column + j % 2 * VF_LANES;
-            acc[j] = vi_add(vi_load(out + j / 2 * QN_INTEGER_PANEL + at), vi_load(bytes->columns->offset + at));
-        }
-        if (end - column >= INT_UNIT)
-            int_store_rows(rows, bytes, row, column, acc, true);
-        else
-            int_store_rows(rows, bytes, row, column, acc, false);
-    }
+    if (bytes)
+        int_store_sums(rows, bytes, row, out);
 }
 
 #endif
