@@ -1,8 +1,8 @@
 /* Integer products with packed panels, for INTEGER_GEMM and INTEGER_CONV: a block of rows by a panel, summed in
  * registers over all of k, then brought to the output's dtype.
  *
- * The dot product of four bytes is one instruction with VNNI (512 or 256 bits wide). AVX2 has tiles of its own
- * (integer_words.h).
+ * The dot product of four bytes is one instruction with VNNI (512 or 256 bits wide). AVX2 has tiles of its own:
+ * for sorted panels (integer_sorted.h) and for others (integer_words.h, "words" below).
  *
  * The instruction is written out because gcc, given its intrinsic, moves sums between registers and memory: a tile took
  * 1.1 to 2 times as long (gcc 12, k of 64 to 256). */
@@ -53,9 +53,9 @@ struct int_columns {
 
 /* A block of rows as the tiles read it. */
 struct int_rows {
-    const void *a;        /* bytes; AVX2: 16-bit numbers */
+    const void *a;        /* bytes; words: 16-bit numbers; sorted: copies, tile by tile */
     int64_t a_row;        /* bytes between rows */
-    int64_t rows, k;      /* k: to read; a multiple of 4 where zeros follow the last (AVX2: always) */
+    int64_t rows, k;      /* k: to read; a multiple of 4 where zeros follow the last (words: always) */
     bool flip;            /* bytes are signed: 128 is added (AVX2: has been) */
     const int32_t *sums;  /* of each row, 128 included; needed where some b_zero is not 0 */
     const int32_t *zeros; /* a_zero of each row, 128 included; NULL: a_zero */
